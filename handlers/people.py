@@ -1,0 +1,48 @@
+"""``care.patient.*`` to facts about the person.
+
+Merges, un-merges and moves are identity: they are journalled and shown on the timeline; who is
+whom is decided elsewhere.
+"""
+
+from typing import Any, Final
+
+from handlers.envelope import Said
+from orchestrator.core.facts import PersonSaid, Told
+
+FIELDS: Final = (
+    "name",
+    "birth_date",
+    "phones",
+    "language",
+    "address",
+    "caregivers",
+    "pcp",
+    "test_patient",
+)
+PREFERENCES: Final = ("outreach", "channel", "hours", "no_share_with", "language")
+
+
+def updated(said: Said) -> Told:
+    """A28, A31."""
+    fields = {name: said.data[name] for name in FIELDS if name in said.data}
+    return said.told("Personal details updated", [PersonSaid(fields, said.stamp)])
+
+
+def died(said: Said) -> Told:
+    """PID-30; a null date takes the death back."""
+    at: int | None
+    if "died_at" in said.data:
+        at = said.instant("died_at")
+    else:
+        at = said.stamp.time
+    title = "Death taken back" if at is None else "Death reported"
+    return said.told(title, [PersonSaid({"died_at": at}, said.stamp)], stop=True)
+
+
+def preference_changed(said: Said) -> Told:
+    """What the patient wants of us."""
+    fields: dict[str, Any] = {name: said.data[name] for name in PREFERENCES if name in said.data}
+    declines = fields.get("outreach") in ("decline-calls", "decline-all")
+    return said.told(
+        "Wishes about outreach changed", [PersonSaid(fields, said.stamp)], stop=declines
+    )

@@ -1,0 +1,1 @@
+"""The care transition orchestrator: what each discharged patient is owed, and what is missing."""

@@ -1,0 +1,238 @@
+"""The list of commands with their options, and the one place where a fault becomes an exit code.
+
+A command's body is in the module of its name.  Nothing heavy is imported here.
+"""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from orchestrator.cli.faults import NO
+
+NAME: Final = "care-orchestrator"
+
+app = typer.Typer(
+    name=NAME,
+    help="What each discharged patient is owed, by when and by whom, and what is missing.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # options hold brackets, and paths too: nothing here is markup
+    pretty_exceptions_enable=False,
+)
+schemas_app = typer.Typer(help="The public contract as JSON Schema.", no_args_is_help=True)
+policy_app = typer.Typer(help="The rules as data.", no_args_is_help=True)
+topics_app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
+app.add_typer(schemas_app, name="schemas")
+app.add_typer(policy_app, name="policy")
+app.add_typer(topics_app, name="topics")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="The log's folder [CARE_DATA_DIR]."),
+]
+FacilitiesFile = Annotated[
+    Path | None,
+    typer.Option("--facilities", metavar="FILE", help="Facilities file [CARE_FACILITIES]."),
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="Policy file [CARE_POLICY]; default: P0."),
+]
+
+
+class FeedFormat(StrEnum):
+    canonical = "canonical"
+    hl7v2 = "hl7v2"
+    fhir = "fhir"
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        int, typer.Option(min=5, max=3600, help="How long it runs before it ends by itself.")
+    ] = 75,
+    run_on: Annotated[bool, typer.Option("--run-on", help="Go on until Ctrl-C.")] = False,
+    speed: Annotated[
+        int, typer.Option(min=60, max=36_000, help="Simulated seconds per second.")
+    ] = 3600,
+    seed: Annotated[int, typer.Option(help="Another hospital.")] = 7,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="FOLDER", help="Where its log is kept.")
+    ] = Path("care-demo"),
+    reset: Annotated[bool, typer.Option("--reset", help="Delete that folder and end.")] = False,
+) -> None:
+    """A simulated hospital on a speeded clock: tasks, what turns overdue, what is withdrawn."""
+    from orchestrator.cli import demo as command
+
+    if reset:
+        command.reset(folder)
+    else:
+        command.run(folder, seed=seed, speed=speed, seconds=None if run_on else seconds)
+
+
+@app.command()
+def up(
+    data_dir: DataDir = None, facilities: FacilitiesFile = None, policy: PolicyFile = None
+) -> None:
+    """Decide what is in the log, on the real clock, until Ctrl-C."""
+    from orchestrator.cli import up as command
+
+    command.run(data_dir=data_dir, facilities=facilities, policy=policy)
+
+
+@app.command()
+def replay(
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH...", help="Files or folders; - is stdin.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="The clock at the end.")
+    ] = None,
+    policy: PolicyFile = None,
+    facilities: FacilitiesFile = None,
+    changes: Annotated[bool, typer.Option("--changes", help="What changed over time.")] = False,
+    journal: Annotated[
+        Path | None, typer.Option(metavar="EXPORT", help="Run an exported journal as it stands.")
+    ] = None,
+    show: Annotated[
+        int, typer.Option(metavar="N", min=0, help="How many patients to show in full.")
+    ] = 20,
+    as_json: Json = False,
+) -> None:
+    """The same decisions without a broker: reads files, prints what would exist."""
+    from orchestrator.cli import replay as command
+
+    command.run(
+        paths or [],
+        as_of=as_of,
+        policy=policy,
+        facilities=facilities,
+        changes=changes,
+        journal=journal,
+        show=show,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def simulate(
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where to write; made if it is not there.")
+    ] = Path("simulated"),
+    form: Annotated[
+        FeedFormat, typer.Option("--format", help="How the hospitals write.")
+    ] = FeedFormat.canonical,
+    dirt: Annotated[
+        bool, typer.Option("--dirt", help="With what goes wrong in real feeds.")
+    ] = False,
+    patients: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal hospitals.")] = 1,
+    start: Annotated[str, typer.Option(metavar="DATE", help="The first day.")] = "2026-10-05",
+    days: Annotated[int, typer.Option(min=1, max=3650)] = 30,
+) -> None:
+    """Write what two hospitals and a nursing facility would send about made-up patients."""
+    from orchestrator.cli import simulate as command
+
+    command.run(
+        out, form=form.value, dirt=dirt, patients=patients, seed=seed, start=start, days=days
+    )
+
+
+@app.command()
+def publish(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    data_dir: DataDir = None,
+    facilities: FacilitiesFile = None,
+) -> None:
+    """Send files to the topics, through the same adapters as everything else."""
+    from orchestrator.cli import publish as command
+
+    command.run(paths, data_dir=data_dir, facilities=facilities)
+
+
+@app.command()
+def key(
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="authority|identifier")],
+    data_dir: DataDir = None,
+) -> None:
+    """Print the patient key of an identifier."""
+    from orchestrator.cli import key as command
+
+    command.run(subject, data_dir=data_dir)
+
+
+@schemas_app.command("export")
+def schemas_export(
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A file each; default: all on stdout.")
+    ] = None,
+) -> None:
+    """Write the JSON Schema of every event, task, gap and change."""
+    from orchestrator.cli import schemas as command
+
+    command.export(out)
+
+
+@policy_app.command("show")
+def policy_show(policy: PolicyFile = None, as_json: Json = False) -> None:
+    """Print the policy in force: thresholds, protocols, due times."""
+    from orchestrator.cli import policy as command
+
+    command.show(policy, as_json=as_json)
+
+
+@policy_app.command("check")
+def policy_check(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")],
+    facilities: FacilitiesFile = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether a policy file (and a facilities file) can be used; exit 1 if not."""
+    from orchestrator.cli import policy as command
+
+    command.check(path, facilities, as_json=as_json)
+
+
+@topics_app.command("read")
+def topics_read(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="As in care.task.v1.")],
+    start: Annotated[
+        int, typer.Option("--from", metavar="N", min=0, help="First offset of each partition.")
+    ] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Print the records of a topic."""
+    from orchestrator.cli import topics as command
+
+    command.read(topic, start, follow=follow, data_dir=data_dir, as_json=as_json)
+
+
+def main() -> NoReturn:
+    """Run one command and leave the process with its exit code."""
+    try:
+        app(prog_name=NAME)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as problem:  # noqa: BLE001 - the last place; a traceback could show patients
+        # Our own errors know their fate and are said in words; anything else is a defect.
+        code = getattr(problem, "exit_code", None)
+        if isinstance(code, int):
+            _leave(code, f"{NAME}: {problem}")
+        from orchestrator.log import describe
+
+        _leave(NO, f"{NAME}: this is a defect, please report it: {describe(problem)}")
+    sys.exit(0)  # Typer leaves by itself; this is for type checkers and readers
+
+
+def _leave(code: int, text: str) -> NoReturn:
+    sys.stderr.write(text + "\n")
+    sys.exit(code)

@@ -1,0 +1,142 @@
+"""How commands speak: results on standard output, progress and hints on standard error.
+
+On a terminal with colour and bars; plain lines when piped, with ``NO_COLOR`` or ``TERM=dumb``
+(`screens.md` §11).  Nothing here interprets markup, because what is printed comes from outside.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH_MIN: Final = 60
+WIDTH_PIPED: Final = 100
+PLAIN_EVERY_S: Final = 10.0  # a line each 10 s where there is no bar
+BAR_AFTER_S: Final = 1.0  # shorter work needs no bar
+
+Step = Callable[[int, int], None]  # done, in all (0: not known)
+
+
+def decorated(stream: TextIO) -> bool:
+    """Whether colour, bars and cursor movement are welcome on *stream*."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
+    return stream.isatty() and not plain
+
+
+def console(stream: TextIO | None = None) -> "Console":
+    """A console on *stream* (default: standard output) that prints text as it is."""
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    fancy = decorated(stream)
+    return Console(
+        file=stream,
+        force_terminal=fancy,
+        no_color=not fancy,
+        color_system="auto" if fancy else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        width=None if stream.isatty() else WIDTH_PIPED,
+        soft_wrap=not stream.isatty(),
+    )
+
+
+def width() -> int:
+    """Columns to lay out for, never below 60."""
+    if not sys.stdout.isatty():
+        return WIDTH_PIPED
+    return max(os.get_terminal_size(sys.stdout.fileno()).columns, WIDTH_MIN)
+
+
+def say(text: str) -> None:
+    """A result."""
+    sys.stdout.write(text + "\n")
+
+
+def hint(text: str) -> None:
+    """Progress, warnings and advice."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def say_json(value: Any) -> None:
+    """A result for programs: one JSON object, never decorated."""
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 patient``, ``2,140 patients``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+@contextmanager
+def progress(verb: str, unit: str = "", scale: int = 1) -> Iterator[Step]:
+    """
+    Show how far a long piece of work is; the caller says so now and then by (done, in all).
+
+    Args:
+        verb: What is being done, as in ``reading``.
+        unit: What is counted, if not plain things: ``MB``.
+        scale: How many of what the caller counts make one unit.
+    """
+    measure = _Measure(unit, scale)
+    if not decorated(sys.stderr):
+        yield _PlainProgress(verb, measure).step
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
+    with Progress(*columns, console=console(sys.stderr), transient=True) as bar:
+        task = bar.add_task(verb, total=None, amount="", visible=False)
+
+        def step(done: int, total: int) -> None:
+            if measure.seconds >= BAR_AFTER_S:
+                amount = measure.amount(done, total)
+                bar.update(task, completed=done, total=total or None, amount=amount, visible=True)
+
+        yield step
+
+
+class _PlainProgress:
+    def __init__(self, verb: str, measure: "_Measure") -> None:
+        self._verb = verb
+        self._measure = measure
+        self._told_s = 0.0
+
+    def step(self, done: int, total: int) -> None:
+        if self._measure.seconds - self._told_s >= PLAIN_EVERY_S:
+            self._told_s = self._measure.seconds
+            hint(f"  {self._verb}  {self._measure.amount(done, total)}")
+
+
+class _Measure:
+    """Done, in all, rate and time left, as text."""
+
+    def __init__(self, unit: str, scale: int) -> None:
+        self._unit = f" {unit}" if unit else ""
+        self._scale = scale
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def amount(self, done: int, total: int) -> str:
+        rate = done / self.seconds
+        text = self._number(done) + (f"/{self._number(total)}" if total else "") + self._unit
+        text += f"  {self._number(rate)}{self._unit}/s"
+        return text + (f"  {(total - done) / rate:,.0f} s left" if total and rate else "")
+
+    def _number(self, number: float) -> str:
+        return (
+            f"{number / self._scale:,.0f}" if self._scale == 1 else f"{number / self._scale:,.1f}"
+        )

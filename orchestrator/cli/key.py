@@ -1,0 +1,22 @@
+"""``key``: the pseudonymous key of an identifier, as topics, logs and addresses carry it."""
+
+from pathlib import Path
+
+from orchestrator.cli import site
+from orchestrator.cli.console import say
+from orchestrator.cli.faults import Mistake
+from orchestrator.settings import SITE_KEY_FILE, site_key
+
+
+def run(subject: str, data_dir: Path | None) -> None:
+    """Print the key of *subject* at this site."""
+    from orchestrator.stream.keys import patient_key
+
+    authority, bar, identifier = subject.partition("|")
+    if not (authority.strip() and bar and identifier.strip()):
+        raise Mistake("SUBJECT must be authority|identifier, as in 'GEN|MRN123' (mind the quotes)")
+    here = site.load(data_dir)
+    if here.site_key is None and not (here.data_dir / SITE_KEY_FILE).exists():
+        # Made here, it would look like an answer, and be another one once `up` has started.
+        raise Mistake(f"{here.data_dir} has no site key yet: start `up` once, or set CARE_SITE_KEY")
+    say(patient_key(site_key(here), subject))

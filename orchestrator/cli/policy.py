@@ -1,0 +1,71 @@
+"""``policy show`` and ``policy check``: the rules in force, and whether a file can be used."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import site, words
+from orchestrator.cli.console import counted, say, say_json
+from orchestrator.cli.faults import No, as_mistakes
+
+if TYPE_CHECKING:
+    from schemas.policy import DuePart, Policy
+
+
+
+def show(path: Path | None, *, as_json: bool) -> None:
+    """Print every version of the policy, the newest last."""
+    policies = site.policies_of(site.load(policy=path))
+    if as_json:
+        say_json([policy.model_dump(mode="json") for policy in policies])
+        return
+    for policy in policies:
+        _print(policy)
+
+
+def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
+    """Exit 1 and say where, if the file (or the facilities file) cannot be used."""
+    from schemas.facilities import Facilities
+    from schemas.policy import load_policies
+    from schemas.yaml_node import FileFault
+
+    try:
+        with as_mistakes(unusable=FileFault):
+            policies = load_policies(path)
+            Facilities.load(facilities)
+    except FileFault as fault:
+        if as_json:
+            say_json({"usable": False, "fault": str(fault)})
+        raise No(str(fault)) from None
+    versions = [policy.version for policy in policies]
+    if as_json:
+        say_json({"usable": True, "versions": versions})
+    else:
+        say(f"{path}: usable; {counted(len(policies), 'version')}: {', '.join(versions)}")
+
+
+def _print(policy: "Policy") -> None:
+    say(f"Policy {policy.version}, for discharges from {policy.effective_from:%Y-%m-%d} on")
+    say(f"\n  {'Protocol':<10}{'Task':<20}{'Due':<26}{'Team':<18}Rule")
+    for name, tasks in policy.protocols.items():
+        for task in tasks:
+            due = _due(task.due) + ("" if task.priority == "routine" else f", {task.priority}")
+            title = words.task(task.kind)
+            say(f"  {name:<10}{title:<20}{due:<26}{task.team:<18}{task.rule}")
+    for task in policy.caused_tasks:
+        title = words.task(task.kind)
+        say(f"  {'':<10}{title:<20}{_due(task.due):<26}{task.team:<18}{task.rule}")
+    say(f"\n  {'Gap':<28}{'Severity':<18}Team")
+    for code, gap in policy.gaps.items():
+        severity = f"{gap.severity} or {gap.otherwise}" if gap.otherwise else gap.severity
+        say(f"  {words.gap(code):<28}{severity:<18}{gap.team}")
+    say("\n  Everything else, thresholds and disposition table: policy show --json\n")
+
+
+def _due(due: "DuePart") -> str:
+    if due.clock == "elapsed":
+        hours = due.length / timedelta(hours=1)
+        return f"after {hours:g} h"
+    if due.clock == "calendar":
+        return f"end of local day {due.length.days}"
+    return f"end of business day {due.length.days}"

@@ -1,0 +1,44 @@
+"""``publish``: sends files to the topics of the embedded log, from where `up` takes them in."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli import site
+from orchestrator.cli.console import counted, hint, progress, say
+from orchestrator.cli.faults import as_mistakes
+
+if TYPE_CHECKING:
+    from orchestrator.stream.publish import Report
+
+REFUSED_SHOWN = 20
+
+
+def run(paths: list[str], *, data_dir: Path | None, facilities: Path | None) -> None:
+    """Send everything in *paths*; say what was sent, refused and not used."""
+    from events.files import read
+    from orchestrator.stream.publish import publish
+    from orchestrator.stream.sqlite_log import Log
+
+    here = site.load(data_dir, facilities)
+    listed = site.facilities_of(here)
+    with (
+        as_mistakes(),
+        Log.open(here.data_dir, create=True, partitions=here.partitions) as log,
+        progress("sending") as step,
+    ):
+
+        def on_progress(report: "Report") -> None:
+            step(report.sent.total() + len(report.refused) + report.ignored, 0)
+
+        report = publish(read(paths), log, listed, on_progress)
+    for topic, number in sorted(report.sent.items()):
+        say(f"{number:>9,}  {topic}")
+    if report.ignored:
+        say(f"{report.ignored:>9,}  legal, and not used")
+    if report.refused:
+        say(f"{len(report.refused):>9,}  care.dead-letter.v1")
+    for where, reject in report.refused[:REFUSED_SHOWN]:
+        hint(f"  {where}  {reject.reason}  {reject.detail}")
+    if len(report.refused) > REFUSED_SHOWN:
+        hint(f"  and {len(report.refused) - REFUSED_SHOWN:,} more refused")
+    hint(f"{counted(report.sent.total(), 'record')} sent to {here.data_dir}; `up` decides on them")

@@ -1,0 +1,72 @@
+"""``replay``: the decisions that files lead to, without a broker and without a log."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cli import site
+from orchestrator.cli.console import console, decorated, hint, progress, say_json
+from orchestrator.cli.faults import Mistake, as_mistakes
+
+
+def run(
+    paths: list[str],
+    *,
+    as_of: str | None,
+    policy: Path | None,
+    facilities: Path | None,
+    changes: bool,
+    journal: Path | None,
+    show: int,
+    as_json: bool,
+) -> None:
+    """Read *paths*, decide, print."""
+    if journal is not None:
+        raise Mistake("--journal comes with the export of journals; name files of events instead")
+    if not paths:
+        raise Mistake("name at least one file or folder; - is standard input")
+    from events.files import read
+    from orchestrator.stream.replay import replay
+
+    here = site.load(facilities=facilities, policy=policy)
+    listed = site.facilities_of(here)
+    rules = site.policies_of(here)
+    with as_mistakes(), progress("reading", "MB", 1_000_000) as step:
+        answer = replay(
+            read(paths, step),
+            as_of=_as_of(as_of),
+            facilities=listed,
+            policy=rules,
+            changes=changes or not as_json,
+        )
+    seen = {row["facility"] for patient in answer["patients"] for row in patient["stays"]}
+    site.warn_of_unlisted(listed, seen)
+    if as_json:
+        say_json(answer)
+        return
+    _print(answer, listed.get("").zone, changes=changes, show=show)
+    if not changes:
+        hint("For programs: --json     what changed over time: --changes")
+
+
+def _print(answer: dict[str, Any], zone: str, *, changes: bool, show: int) -> None:
+    from orchestrator.cli.report import chronology, lines
+
+    out = console()
+    told = lines(answer, zone, 0 if changes else show)
+    for text, style in told:
+        out.print(text, style=style if decorated(sys.stdout) else None)
+    if changes:
+        for text, style in chronology(answer["changes"], zone):
+            out.print(text, style=style if decorated(sys.stdout) else None)
+
+
+def _as_of(text: str | None) -> str | None:
+    if text is None:
+        return None
+    from schemas.timestamp import BadTime, parse
+
+    try:
+        return parse(text, None).text
+    except BadTime:
+        raise Mistake("--as-of must be an instant as in 2026-10-08T18:00:00Z") from None

@@ -1,0 +1,217 @@
+"""The answer of ``replay`` for readers: totals, what was rejected, then patient by patient why.
+
+Layout: `screens.md` §11.  Takes the object that ``--json`` prints and changes nothing in it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from orchestrator.cli import words
+from orchestrator.cli.console import counted
+
+Thing = Mapping[str, Any]
+Line = tuple[str, str]  # text, style
+
+PLAIN: Final = ""
+STRONG: Final = "bold"
+ALARM: Final = "bold red"
+FAINT: Final = "dim"
+
+OPEN: Final = frozenset({"requested", "accepted", "in-progress", "on-hold"})
+WITHDRAWN: Final = frozenset({"cancelled", "entered-in-error"})
+REJECTED_SHOWN: Final = 20
+_SEVERITY: Final = ("critical", "high", "medium", "low", "info")
+
+
+class Why:
+    """The newest sentence about each thing, from the changes."""
+
+    def __init__(self, changes: Iterable[Thing]) -> None:
+        self._sentences: dict[str, str] = {}
+        for change in changes:
+            for kind in ("task", "gap", "transition"):
+                thing = change.get(kind)
+                if thing:
+                    self._sentences[thing[f"{kind}_id"]] = change.get("why") or ""
+
+    def of(self, thing_id: str) -> str:
+        return self._sentences.get(thing_id, "")
+
+
+def lines(answer: Thing, zone: str, show: int) -> Iterator[Line]:
+    """
+    The report.
+
+    Args:
+        answer: What ``replay`` gave, with its changes.
+        zone: For instants that belong to no facility.
+        show: How many patients to show in full, those with the most pressing things first.
+    """
+    patients = answer["patients"]
+    transitions = [row for patient in patients for row in patient["transitions"]]
+    active = sum(row["status"] == "active" for row in transitions)
+    as_of = words.instant(answer["as_of"])
+    stood = f"{counted(len(transitions), 'transition')} ({active:,} active)"
+    yield f"As of {words.moment(as_of, zone)}: {counted(len(patients), 'patient')}, {stood}", STRONG
+    yield from _totals(patients)
+    yield from _rejected(answer["rejected"])
+    for gap in answer["operations"]:
+        yield from _gap(gap, zone, Why(()))
+    why = Why(answer["changes"])
+    ordered = sorted(patients, key=_pressing)
+    with_work = [row for row in ordered if row["transitions"] or row["tasks"] or row["gaps"]]
+    for patient in with_work[:show]:
+        yield "", PLAIN
+        yield from _patient(patient, zone, as_of, why)
+    hidden = len(with_work) - show
+    if hidden > 0 and show > 0:
+        yield f"\nand {counted(hidden, 'more patient')} (--show {len(with_work)}, or --json)", FAINT
+
+
+def chronology(changes: Sequence[Thing], zone: str) -> Iterator[Line]:
+    """What changed over time, one line a change, and why."""
+    for change in changes:
+        at = words.moment(words.instant(change["at"]), zone)
+        yield f"{at}  {change['subject']}  {change['change']}  {_named(change)}".rstrip(), PLAIN
+        if change.get("why"):
+            yield f"    {change['why']}", FAINT
+
+
+def _totals(patients: Iterable[Thing]) -> Iterator[Line]:
+    tasks: dict[str, Counter[str]] = {}
+    gaps: Counter[str] = Counter()
+    for patient in patients:
+        for task in patient["tasks"]:
+            tasks.setdefault(task["kind"], Counter()).update(_columns(task))
+        gaps.update(gap["code"] for gap in patient["gaps"] if gap["status"] == "open")
+    names = ("open", "overdue", "done", "withdrawn")
+    left = [f"  {'Task':<20}" + "".join(f"{name:>10}" for name in names)]
+    for kind in sorted(tasks, key=_kind_order):
+        row = tasks[kind]
+        left.append(f"  {words.task(kind):<20}" + "".join(f"{row[name]:>10,}" for name in names))
+    right = [f"{'Gap':<24}{'open':>6}"]
+    right += [f"{words.gap(code):<24}{number:>6,}" for code, number in gaps.most_common()]
+    if not tasks and not gaps:
+        return
+    for index in range(max(len(left), len(right))):
+        a = left[index] if index < len(left) else ""
+        b = right[index] if index < len(right) else ""
+        yield f"{a:<62}    {b}".rstrip(), PLAIN
+
+
+def _columns(task: Thing) -> list[str]:
+    status = task["status"]
+    if status in OPEN:
+        return ["open", "overdue"] if task["overdue"] else ["open"]
+    return ["withdrawn"] if status in WITHDRAWN else ["done"] if status == "completed" else []
+
+
+def _rejected(rejected: Sequence[Thing]) -> Iterator[Line]:
+    if not rejected:
+        return
+    yield f"{len(rejected):,} rejected:", PLAIN
+    wide = max(len(row["where"]) for row in rejected[:REJECTED_SHOWN])
+    for row in rejected[:REJECTED_SHOWN]:
+        yield f"  {row['where']:<{wide}}  {row['reason']:<14}  {row['detail']}".rstrip(), PLAIN
+    if len(rejected) > REJECTED_SHOWN:
+        yield f"  and {len(rejected) - REJECTED_SHOWN:,} more (--json)", FAINT
+
+
+def _patient(patient: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
+    aliases = f"  also {', '.join(patient['aliases'])}" if patient["aliases"] else ""
+    yield f"{patient['patient']}{aliases}", STRONG
+    zones = {task["transition_id"]: task["zone"] for task in patient["tasks"] if "zone" in task}
+    told: set[str] = set()
+    for transition in sorted(patient["transitions"], key=lambda row: row["index_discharge_at"]):
+        transition_id = transition["transition_id"]
+        told.add(transition_id)
+        local = zones.get(transition_id, zone)
+        yield from _transition(transition, local, why)
+        for task in _of(patient["tasks"], transition_id, "kind"):
+            yield from _task(task, local, as_of, why)
+        for gap in _of(patient["gaps"], transition_id, "code"):
+            yield from _gap(gap, local, why)
+    for gap in patient["gaps"]:
+        if gap["transition_id"] not in told:
+            yield from _gap(gap, zone, why)
+
+
+def _transition(transition: Thing, zone: str, why: Why) -> Iterator[Line]:
+    left = words.moment(words.instant(transition["index_discharge_at"]), zone)
+    status = transition["status"]
+    if transition.get("close_reason"):
+        status += f", {words.reason(transition['close_reason'])}"
+    flags = "".join(f" [{flag}]" for flag in transition.get("flags", ()))
+    number = transition["visit_number"]
+    yield (
+        f"  Discharged {left} from {transition['facility']}, visit {number}: {status}{flags}",
+        PLAIN,
+    )
+    if status != "active":
+        yield from _because(why.of(transition["transition_id"]), 4)
+
+
+def _task(task: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
+    due_at = words.instant(task["due_at"])
+    local = task.get("zone", zone)
+    style = PLAIN
+    if task["status"] not in OPEN:
+        word = "done" if task["status"] == "completed" else task["status"]
+        state = f"withdrawn ({word})" if task["status"] in WITHDRAWN else word
+        if task.get("status_reason"):
+            state += f": {words.reason(task['status_reason'])}"
+        style = FAINT
+    elif task["overdue"]:
+        state = f"▲ overdue {words.length(as_of - due_at)}, was {words.due(due_at, local)}"
+        style = ALARM
+    else:
+        state = f"{task['status']}, {words.due(due_at, local)}"
+    flags = "".join(f" [{flag}]" for flag in task.get("flags", ()))
+    yield f"    {words.task(task['kind']):<20}  {state}  {task['team']}{flags}", style
+    yield from _because(why.of(task["task_id"]), 8)
+
+
+def _gap(gap: Thing, zone: str, why: Why) -> Iterator[Line]:
+    since = words.moment(words.instant(gap["since"]), zone)
+    about = f" {gap['subject']}" if gap["subject"] else ""
+    status = gap["status"]
+    if gap.get("close_reason"):
+        status += f", {words.reason(gap['close_reason'])}"
+    name = f"{words.gap(gap['code'])}{about}"
+    style = FAINT if status.startswith("closed") else PLAIN
+    yield f"    ● {name:<18}  {status}, {gap['severity']}, since {since}  {gap['team']}", style
+    yield from _because(why.of(gap["gap_id"]), 8)
+
+
+def _because(sentence: str, indent: int) -> Iterator[Line]:
+    if sentence:
+        yield " " * indent + sentence, FAINT
+
+
+def _named(change: Thing) -> str:
+    if task := change.get("task"):
+        return words.task(task["kind"])
+    if gap := change.get("gap"):
+        return words.gap(gap["code"])
+    return ""
+
+
+def _of(things: Iterable[Thing], transition_id: str, name: str) -> list[Thing]:
+    mine = (thing for thing in things if thing["transition_id"] == transition_id)
+    return sorted(mine, key=lambda thing: (_kind_order(thing[name]), thing.get("opened_at") or ""))
+
+
+def _kind_order(kind: str) -> tuple[int, str]:
+    known = [*words.TASKS, *words.GAPS]
+    return (known.index(kind) if kind in known else len(known), kind)
+
+
+def _pressing(patient: Thing) -> tuple[int, int, int, str]:
+    """Overdue first, then the worst open gap, then whoever has open work."""
+    overdue = sum(task["overdue"] for task in patient["tasks"])
+    open_gaps = [gap["severity"] for gap in patient["gaps"] if gap["status"] == "open"]
+    worst = min((_SEVERITY.index(severity) for severity in open_gaps), default=len(_SEVERITY))
+    work = sum(task["status"] in OPEN for task in patient["tasks"])
+    return (-overdue, worst, -work, patient["patient"])

@@ -1,0 +1,69 @@
+"""What most commands start from: the settings, with the command line above the environment."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator import settings
+from orchestrator.cli.console import hint
+from orchestrator.cli.faults import as_mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.settings import Settings
+    from orchestrator.stream.rounds import Processor, Store
+    from schemas.facilities import Facilities
+    from schemas.policy import Policy
+
+
+def load(
+    data_dir: Path | None = None, facilities: Path | None = None, policy: Path | None = None
+) -> "Settings":
+    """The settings; what was given on the command line stands above them."""
+    given = {"data_dir": data_dir, "facilities": facilities, "policy": policy}
+    return settings.load(**{name: value for name, value in given.items() if value is not None})
+
+
+def facilities_of(site: "Settings") -> "Facilities":
+    """
+    The facilities file that the settings name, else the built-in one.
+
+    Raises:
+        Mistake: It cannot be read; says where and why.
+    """
+    from schemas.facilities import Facilities
+
+    with as_mistakes():
+        return Facilities.load(site.facilities)
+
+
+def policies_of(site: "Settings") -> "tuple[Policy, ...]":
+    """
+    The policies of the file that the settings name, after the built-in one.
+
+    Raises:
+        Mistake: It cannot be read; says where and why.
+    """
+    from schemas.policy import load_policies
+
+    with as_mistakes():
+        return load_policies(site.policy)
+
+
+def processor_of(
+    site: "Settings", facilities: "Facilities", key: bytes
+) -> "Callable[[Store], Processor]":
+    """What makes the runtime's processor over its store, under the policies of the settings."""
+    from orchestrator.stream.processor import Processor
+    from orchestrator.stream.rules import rules
+
+    in_force = rules(policies_of(site), facilities)
+    return lambda store: Processor(store, in_force, key)
+
+
+def warn_of_unlisted(listed: "Facilities", seen: set[str]) -> None:
+    """Name the facilities that the file does not list: for those the default zone was taken."""
+    unlisted = sorted(facility for facility in seen if not listed.listed(facility))
+    if unlisted:
+        zone = listed.get(unlisted[0]).zone
+        hint(f"not in the facilities file, so taken as {zone}: {', '.join(unlisted)}")

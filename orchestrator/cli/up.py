@@ -1,0 +1,36 @@
+"""``up``: intake, clock and decisions in one process over the embedded log, on the real clock."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+from orchestrator import log
+from orchestrator.cli import site
+from orchestrator.cli.console import counted, hint
+from orchestrator.settings import site_key
+
+
+def run(*, data_dir: Path | None, facilities: Path | None, policy: Path | None) -> None:
+    """Decide what lies in the log and what arrives, until SIGINT or SIGTERM."""
+    from orchestrator.stream import embedded
+
+    here = site.load(data_dir, facilities, policy)
+    log.configure(here.log_level, here.log_format)
+    listed = site.facilities_of(here)
+    key = site_key(here)
+    with embedded.opened(
+        here.data_dir, site.processor_of(here, listed, key), listed, key, partitions=here.partitions
+    ) as runtime:
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            runtime.stop()
+
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
+        hint(f"Deciding on what arrives in {here.data_dir}.  [Ctrl-C stops]")
+        runtime.run()
+        done = runtime.health
+        hint(
+            f"Stopped. {counted(done.results.total(), 'record')} taken in, "
+            f"{done.published:,} published; nothing was lost."
+        )

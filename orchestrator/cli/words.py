@@ -1,0 +1,96 @@
+"""The words of tasks, gaps and times on a screen: what a nurse calls them, in the facility's zone.
+
+Wording: `screens.md` §0.  An end of a day is named by the day that ends, never as the midnight
+after it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+TASKS: Final = {
+    "CALL_48H": "48-hour call",
+    "PCP_VISIT_7D": "PCP visit",
+    "MED_REC": "Reconciliation",
+    "SNF_HANDOFF": "Facility hand-off",
+    "RESCHEDULE": "Reschedule",
+}
+GAPS: Final = {
+    "TASK_OVERDUE": "Overdue",
+    "TCM_CONTACT_WINDOW_MISSED": "TCM contact missed",
+    "NO_PCP_APPOINTMENT": "No PCP visit",
+    "PCP_APPT_OUT_OF_WINDOW": "PCP visit too late",
+    "PCP_NO_SHOW": "PCP visit missed",
+    "APPT_OUTCOME_UNKNOWN": "Visit outcome unknown",
+    "NO_PCP_ON_FILE": "No PCP on file",
+    "LATE_NOTIFICATION": "Discharge told late",
+    "ADMIT_NOTICE_LATE": "Admission told late",
+    "READMISSION_30D": "Readmitted",
+    "RETURN_ED": "Back in the ED",
+    "RETURN_OBS": "Back for observation",
+    "READMISSION_RISK_IN_ED": "In the ED now",
+    "TRANSFER_NOT_ARRIVED": "Transfer not arrived",
+    "SNF_STATUS_UNKNOWN": "Facility silent",
+    "DISPOSITION_UNKNOWN": "Disposition unknown",
+    "DISPOSITION_CONFLICT": "Disposition conflict",
+    "OVERLAPPING_STAYS": "Overlapping stays",
+    "STALE_STAY": "Stay without news",
+    "ORPHAN_CANCEL": "Cancel of nothing",
+    "UNREACHABLE": "Not reachable",
+    "EVENT_PARKED": "Message unreadable",
+    "DATA_QUALITY": "Data quality",
+    "FEED_SILENT": "Feed silent",
+}
+# Commas are no part of a spoken date; `%-d` is not portable.
+_DAY_FORMAT: Final = "{0:%a} {0.day} {0:%b}"
+
+
+def task(kind: str) -> str:
+    """A task kind in words; one that is new here is shown as it is."""
+    return TASKS.get(kind) or kind.replace("_", " ").capitalize()
+
+
+def gap(code: str) -> str:
+    """A gap code in words; one that is new here is shown as it is."""
+    return GAPS.get(code) or code.replace("_", " ").capitalize()
+
+
+def reason(code: str) -> str:
+    """A reason's code in small letters: ``discharge cancelled``."""
+    return code.replace("_", " ").lower()
+
+
+def instant(text: str) -> datetime:
+    """A published time; always UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def day(at: datetime, zone: str) -> str:
+    """``Tue 6 Oct`` in the facility's zone."""
+    return _DAY_FORMAT.format(at.astimezone(ZoneInfo(zone)))
+
+
+def moment(at: datetime, zone: str) -> str:
+    """``Tue 6 Oct 14:00 EDT``."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{_DAY_FORMAT.format(local)} {local:%H:%M %Z}"
+
+
+def due(at: datetime, zone: str) -> str:
+    """``due Tue 6 Oct 14:00 EDT``; ``by end of Tue 13 Oct`` where a whole day may be used."""
+    local = at.astimezone(ZoneInfo(zone))
+    if (local.hour, local.minute, local.second) == (0, 0, 0):
+        return f"by end of {_DAY_FORMAT.format(local - timedelta(days=1))}"
+    return f"due {moment(at, zone)}"
+
+
+def length(span: timedelta) -> str:
+    """``3 h 5 min``, ``1 d 20 h``, ``under 1 min``: the two largest units."""
+    minutes = int(span.total_seconds()) // 60
+    units = (("d", minutes // 1440), ("h", minutes // 60 % 24), ("min", minutes % 60))
+    parts = [f"{number} {unit}" for unit, number in units]
+    first = next((index for index, (_, number) in enumerate(units) if number), None)
+    if first is None:
+        return "under 1 min"
+    shown = [parts[i] for i in (first, first + 1) if i < len(units) and units[i][1]]
+    return " ".join(shown)

@@ -1,0 +1,286 @@
+"""Cells: what is known of one thing, as a join of facts.
+
+A visit, an appointment, a person, a task's commands, a facility's feed.  Each cell is a
+join-semilattice: the same set of facts gives the same cell in whatever order and however often
+they came, and thirty A08s cost a handful of registers.  Nothing here decides anything.
+
+Stored form: a list whose first element is the format version.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from orchestrator.core import registers as reg
+from orchestrator.core.facts import (
+    Admitted,
+    AppointmentSaid,
+    Command,
+    DischargeSaid,
+    FacilityHeard,
+    FieldUnmapped,
+    Parked,
+    PersonSaid,
+    Stamp,
+    VisitMark,
+    VisitSaid,
+)
+from orchestrator.core.registers import MATERIAL, NOTHING, STAMPED, Registers
+
+FORMAT: Final = 1
+
+type_of_admit = tuple[int, bool, tuple[str, ...]]
+type_of_discharge = tuple[int | None, bool, tuple[str, ...], bool, str | None]
+type_of_mark = tuple[str, int, int | None]
+
+
+def matching_instant(at: int, stamp: Stamp, *, whole_day: bool) -> int:
+    """Where a happening stands when cancels look for it (``contract.md`` §2).
+
+    The earlier of its stated instant (of a date without a time: local noon less twelve hours) and
+    its recorded time.
+    """
+    return min(at - 43_200_000_000 if whole_day else at, stamp.recorded)
+
+
+def _keep(stamps: list[Stamp], new: Stamp) -> int:
+    """Keep of equal statements the first received, the first recorded and the greatest."""
+    if new in stamps:
+        return NOTHING
+    every = [*stamps, new]
+    kept = {
+        min(every, key=lambda s: (s.receipt, s.source, s.event)),
+        min(every, key=lambda s: (s.recorded, s)),
+        max(every),
+    }
+    before = set(stamps)
+    stamps[:] = sorted(kept)
+    if kept == before:
+        return NOTHING
+    return MATERIAL if min(stamps, key=lambda s: (s.receipt, s.source, s.event)) == new else STAMPED
+
+
+@dataclass(slots=True)
+class VisitCell:
+    """Everything said of one visit number of one facility."""
+
+    facility: str
+    number: str
+    said: Registers = field(default_factory=dict)
+    classes: dict[str, tuple[int, Stamp]] = field(default_factory=dict)
+    admits: dict[type_of_admit, list[Stamp]] = field(default_factory=dict)
+    discharges: dict[type_of_discharge, list[Stamp]] = field(default_factory=dict)
+    marks: dict[type_of_mark, Stamp] = field(default_factory=dict)
+    last_update: int = 0
+
+    def join(self, fact: VisitSaid | Admitted | DischargeSaid | VisitMark) -> int:
+        """Take in one fact; how much it changed."""
+        stamp = fact.stamp
+        changed = NOTHING
+        if stamp.time > self.last_update:
+            self.last_update = stamp.time
+            changed = STAMPED
+        if isinstance(fact, VisitSaid):
+            return max(changed, self._said(fact))
+        if isinstance(fact, Admitted):
+            admits = self.admits.setdefault((fact.at, fact.opened, fact.flags), [])
+            return max(changed, _keep(admits, stamp))
+        if isinstance(fact, DischargeSaid):
+            key = (
+                fact.at,
+                fact.opens,
+                fact.flags,
+                "disposition" in fact.fields,
+                fact.fields.get("disposition"),
+            )
+            return max(changed, _keep(self.discharges.setdefault(key, []), stamp))
+        mark = (fact.what, fact.at, fact.cancels_at)
+        held = self.marks.get(mark)
+        if held is None or (stamp.receipt, stamp.source, stamp.event) < (
+            held.receipt,
+            held.source,
+            held.event,
+        ):
+            self.marks[mark] = stamp
+            changed = MATERIAL
+        return changed
+
+    def _said(self, fact: VisitSaid) -> int:
+        changed = NOTHING
+        for name, value in fact.fields.items():
+            if name == "class":
+                changed = max(changed, self._class(value, fact))
+            else:
+                changed = max(changed, reg.say(self.said, name, value, fact.stamp))
+        return changed
+
+    def _class(self, value: str, fact: VisitSaid) -> int:
+        """Per class its first instant and its greatest stamp: bounded, and still a join."""
+        since = fact.stamp.time if fact.class_from is None else fact.class_from
+        held = self.classes.get(value)
+        if held is None:
+            self.classes[value] = (since, fact.stamp)
+            return MATERIAL
+        joined = (min(held[0], since), max(held[1], fact.stamp))
+        if joined == held:
+            return NOTHING
+        self.classes[value] = joined
+        return MATERIAL if joined[0] != held[0] or len(self.classes) > 1 else STAMPED
+
+    def dump(self) -> list[Any]:
+        """Plain data for storage."""
+        return [
+            FORMAT,
+            self.facility,
+            self.number,
+            reg.dump(self.said),
+            {name: [since, list(stamp)] for name, (since, stamp) in self.classes.items()},
+            [[*key, [list(s) for s in stamps]] for key, stamps in self.admits.items()],
+            [[*key, [list(s) for s in stamps]] for key, stamps in self.discharges.items()],
+            [[*key, list(stamp)] for key, stamp in self.marks.items()],
+            self.last_update,
+        ]
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "VisitCell":
+        """The inverse of `dump`."""
+        _, facility, number, said, classes, admits, discharges, marks, last_update = plain
+        return cls(
+            facility,
+            number,
+            reg.load(said),
+            {name: (since, Stamp(*stamp)) for name, (since, stamp) in classes.items()},
+            {
+                (at, opened, tuple(flags)): [Stamp(*s) for s in stamps]
+                for at, opened, flags, stamps in admits
+            },
+            {
+                (at, opens, tuple(flags), has, value): [Stamp(*s) for s in stamps]
+                for at, opens, flags, has, value, stamps in discharges
+            },
+            {(what, at, cancels): Stamp(*stamp) for what, at, cancels, stamp in marks},
+            last_update,
+        )
+
+
+@dataclass(slots=True)
+class AppointmentCell:
+    """Everything said of one appointment; ``status`` is a register like the others."""
+
+    appointment: str
+    said: Registers = field(default_factory=dict)
+
+    def join(self, fact: AppointmentSaid) -> int:
+        """Take in one fact; how much it changed."""
+        changed = reg.say(self.said, "status", fact.status, fact.stamp)
+        return max(changed, reg.say_all(self.said, fact.fields, fact.stamp))
+
+    def dump(self) -> list[Any]:
+        """Plain data for storage."""
+        return [FORMAT, self.appointment, reg.dump(self.said)]
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "AppointmentCell":
+        """The inverse of `dump`."""
+        return cls(plain[1], reg.load(plain[2]))
+
+
+@dataclass(slots=True)
+class PersonCell:
+    """The person, what was parked of theirs, and which gaps somebody acknowledged."""
+
+    said: Registers = field(default_factory=dict)
+    parked: dict[str, tuple[int, str]] = field(default_factory=dict)  # event id -> receipt, reason
+    acknowledged: dict[str, int] = field(default_factory=dict)  # gap id -> receipt
+
+    def join(self, fact: PersonSaid | Parked) -> int:
+        """Take in one fact; how much it changed."""
+        if isinstance(fact, Parked):
+            held = self.parked.get(fact.stamp.event)
+            if held is not None and held[0] <= fact.stamp.receipt:
+                return NOTHING
+            self.parked[fact.stamp.event] = (fact.stamp.receipt, fact.reason)
+            if len(self.parked) > MOST_PARKED:
+                del self.parked[min(self.parked, key=lambda event: self.parked[event])]
+            return MATERIAL
+        changed = reg.say_all(self.said, fact.fields, fact.stamp)
+        # A preference or a death said again is said of now: its time counts, not only its value.
+        return MATERIAL if changed else NOTHING
+
+    def dump(self) -> list[Any]:
+        """Plain data for storage."""
+        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged]
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "PersonCell":
+        """The inverse of `dump`."""
+        _, said, parked, acknowledged = plain
+        return cls(
+            reg.load(said), {event: (at, why) for event, (at, why) in parked.items()}, acknowledged
+        )
+
+
+# A sender's fault may park every message of one patient; the gap needs only the newest few.
+MOST_PARKED: Final = 20
+
+
+@dataclass(slots=True)
+class WorkCell:
+    """The accepted commands of one task, in the order of their acceptance."""
+
+    task: str
+    done: list[Command] = field(default_factory=list)
+
+    def dump(self) -> list[Any]:
+        """Plain data for storage."""
+        return [FORMAT, self.task, [command_dump(command) for command in self.done]]
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "WorkCell":
+        """The inverse of `dump`."""
+        return cls(plain[1], [command_load(command) for command in plain[2]])
+
+
+def command_dump(command: Command) -> list[Any]:
+    """Plain data for storage, field by field in the order of the class."""
+    plain = [getattr(command, name) for name in Command.__slots__]
+    plain[1] = list(command.stamp)
+    return plain
+
+
+def command_load(plain: list[Any]) -> Command:
+    """The inverse of `command_dump`."""
+    return Command(plain[0], Stamp(*plain[1]), *plain[2:])
+
+
+@dataclass(slots=True)
+class FacilityCell:
+    """A facility's feed: when it was last heard, and which fields it sends that nobody mapped."""
+
+    facility: str
+    heard: int = 0
+    unmapped: dict[str, int] = field(default_factory=dict)  # field -> first receipt
+    acknowledged: dict[str, int] = field(default_factory=dict)  # gap id -> receipt
+
+    def join(self, fact: FacilityHeard | FieldUnmapped) -> int:
+        """Take in one fact; how much it changed."""
+        if isinstance(fact, FacilityHeard):
+            if fact.at <= self.heard:
+                return NOTHING
+            self.heard = fact.at
+            return MATERIAL
+        if self.unmapped.get(fact.field, fact.at + 1) <= fact.at:
+            return NOTHING
+        self.unmapped[fact.field] = fact.at
+        return MATERIAL
+
+    def dump(self) -> list[Any]:
+        """Plain data for storage."""
+        return [FORMAT, self.facility, self.heard, self.unmapped, self.acknowledged]
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "FacilityCell":
+        """The inverse of `dump`."""
+        return cls(*plain[1:])
+
+
+Cell = VisitCell | AppointmentCell | PersonCell | WorkCell | FacilityCell

@@ -1,0 +1,430 @@
+"""The gaps of one transition: what is missing at an instant, and how bad it is.
+
+Only gaps that should be live are returned (open, recorded, suppressed), and those that a person
+acknowledged; one that is no longer returned closes, and `reconcile` knows with which reason.
+Codes, openings, severities: ``domain/gaps-and-events.md`` and the rulings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from orchestrator.core import ids, why
+from orchestrator.core.calendar import (
+    end_of_day,
+    local_day,
+    local_time,
+    nth_business_day,
+    spoken,
+    spoken_end,
+)
+from orchestrator.core.horizon import Horizon
+from orchestrator.core.instants import HOUR, written
+from orchestrator.core.policy import Policy
+from orchestrator.core.slots import attributed_pcp
+from orchestrator.core.tasks import Duties, Duty, replacement
+from orchestrator.core.transitions import Transition
+from orchestrator.core.view import View
+from orchestrator.core.wanted import Wanted
+
+
+@dataclass(slots=True)
+class Scope:
+    """Whose gaps are collected: a transition's, a stay's, a person's or a facility's."""
+
+    view: View
+    policy: Policy
+    facility: str
+    transition: str | None
+    scope: str | None
+    subject_patient: str  # immutable identifier under which it came
+    protocol: str = "core"
+    status: str = "open"  # suppressed where the patient declined
+    found: list[Wanted] = field(default_factory=list)
+
+    def add(
+        self,
+        code: str,
+        since: int,
+        sentence: Callable[[], str],
+        *,
+        subject: str = "",
+        recorded: bool = False,
+        second: bool = False,
+        severity: str | None = None,
+        evidence: dict[str, Any] | None = None,
+        caused_by: tuple[str, ...] = (),
+        known: int | None = None,
+    ) -> None:
+        """
+        Want one gap.
+
+        Args:
+            code: Of the catalogue.
+            since: When it became true in the world.
+            sentence: Why, made only when it is published.
+            subject: Which one, where there can be several.
+            recorded: A fact that asks for no action.
+            second: The second severity of the catalogue's row holds.
+            severity: In place of the catalogue's.
+            evidence: Plain data.
+            caused_by: Event ids.
+            known: The receipt of its newest cause; an acknowledgement covers what it came after.
+        """
+        rule = self.policy.gaps[code]
+        gap = ids.gap_id(self.transition or self.scope or "", code, subject)
+        acknowledged = self.view.acknowledged.get(gap)
+        status = "recorded" if recorded else self.status
+        closed = rule.acknowledged and acknowledged is not None and (
+            known is None or acknowledged >= known
+        )
+        content = {
+            "gap_id": gap,
+            "patient": None if (self.scope or "").startswith("facility:") else self.view.patient,
+            "transition_id": self.transition,
+            "scope": self.scope,
+            "facility": self.facility,
+            "code": code,
+            "subject": subject,
+            "status": "closed" if closed else status,
+            "severity": severity or (rule.otherwise if second and rule.otherwise else rule.severity),
+            "team": rule.team,
+            "since": written(since),
+            "close_reason": "ACKNOWLEDGED" if closed else None,
+            "evidence": evidence or {},
+            "flags": [],
+            "rule": f"{self.protocol}/{code.lower().replace('_', '-')}",
+            "policy_version": self.policy.version,
+            "caused_by": list(caused_by),
+        }
+        self.found.append(Wanted(gap, content, sentence))
+
+
+def transition_gaps(
+    transition: Transition, found: Duties, view: View, horizon: Horizon
+) -> list[Wanted]:
+    """All gaps of one transition that should be live."""
+    reason = transition.close_reason
+    if reason in ("DISCHARGE_CANCELLED", "ADMIT_CANCELLED", "WRONG_PATIENT"):
+        return []
+    if transition.stillborn:
+        return []
+    scope = Scope(
+        view,
+        transition.policy,
+        transition.stay.facility,
+        transition.id,
+        None,
+        transition.stay.subject,
+        transition.disposition.protocol or "core",
+    )
+    _facts(scope, transition, found, horizon)
+    if transition.status == "closed" and reason != "DECLINED":
+        return scope.found
+    clock = horizon
+    if reason == "DECLINED" and transition.ended_at is not None:
+        # What was missing when the patient declined stays on record, suppressed; nothing new opens.
+        scope.status = "suppressed"
+        clock = Horizon(min(horizon.now, transition.ended_at))
+    _overdue(scope, transition, found, clock)
+    if transition.disposition.status == "deferred":
+        _deferred(scope, transition, clock)
+    elif transition.status == "active" or reason == "DECLINED":
+        _visits(scope, transition, found, clock)
+        _patient(scope, transition, found, view)
+    if transition.in_ed:
+        stay = next(stay for _, stay, _ in reversed(transition.returns))
+        scope.add(
+            "READMISSION_RISK_IN_ED",
+            stay.start,
+            lambda: f"Back at {stay.facility} since {spoken(stay.start, transition.zone)}, not admitted.",
+            evidence={"visit_number": stay.visit, "facility": stay.facility},
+        )
+    return scope.found
+
+
+def _ahead(transition: Transition, instant: int) -> bool:
+    """Very late or backfilled: only windows that were still open when we heard (ruling 20)."""
+    return not transition.restricted or instant > transition.receipt
+
+
+def _facts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon) -> None:
+    """Recorded facts, which outlive the transition, and the doubts about its disposition."""
+    at, zone, policy = transition.at, transition.zone, transition.policy
+    discharge, facility = transition.discharge, transition.stay.facility
+    cause = (discharge.anchor.event,)
+    late = transition.receipt - at
+    if late > policy.late_notification and not discharge.anchor.backfill:
+        scope.add(
+            "LATE_NOTIFICATION",
+            transition.receipt,
+            lambda: f"{facility} told us {late // HOUR} h after the discharge.",
+            recorded=True,
+            evidence={"hours": late // HOUR},
+            caused_by=cause,
+        )
+    contact_by = found.tcm_contact_by
+    if (
+        contact_by is not None
+        and found.call is not None
+        and found.call.tcm_contact_status == "MISSED"
+        and _ahead(transition, contact_by)
+    ):
+        feed = transition.receipt >= contact_by
+        scope.add(
+            "TCM_CONTACT_WINDOW_MISSED",
+            contact_by,
+            lambda: f"Nobody was reached by the end of {spoken_end(contact_by, zone)}.",
+            recorded=True,
+            evidence={"cause": "LATE_FEED" if feed else "NO_CONTACT", "attempts": len(found.attempts)},
+            caused_by=cause,
+        )
+    for code, stay, since in transition.returns:
+        scope.add(
+            code,
+            since,
+            lambda stay=stay, since=since: f"Came back to {stay.facility} on {spoken(since, zone)}.",
+            subject=stay.visit,
+            recorded=True,
+            evidence={
+                "hours": (since - at) // HOUR,
+                "facility": stay.facility,
+                "same_facility": stay.facility == facility,
+            },
+        )
+    if transition.readmission is not None and not transition.readmission[2]:
+        stay, since, _ = transition.readmission
+        scope.add(
+            "READMISSION_30D",
+            since,
+            lambda: f"Admitted again at {stay.facility} on {spoken(since, zone)}.",
+            subject=stay.visit,
+            recorded=True,
+            evidence={
+                "hours": (since - at) // HOUR,
+                "planned": False,
+                "facility": stay.facility,
+                "same_facility": stay.facility == facility,
+            },
+        )
+    if transition.transferred_to is not None and transition.disposition.says_home:
+        other = transition.transferred_to
+        scope.add(
+            "DISPOSITION_CONFLICT",
+            other.start,
+            lambda: f"{facility} said home; {other.facility} admitted on {spoken(other.start, zone)}.",
+            evidence={"disposition": discharge.disposition, "facility": other.facility},
+            caused_by=cause,
+        )
+
+
+def _overdue(
+    scope: Scope, transition: Transition, found: Duties, horizon: Horizon
+) -> None:
+    for duty in found.tasks:
+        if not duty.overdue:
+            continue
+        subject = f"{duty.kind}:{duty.cause}" if duty.cause else duty.kind
+        scope.add(
+            "TASK_OVERDUE",
+            duty.due_at,
+            lambda duty=duty: _overdue_sentence(duty, transition),
+            subject=subject,
+            severity=_overdue_severity(duty, transition, found, horizon),
+            evidence={
+                "kind": duty.kind,
+                "task_id": duty.id,
+                "due_at": written(duty.due_at),
+                "attribution": duty.attribution,
+            },
+            caused_by=duty.caused_by,
+        )
+
+
+def _overdue_severity(
+    duty: Duty, transition: Transition, found: Duties, horizon: Horizon
+) -> str | None:
+    """``low`` once the attempts are documented; ``info`` while nobody is there to act."""
+    if duty is found.call and duty.tcm_contact_status == "ATTEMPTS_MET":
+        return transition.policy.gaps["TASK_OVERDUE"].otherwise
+    return weekend_severity(duty, transition, horizon)
+
+
+def _overdue_sentence(duty: Duty, transition: Transition) -> str:
+    what = why.KIND_WORDS.get(duty.kind, "a task is owed")
+    return why.clipped(f"Overdue since {spoken(duty.due_at, transition.zone)}: {what}.")
+
+
+def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon) -> None:
+    """Ruling 26: no primary-care slot, one too late, or neither; and slots without an outcome."""
+    pcp = next((duty for duty in found.tasks if duty.kind == "PCP_VISIT_7D"), None)
+    policy, at, zone = transition.policy, transition.at, transition.zone
+    cause = (transition.discharge.anchor.event,)
+    day7_end = end_of_day(at, 7, zone)
+    opens = at + policy.no_pcp_after
+    owed = pcp is not None or (
+        transition.disposition.protocol
+        and any(
+            rule.kind == "PCP_VISIT_7D"
+            for rule in policy.protocols[transition.disposition.protocol]
+        )
+        and _ahead(transition, day7_end)
+    )
+    kept = any(slot.kept for slot in found.slots) or (
+        pcp is not None and pcp.status == "completed"
+    )
+    if owed and not kept and clock.reached(opens):
+        earliest = next((slot for slot in found.slots if slot.alive), None)
+        if earliest is None:
+            scope.add(
+                "NO_PCP_APPOINTMENT",
+                opens,
+                lambda: (
+                    "No visit with a primary-care provider is booked before the end of "
+                    f"{spoken_end(day7_end, zone)}."
+                ),
+                evidence={"slots": 0, "window_ends_at": written(day7_end)},
+                caused_by=cause,
+            )
+        elif earliest.day > 7:
+            scope.add(
+                "PCP_APPT_OUT_OF_WINDOW",
+                opens,
+                lambda: (
+                    f"The first primary-care visit is on day {earliest.day}; "
+                    f"the window ends on {spoken_end(day7_end, zone)}."
+                ),
+                second=earliest.day <= policy.tcm_visit_days[1],
+                evidence={"day": earliest.day, "appointment_id": earliest.id},
+                caused_by=cause,
+            )
+    for slot in found.slots:
+        if slot.starts_at >= transition.window_end:
+            continue
+        stamp = slot.said.stamp
+        if slot.status == "no_show" and replacement(slot, found.slots) is None:
+            scope.add(
+                "PCP_NO_SHOW",
+                slot.starts_at,
+                lambda slot=slot: f"The visit of {spoken(slot.starts_at, zone)} was not kept.",
+                subject=slot.id,
+                evidence={"appointment_id": slot.id},
+                caused_by=(stamp.event,),
+            )
+        elif slot.status == "booked":
+            silent = (slot.ends_at or slot.starts_at) + policy.appointment_silent
+            if clock.reached(silent):
+                scope.add(
+                    "APPT_OUTCOME_UNKNOWN",
+                    silent,
+                    lambda slot=slot: (
+                        f"Nothing was heard of the visit of {spoken(slot.starts_at, zone)}."
+                    ),
+                    subject=slot.id,
+                    evidence={"appointment_id": slot.id},
+                    caused_by=(stamp.event,),
+                )
+
+
+def _patient(scope: Scope, transition: Transition, found: Duties, view: View) -> None:
+    at, facility = transition.at, transition.stay.facility
+    cause = (transition.discharge.anchor.event,)
+    if not transition.disposition.known:
+        scope.add(
+            "DISPOSITION_UNKNOWN",
+            at,
+            lambda: f"{facility} did not say where the patient went; taken as home.",
+            evidence={"disposition": transition.discharge.disposition},
+            caused_by=cause,
+        )
+    if attributed_pcp(view, transition) is None:
+        scope.add(
+            "NO_PCP_ON_FILE",
+            at,
+            lambda: "No primary-care provider is on file.",
+            caused_by=cause,
+        )
+    _unreachable(scope, transition, found, view)
+    work = found.work
+    if work is not None and work.red_flag is not None:
+        stamp = work.red_flag.stamp
+        escalation = next((d for d in found.tasks if d.kind == "CLINICAL_ESCALATION"), None)
+        if escalation is None or not escalation.terminal:
+            scope.add(
+                "CLINICAL_RED_FLAG",
+                stamp.time,
+                lambda: "An answer in the call asks for a clinician within the hour.",
+                caused_by=(stamp.event,),
+                known=stamp.receipt,
+            )
+
+
+def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View) -> None:
+    """Three counted attempts on two days without contact, or a wrong number."""
+    if found.call is None or found.call.terminal or not found.attempts:
+        return
+    policy = transition.policy
+    attempts = [a for a in found.attempts if a.reached not in policy.reached_contact]
+    since = None
+    days: set[int] = set()
+    for count, attempt in enumerate(attempts, start=1):
+        days.add(local_day(attempt.stamp.time, transition.zone))
+        if attempt.reached == "wrong-number" or (
+            count >= policy.unreachable_attempts and len(days) >= policy.unreachable_days
+        ):
+            since = attempt.stamp.time
+            break
+    phones = view.register("phones")
+    if since is None or (phones is not None and phones.value and phones.stamp.time > since):
+        return
+    scope.add(
+        "UNREACHABLE",
+        since,
+        lambda: f"{len(attempts)} attempts without reaching anybody.",
+        evidence={"attempts": len(attempts)},
+        caused_by=tuple(a.stamp.event for a in attempts),
+    )
+
+
+def _deferred(scope: Scope, transition: Transition, clock: Horizon) -> None:
+    """Rulings 10 and 15: whether the next place has reported an arrival."""
+    policy, at = transition.policy, transition.at
+    cause = (transition.discharge.anchor.event,)
+    if not transition.disposition.arrival or transition.arrival is not None:
+        return
+    silent = at + policy.transfer_not_arrived
+    if _ahead(transition, silent) and clock.reached(silent):
+        scope.add(
+            "TRANSFER_NOT_ARRIVED",
+            silent,
+            lambda: f"No facility has reported an arrival since {spoken(at, transition.zone)}.",
+            subject=transition.discharge.visit,
+            evidence={"disposition": transition.discharge.disposition},
+            caused_by=cause,
+        )
+    unheard = end_of_day(at, policy.snf_silent_days, transition.zone)
+    if transition.disposition.arrival == "facility" and clock.reached(unheard):
+        scope.add(
+            "SNF_STATUS_UNKNOWN",
+            unheard,
+            lambda: f"Nothing was heard from the facility by {spoken_end(unheard, transition.zone)}.",
+            caused_by=cause,
+        )
+
+
+def weekend_severity(duty: Duty, transition: Transition, horizon: Horizon) -> str | None:
+    """
+    Ruling 24: where nobody works at weekends, an overdue gap is only noted until they are back.
+
+    Returns:
+        ``info`` until the policy's hour of the next business day, then None.
+    """
+    facility = transition.facility
+    day = local_day(duty.due_at, facility.zone)
+    if facility.weekend_staffing or facility.is_business_day(date.fromordinal(day)):
+        return None
+    back = nth_business_day(day, 1, facility)
+    hour = transition.policy.weekend_escalation_hour
+    return None if horizon.reached(local_time(back, hour, facility.zone)) else "info"
+

@@ -1,0 +1,235 @@
+"""The difference between what should stand and what was published: versions, history, changes.
+
+The only place with memory.  ``version``, ``occurrence``, ``opened_at`` and ``closed_at`` are
+history and live here; all else comes from the plan.  What reaches nobody is never published: a
+task born cancelled, a gap born closed, a transition whose discharge was taken back before anyone
+heard of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestrator.core.instants import written
+from orchestrator.core.wanted import TERMINAL, Plan, Wanted
+
+Kind = Literal["transition", "task", "gap"]
+UNHEARD = ("DISCHARGE_CANCELLED", "ADMIT_CANCELLED", "WRONG_PATIENT")
+LIVE_GAP = ("open", "recorded", "suppressed")
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was published of each thing, newest version, whole; in order of first publication."""
+
+    transitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gaps: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One published change; *thing* is the whole new version."""
+
+    kind: Kind
+    change: str
+    thing: dict[str, Any]
+    before: dict[str, Any] | None
+    why: str
+
+
+def reconcile(ledger: Ledger, wanted: Plan, at: int) -> list[Change]:
+    """
+    Bring *ledger* (changed in place) to *wanted*.
+
+    Args:
+        ledger: What was published.
+        wanted: What should stand.
+        at: When we knew: the receipt, or the deadline's instant, whichever is later.
+
+    Returns:
+        The changes, transitions before tasks before gaps; empty when all stands as it should.
+    """
+    moment = written(at)
+    changes: list[Change] = []
+    changes += _transitions(ledger, wanted.transitions, moment)
+    changes += _tasks(ledger, wanted.tasks, moment)
+    changes += _gaps(ledger, wanted.gaps, moment)
+    return changes
+
+
+def _same(held: dict[str, Any], content: dict[str, Any]) -> bool:
+    return all(held.get(name) == value for name, value in content.items())
+
+
+def _transitions(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:
+    changes: list[Change] = []
+    held_all = ledger.transitions
+    missing = dict.fromkeys(held_all)
+    for want in wanted:
+        missing.pop(want.id, None)
+        content, held = want.content, held_all.get(want.id)
+        closed = content["status"] == "closed"
+        if held is None:
+            if closed and content["close_reason"] in UNHEARD:
+                continue
+            thing = {
+                **content,
+                "version": 1,
+                "opened_at": moment,
+                "closed_at": moment if closed else None,
+            }
+            changes.append(Change("transition", "transition.opened", thing, None, want.why()))
+        elif _same(held, content):
+            continue
+        else:
+            thing = _next(held, content, moment, closed=closed)
+            name = "transition.closed" if closed and held["status"] != "closed" else "transition.updated"
+            changes.append(Change("transition", name, thing, held, want.why()))
+        held_all[want.id] = thing
+    for gone in missing:
+        # The facts were corrected so that no discharge here opens a transition any more.
+        held = held_all[gone]
+        if held["status"] == "closed":
+            continue
+        content = {"status": "closed", "close_reason": "SUPERSEDED", "ended_at": moment}
+        thing = _next(held, content, moment, closed=True)
+        held_all[gone] = thing
+        sentence = "Withdrawn: the facts were corrected; no follow-up is owed."
+        changes.append(Change("transition", "transition.closed", thing, held, sentence))
+    return changes
+
+
+def _next(
+    held: dict[str, Any], content: dict[str, Any], moment: str, *, closed: bool
+) -> dict[str, Any]:
+    thing = {**held, **content, "version": held["version"] + 1}
+    if not closed:
+        thing["closed_at"] = None
+    elif thing["closed_at"] is None:
+        thing["closed_at"] = moment
+    return thing
+
+
+def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:
+    changes: list[Change] = []
+    held_all = ledger.tasks
+    missing = dict.fromkeys(held_all)
+    for want in wanted:
+        missing.pop(want.id, None)
+        content, held = want.content, held_all.get(want.id)
+        terminal = content["status"] in TERMINAL
+        if held is None:
+            if content["status"] in ("cancelled", "entered-in-error", "failed"):
+                continue
+            thing = {
+                **content,
+                "version": 1,
+                "opened_at": moment,
+                "closed_at": moment if terminal else None,
+            }
+            changes.append(Change("task", "task.requested", thing, None, want.why()))
+        elif _same(held, content):
+            continue
+        else:
+            thing = _next(held, content, moment, closed=terminal)
+            changes.append(Change("task", _task_change(held, thing), thing, held, want.why()))
+        held_all[want.id] = thing
+    for gone in missing:
+        held = held_all[gone]
+        if held["status"] in TERMINAL:
+            continue
+        content = {
+            "status": "cancelled",
+            "status_reason": "NOT_APPLICABLE",
+            "overdue": False,
+            "attribution": None,
+            "ended_at": moment,
+        }
+        thing = _next(held, content, moment, closed=True)
+        held_all[gone] = thing
+        sentence = "Withdrawn: the facts were corrected; it no longer applies."
+        changes.append(Change("task", "task.cancelled", thing, held, sentence))
+    return changes
+
+
+def _task_change(held: dict[str, Any], thing: dict[str, Any]) -> str:
+    status = thing["status"]
+    if status != held["status"] and status in TERMINAL:
+        return "task.cancelled" if status == "entered-in-error" else f"task.{status}"
+    if thing["overdue"] and not held["overdue"]:
+        return "task.overdue"
+    return "task.updated"
+
+
+def _gaps(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:
+    changes: list[Change] = []
+    held_all = ledger.gaps
+    missing = {gone: held for gone, held in held_all.items() if held["status"] != "closed"}
+    for want in wanted:
+        missing.pop(want.id, None)
+        content, held = want.content, held_all.get(want.id)
+        live = content["status"] in LIVE_GAP
+        if held is None:
+            if not live:
+                continue
+            thing = {
+                **content,
+                "version": 1,
+                "occurrence": 1,
+                "opened_at": moment,
+                "closed_at": None,
+            }
+            changes.append(Change("gap", "gap.opened", thing, None, want.why()))
+        elif not live and held["status"] == "closed":
+            continue
+        elif _same(held, content):
+            continue
+        else:
+            thing = {**held, **content, "version": held["version"] + 1}
+            if live and held["status"] == "closed":
+                thing |= {
+                    "occurrence": held["occurrence"] + 1,
+                    "opened_at": moment,
+                    "closed_at": None,
+                }
+                name = "gap.opened"
+            elif live:
+                name = "gap.changed"
+            else:
+                thing["closed_at"] = moment
+                name = "gap.closed"
+            changes.append(Change("gap", name, thing, held, want.why()))
+        held_all[want.id] = thing
+    for gone, held in missing.items():
+        thing = {
+            **held,
+            "status": "closed",
+            "close_reason": _close_reason(held, ledger),
+            "closed_at": moment,
+            "version": held["version"] + 1,
+        }
+        held_all[gone] = thing
+        changes.append(Change("gap", "gap.closed", thing, held, _closing_sentence(thing)))
+    return changes
+
+
+def _close_reason(gap: dict[str, Any], ledger: Ledger) -> str:
+    """Why a gap that the plan no longer wants is closed."""
+    transition = ledger.transitions.get(gap["transition_id"] or "")
+    ended = transition is not None and transition["status"] == "closed"
+    if ended and transition is not None and transition["close_reason"] in UNHEARD:
+        return "RETRACTED"
+    if gap["status"] == "recorded":
+        return "RETRACTED"
+    if gap["code"] == "TASK_OVERDUE":
+        return "TASK_TERMINAL"
+    return "TRANSITION_CLOSED" if ended else "RESOLVED"
+
+
+def _closing_sentence(gap: dict[str, Any]) -> str:
+    return {
+        "RETRACTED": "Closed: what caused it was taken back.",
+        "TASK_TERMINAL": "Closed: the task is no longer open.",
+        "TRANSITION_CLOSED": "Closed: the follow-up of this discharge has ended.",
+    }.get(str(gap["close_reason"]), "Closed: what was missing is there.")

@@ -1,0 +1,111 @@
+"""Appointments as the rules of a transition see them: which are primary-care slots, on which day.
+
+Rulings 25 to 29.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.calendar import day_number
+from orchestrator.core.cells import AppointmentCell
+from orchestrator.core.policy import Policy
+from orchestrator.core.registers import Register, value_of
+from orchestrator.core.transitions import Transition
+from orchestrator.core.view import View
+
+ALIVE = ("booked", "checked_in")
+KEPT = "fulfilled"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One primary-care slot beside one transition."""
+
+    id: str
+    starts_at: int
+    ends_at: int | None
+    status: str
+    day: int  # local day after the discharge
+    said: Register  # the status, with its stamp
+    receipt: int  # when both status and start were known
+
+    @property
+    def alive(self) -> bool:
+        return self.status in ALIVE
+
+    @property
+    def kept(self) -> bool:
+        return self.status == KEPT
+
+
+def attributed_pcp(view: View, transition: Transition) -> Mapping[str, Any] | None:
+    """The person's PCP, else the one that the stay's messages name."""
+    person = view.said("pcp")
+    if isinstance(person, Mapping) and person:
+        return person
+    stay = value_of(transition.stay.said, "pcp")
+    return stay if isinstance(stay, Mapping) and stay else None
+
+
+def is_primary_care(
+    provider: Mapping[str, Any], pcp: Mapping[str, Any] | None, policy: Policy
+) -> bool:
+    """Ruling 25, for the provider of a slot."""
+    said = provider.get("is_pcp")
+    if said is True:
+        return True
+    if pcp is not None:
+        if provider.get("npi") and provider.get("npi") == pcp.get("npi"):
+            return True
+        organization = _folded(provider.get("organization"))
+        if organization and organization == _folded(pcp.get("organization")):
+            return True
+    if said is not None:
+        return False
+    return _folded(provider.get("specialty")) in policy.pcp_specialties
+
+
+def _folded(text: Any) -> str:
+    if isinstance(text, Mapping):
+        text = text.get("text") or text.get("code")
+    return " ".join(str(text).casefold().split()) if text else ""
+
+
+def primary_care_slots(view: View, transition: Transition) -> list[Slot]:
+    """All primary-care slots from day 1 of the transition on, by their start."""
+    if not view.appointments:
+        return []
+    pcp = attributed_pcp(view, transition)
+    found = [
+        slot
+        for cell in view.appointments
+        if (slot := _slot(cell, transition, pcp)) is not None
+    ]
+    found.sort(key=lambda slot: (slot.starts_at, slot.id))
+    return found
+
+
+def _slot(
+    cell: AppointmentCell, transition: Transition, pcp: Mapping[str, Any] | None
+) -> Slot | None:
+    said = cell.said
+    starts = value_of(said, "starts_at")
+    if starts is None:
+        return None
+    day = day_number(starts, transition.at, transition.zone)
+    if day < 1 or starts >= transition.window_end:
+        # Day 0 belongs to the discharge; beyond the window nothing of this transition is settled.
+        if day < 1 or value_of(said, "status") not in ALIVE:
+            return None
+    provider = value_of(said, "provider") or {}
+    modality = value_of(said, "modality") or "in-person"
+    if modality not in transition.policy.visit_modalities:
+        return None
+    if not is_primary_care(provider, pcp, transition.policy):
+        return None
+    status = said["status"]
+    receipt = max(status.since, said["starts_at"].since)
+    return Slot(
+        cell.appointment, starts, value_of(said, "ends_at"), status.value, day, status, receipt
+    )

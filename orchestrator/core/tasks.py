@@ -1,0 +1,410 @@
+"""The tasks of one transition: what each protocol row is worth at an instant.
+
+A task's state is derived, never stepped: from the discharge (due times), the slots (PCP visit,
+reconciliation), the accepted commands (status, owner, attempts), the preference (declined) and the
+transition's end.  Rulings 7, 18 to 23 and 27 to 29.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.core import ids
+from orchestrator.core.calendar import end_of_day, local_day
+from orchestrator.core.facts import Command
+from orchestrator.core.horizon import Horizon
+from orchestrator.core.instants import HOUR, duration_written, written
+from orchestrator.core.policy import TaskRule
+from orchestrator.core.slots import Slot, primary_care_slots
+from orchestrator.core.transitions import Transition
+from orchestrator.core.view import View
+from orchestrator.core.wanted import TERMINAL
+from orchestrator.core.work import Work, attempts_met, counted, done
+
+
+@dataclass(slots=True)
+class Duty:
+    """One task as it should stand, before it is written down."""
+
+    rule: TaskRule
+    cause: str
+    id: str
+    due_at: int
+    anchor_receipt: int  # when we heard of what asks for it
+    moved_receipt: int  # when we heard what set this due time
+    status: str
+    caused_by: tuple[str, ...]
+    due_at_birth: int  # the due time that the first news gave
+    reason: str | None = None
+    owner: str | None = None
+    team: str = ""
+    urgent: bool = False
+    overdue: bool = False
+    flags: list[str] = field(default_factory=list)
+    appointment: str | None = None
+    ended_at: int | None = None
+    evidence: str | None = None
+    outcome: str | None = None
+    attempts: int = 0
+    tcm_contact_by: int | None = None
+    tcm_contact_status: str | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.rule.kind
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def born_overdue(self) -> bool:
+        """We heard too late: compares receipt and due time, never ``now``."""
+        return self.anchor_receipt >= max(self.due_at, self.due_at_birth)
+
+    @property
+    def attribution(self) -> str | None:
+        """Whose lateness it is; null while not overdue."""
+        if not self.overdue:
+            return None
+        if self.born_overdue:
+            return "FEED"
+        return "CORRECTION" if self.moved_receipt >= self.due_at else "STAFF"
+
+
+@dataclass(slots=True)
+class Duties:
+    """All tasks of a transition, and what the gaps beside them need to know."""
+
+    tasks: list[Duty]
+    slots: list[Slot]
+    call: Duty | None = None
+    work: Work | None = None  # of the call
+    contact_at: int | None = None
+    attempts: Sequence[Command] = ()
+    tcm_contact_by: int | None = None
+    reconciled_at: int | None = None
+    declined_at: int | None = None
+
+
+def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
+    """Derive the tasks of *transition*; a stillborn one has none."""
+    slots = primary_care_slots(view, transition)
+    found = Duties([], slots)
+    elsewhere = transition.elsewhere is not None
+    if not transition.disposition.protocol or transition.stillborn or (
+        elsewhere and transition.disposition.status == "active"
+    ):
+        return found
+    rows = transition.policy.protocols[transition.disposition.protocol]
+    found.declined_at = _declined_at(transition, view, rows)
+    for rule in rows:
+        found.tasks.append(_duty(rule, transition, view, found, horizon))
+    _reschedules(transition, view, found)
+    _escalation(transition, view, found)
+    completed = all(duty.status == "completed" for duty in found.tasks[: len(rows)])
+    if completed and transition.close_reason == "WINDOW_ENDED" and (
+        transition.disposition.status == "active"
+    ):
+        transition.close_reason = "COMPLETED"
+    for duty in found.tasks:
+        _close_with(transition, duty)
+        if not duty.terminal:
+            duty.overdue = horizon.reached(duty.due_at)
+    found.tasks = [duty for duty in found.tasks if _issued(transition, duty)]
+    return found
+
+
+def _issued(transition: Transition, duty: Duty) -> bool:
+    """Ruling 20: very late or backfilled, only what is still ahead when we hear of it."""
+    return not transition.restricted or duty.due_at > duty.anchor_receipt
+
+
+def _declined_at(
+    transition: Transition, view: View, rows: Sequence[TaskRule]
+) -> int | None:
+    """Since when the patient wants no calls; an ``accept`` said later brings them back."""
+    preference = view.register("outreach")
+    said_at = None
+    if preference is not None:
+        said_at = min(preference.stamp.time, preference.stamp.receipt)
+        if preference.value in ("decline-calls", "decline-all") and said_at >= transition.at:
+            return said_at
+    for rule in rows:
+        if rule.kind != "CALL_48H":
+            continue
+        for command in view.work.get(ids.task_id(transition.id, rule.kind), ()):
+            if command.what == "completed" and command.outcome == "declined_followup":
+                answered = command.stamp.time
+                if preference is None or preference.value != "accept" or (
+                    said_at is not None and said_at < answered
+                ):
+                    return answered
+    return None
+
+
+def _duty(
+    rule: TaskRule, transition: Transition, view: View, found: Duties, horizon: Horizon
+) -> Duty:
+    at = transition.at
+    task = ids.task_id(transition.id, rule.kind)
+    due = rule.due.after(at, transition.facility)
+    first_at = transition.discharge.anchor_at
+    duty = Duty(
+        rule,
+        "",
+        task,
+        due,
+        transition.receipt,
+        transition.discharge.at_receipt,
+        "requested",
+        (transition.discharge.anchor.event,),
+        due if first_at == at else rule.due.after(first_at, transition.facility),
+        team=rule.team,
+    )
+    duty.flags += [flag for flag in transition.disposition.flags if flag == "AMA"]
+    if transition.discharge.anchor.backfill:
+        duty.flags.append("FROM_BACKFILL")
+    call = rule.kind == "CALL_48H"
+    work = done(view.work.get(task, ()), call=call, since=at, policy=transition.policy)
+    _worked(duty, work)
+    if call:
+        _call(duty, work, transition, found, horizon)
+    elif rule.kind == "PCP_VISIT_7D":
+        _visit(duty, work, transition, found.slots, horizon)
+    elif rule.kind == "MED_REC":
+        _reconciliation(duty, work, transition, found)
+    elif rule.kind == "SNF_HANDOFF" and not duty.terminal and transition.arrival is not None:
+        duty.status, duty.evidence = "completed", "arrival"
+        duty.ended_at = max(transition.arrival.start, at)
+    if rule.outreach and found.declined_at is not None and not duty.terminal:
+        duty.status, duty.reason, duty.ended_at = "cancelled", "DECLINED", found.declined_at
+    return duty
+
+
+def _worked(duty: Duty, work: Work) -> None:
+    duty.owner = work.owner
+    duty.team = work.team or duty.team
+    if work.status is not None:
+        duty.status = work.status
+    if work.completed is not None:
+        duty.ended_at = work.completed.stamp.time
+        duty.outcome = work.completed.outcome
+        duty.evidence = "reported"
+        duty.appointment = work.completed.appointment
+    elif work.attempts and work.status == "in-progress":
+        last = work.attempts[-1]
+        if last.what == "completed" and last.outcome == "ok":
+            duty.reason = "incomplete"
+
+
+def _call(
+    duty: Duty, work: Work, transition: Transition, found: Duties, horizon: Horizon
+) -> None:
+    """Two clocks side by side: our 48 hours, and CMS's two business days (rulings 21 to 23)."""
+    policy, at = transition.policy, transition.at
+    contact_by = policy.tcm_contact.after(at, transition.facility)
+    attempts = counted(work.attempts, at, policy)
+    found.call, found.work, found.attempts, found.tcm_contact_by = duty, work, attempts, contact_by
+    duty.tcm_contact_by = contact_by
+    duty.attempts = len(attempts)
+    duty.urgent = bool(transition.returns)
+    if work.completed is not None:
+        found.contact_at = work.completed.stamp.time
+        if found.contact_at >= contact_by:
+            duty.flags.append("REACHED_LATE")
+    if found.contact_at is not None and found.contact_at < contact_by:
+        duty.tcm_contact_status = "MET"
+    elif attempts_met(attempts, contact_by, transition.zone, policy):
+        duty.tcm_contact_status = "ATTEMPTS_MET"
+    elif not transition.ended_before(contact_by - 1) and horizon.reached(contact_by):
+        duty.tcm_contact_status = "MISSED"
+
+
+def _visit(
+    duty: Duty, work: Work, transition: Transition, slots: Sequence[Slot], horizon: Horizon
+) -> None:
+    """Ruling 27: confirmed by a slot, completed by a visit kept."""
+    if work.status == "completed":
+        return
+    last_day = _last_day(transition, duty)
+    kept = next((slot for slot in slots if slot.kept), None)
+    if kept is not None and kept.starts_at < transition.window_end:
+        duty.status, duty.evidence, duty.appointment = "completed", "visit", kept.id
+        duty.ended_at = kept.starts_at
+        return
+    slot = next((slot for slot in slots if slot.alive and slot.day <= last_day), None)
+    if slot is not None:
+        duty.status, duty.appointment = "accepted", slot.id
+    elif (
+        not transition.ended_before(duty.due_at)
+        and transition.status != "closed"
+        and horizon.reached(end_of_day(transition.at, last_day - 1, transition.zone))
+        and not horizon.reached(duty.due_at)
+    ):
+        duty.flags.append("SAME_DAY")
+
+
+def _last_day(transition: Transition, duty: Duty) -> int:
+    """The last local day on which a visit still is in time: day 7."""
+    return duty.rule.due.length if duty.rule.due.clock == "calendar" else 7
+
+
+def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Duties) -> None:
+    """Ruling 28: no later than the date of the visit (CMS TCM)."""
+    if work.completed is not None:
+        found.reconciled_at = work.completed.stamp.time
+    last_day = _last_day(transition, duty)
+    slot = next(
+        (s for s in found.slots if (s.alive or s.kept) and s.day <= last_day), None
+    )
+    if slot is None:
+        return
+    visit_day_end = end_of_day(slot.starts_at, 0, transition.zone)
+    if visit_day_end < duty.due_at:
+        duty.due_at = visit_day_end
+        duty.moved_receipt = max(slot.receipt, transition.receipt)
+        if slot.receipt <= transition.receipt:
+            duty.due_at_birth = min(duty.due_at_birth, visit_day_end)
+
+
+def _reschedules(transition: Transition, view: View, found: Duties) -> None:
+    """Ruling 29: a visit not kept must be booked anew; a later slot settles it."""
+    rule = transition.policy.tasks.get("RESCHEDULE")
+    if rule is None or not any(duty.kind == "PCP_VISIT_7D" for duty in found.tasks):
+        return
+    for slot in found.slots:
+        if slot.status != "no_show" or slot.starts_at >= transition.window_end:
+            continue
+        stamp = slot.said.stamp
+        due = rule.due.after(stamp.time, transition.facility)
+        task = ids.task_id(transition.id, rule.kind, slot.id)
+        duty = Duty(
+            rule,
+            slot.id,
+            task,
+            due,
+            slot.said.since,
+            slot.said.since,
+            "requested",
+            (stamp.event,),
+            due,
+            team=rule.team,
+            appointment=slot.id,
+        )
+        commands = view.work.get(task, ())
+        _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
+        duty.appointment = duty.appointment or slot.id
+        later = replacement(slot, found.slots)
+        if later is not None and not duty.terminal:
+            duty.status, duty.evidence = "completed", "slot"
+            duty.ended_at, duty.appointment = later.said.stamp.time, later.id
+        found.tasks.append(duty)
+
+
+def replacement(missed: Slot, slots: Sequence[Slot]) -> Slot | None:
+    """The slot that takes the place of one that was not kept: any that begins after it."""
+    return next(
+        (s for s in slots if (s.alive or s.kept) and s.starts_at > missed.starts_at), None
+    )
+
+
+def _escalation(transition: Transition, view: View, found: Duties) -> None:
+    """Ruling 23: a red flag in the call asks for a clinician within the hour."""
+    rule = transition.policy.tasks.get("CLINICAL_ESCALATION")
+    if rule is None or found.work is None or found.work.red_flag is None:
+        return
+    stamp = found.work.red_flag.stamp
+    task = ids.task_id(transition.id, rule.kind, stamp.event)
+    due = rule.due.after(stamp.time, transition.facility)
+    duty = Duty(
+        rule,
+        stamp.event,
+        task,
+        due,
+        stamp.receipt,
+        stamp.receipt,
+        "requested",
+        (stamp.event,),
+        due,
+        team=rule.team,
+    )
+    commands = view.work.get(task, ())
+    _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
+    found.tasks.append(duty)
+
+
+def _close_with(transition: Transition, duty: Duty) -> None:
+    if transition.status != "closed" or duty.terminal:
+        return
+    reason = transition.close_reason or ""
+    if reason in ("WINDOW_ENDED", "COMPLETED"):
+        duty.status, duty.reason = "failed", "WINDOW_ENDED"
+    elif reason == "WRONG_PATIENT":
+        duty.status, duty.reason = "entered-in-error", reason
+    else:
+        duty.status, duty.reason = "cancelled", reason
+    duty.ended_at = transition.ended_at
+    if "SAME_DAY" in duty.flags:
+        duty.flags.remove("SAME_DAY")
+
+
+def content(duty: Duty, transition: Transition, view: View, chart_only: bool) -> dict[str, Any]:
+    """The task in its published form, but for what only its history knows."""
+    late = transition.receipt - transition.at
+    born = duty.born_overdue
+    urgent = duty.urgent or born
+    flags = [*duty.flags, "CHART_ONLY"] if chart_only and duty.kind == "MED_REC" else duty.flags
+    return {
+        "task_id": duty.id,
+        "patient": view.patient,
+        "subject": transition.stay.subject,
+        "transition_id": transition.id,
+        "facility": transition.stay.facility,
+        "visit_number": transition.discharge.visit,
+        "kind": duty.kind,
+        "cause": duty.cause,
+        "status": duty.status,
+        "team": duty.team,
+        "priority": "urgent" if urgent and duty.rule.priority == "routine" else duty.rule.priority,
+        "due_at": written(duty.due_at),
+        "zone": transition.zone,
+        "tcm_contact_by": None if duty.tcm_contact_by is None else written(duty.tcm_contact_by),
+        "owner": duty.owner,
+        "status_reason": duty.reason,
+        "outcome": duty.outcome,
+        "ended_at": None if duty.ended_at is None else written(duty.ended_at),
+        "overdue": duty.overdue,
+        "born_overdue": born,
+        "lateness": duration_written(late) if late >= HOUR else None,
+        "attribution": duty.attribution,
+        "attempts": duty.attempts,
+        "tcm_contact_status": duty.tcm_contact_status,
+        "flags": sorted(flags),
+        "masked": False,
+        "appointment_id": duty.appointment,
+        "evidence": duty.evidence,
+        "protocol": transition.disposition.protocol,
+        "rule": duty.rule.rule,
+        "policy_version": transition.policy.version,
+        "caused_by": list(duty.caused_by),
+    }
+
+
+def tcm_codes(transition: Transition, found: Duties) -> list[str]:
+    """
+    The CPT codes that the evidence allows; nobody infers the complexity of the decision.
+
+    Source: CPT 99495, 99496; ruling 30.
+    """
+    call = found.call
+    kept = next((slot for slot in found.slots if slot.kept), None)
+    if call is None or kept is None or found.reconciled_at is None:
+        return []
+    if call.tcm_contact_status not in ("MET", "ATTEMPTS_MET"):
+        return []
+    zone = transition.zone
+    if local_day(found.reconciled_at, zone) > local_day(kept.starts_at, zone):
+        return []
+    high, moderate = transition.policy.tcm_visit_days
+    return [code for code, days in (("99496", high), ("99495", moderate)) if kept.day <= days]

@@ -1,0 +1,348 @@
+"""Transitions: which discharge opened one, what state it is in, and what ended it.
+
+One per discharge happening of a stay whose class opens transitions.  Its end is the earliest of
+the things that can end it; all of them are looked for in the whole set of facts, so a cancelled
+readmission simply is not there any more.  Rulings 7 to 16, 19 and 40.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.core import ids
+from orchestrator.core.calendar import Facility, day_number, end_of_day
+from orchestrator.core.horizon import Horizon
+from orchestrator.core.policy import Disposition, Policy, Rules
+from orchestrator.core.registers import value_of
+from orchestrator.core.stays import Discharge, Stay
+from orchestrator.core.view import View
+
+OPEN = ("active", "deferred")
+
+
+@dataclass(slots=True)
+class Transition:
+    """One patient's way from one discharge to the end of its obligations."""
+
+    id: str
+    stay: Stay
+    discharge: Discharge
+    policy: Policy
+    facility: Facility
+    disposition: Disposition
+    at: int  # index discharge
+    day30_end: int
+    window_end: int  # when it closes by itself
+    status: str = "active"
+    close_reason: str | None = None
+    ended_at: int | None = None
+    ended_by: str = ""  # facility that told us what ended it
+    ended_receipt: int = 0
+    elsewhere: Stay | None = None
+    returns: list[tuple[str, Stay, int]] = field(default_factory=list)  # code, stay, instant
+    in_ed: bool = False
+    readmission: tuple[Stay, int, bool] | None = None  # stay, instant, planned
+    transferred_to: Stay | None = None
+    arrival: Stay | None = None
+    declined_at: int | None = None
+    restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
+    stillborn: bool = False  # heard of after its window had ended
+
+    @property
+    def zone(self) -> str:
+        return self.facility.zone
+
+    @property
+    def receipt(self) -> int:
+        """When we first heard of this discharge."""
+        return self.discharge.anchor.receipt
+
+    def ended_before(self, instant: int) -> bool:
+        return self.ended_at is not None and self.ended_at <= instant
+
+
+def open_until(stay: Stay, policy: Policy, horizon: Horizon) -> int | None:
+    """When the stay stopped being open: its discharge, or the instant it went stale; None: open."""
+    if stay.discharge is not None:
+        return stay.discharge.at
+    limit = policy.stale.get(stay.cls)
+    if limit is not None and horizon.reached(stay.last_update + limit):
+        return stay.last_update + limit
+    return None
+
+
+def derive(view: View, rules: Rules, horizon: Horizon) -> list[Transition]:
+    """All transitions of the patient, in order of their discharge; cancelled ones included."""
+    found = [
+        transition
+        for stay in view.stays
+        for discharge in (*stay.taken_back, *([stay.discharge] if stay.discharge else []))
+        if (transition := _opened(view, stay, discharge, rules)) is not None
+    ]
+    found.sort(key=lambda transition: (transition.at, transition.id))
+    dead_at = _dead_at(view, rules)
+    for transition in found:
+        _settle(transition, found, view, rules, horizon, dead_at)
+    return found
+
+
+def disposition_of(code: str | None, policy: Policy) -> Disposition:
+    """The row of the disposition table; blank and unmapped codes fail safe (ruling 10)."""
+    return policy.dispositions.get(code or "", policy.unknown_disposition)
+
+
+def _opened(view: View, stay: Stay, discharge: Discharge, rules: Rules) -> Transition | None:
+    policy = rules.policy(discharge.at)
+    if stay.cls not in policy.transition_classes:
+        return None
+    disposition = disposition_of(discharge.disposition, policy)
+    if disposition.status in ("none", "interim"):
+        return None
+    facility = rules.facility(stay.facility, discharge.at)
+    anchor = discharge.anchor
+    day30_end = end_of_day(discharge.at, policy.readmission_days, facility.zone)
+    window_end = end_of_day(discharge.at, disposition.window_days, facility.zone)
+    transition = Transition(
+        ids.transition_id(
+            stay.subject, stay.facility, discharge.visit, anchor.source, anchor.event
+        ),
+        stay,
+        discharge,
+        policy,
+        facility,
+        disposition,
+        discharge.at,
+        day30_end,
+        window_end,
+    )
+    transition.stillborn = anchor.receipt >= window_end
+    transition.restricted = anchor.backfill or anchor.receipt - discharge.at > policy.late_lane
+    return transition
+
+
+def _dead_at(view: View, rules: Rules) -> int | None:
+    """When the patient died, as told by the person's record or by a discharge that says so."""
+    known = []
+    died = view.register("died_at")
+    if died is not None and died.value is not None:
+        known.append(min(int(died.value), died.stamp.receipt))
+    for stay in view.stays:
+        if stay.discharge is not None and stay.cancelled is None:
+            row = disposition_of(stay.discharge.disposition, rules.newest)
+            if row.close_reason == "EXPIRED":
+                known.append(stay.discharge.at)
+    return min(known, default=None)
+
+
+def _settle(
+    transition: Transition,
+    others: Sequence[Transition],
+    view: View,
+    rules: Rules,
+    horizon: Horizon,
+    dead_at: int | None,
+) -> None:
+    discharge, stay, at = transition.discharge, transition.stay, transition.at
+    transition.status = "deferred" if transition.disposition.status == "deferred" else "active"
+    if discharge.cancelled is not None:
+        return _close(transition, "DISCHARGE_CANCELLED", discharge.cancelled.time, stay.facility)
+    if stay.cancelled is not None:
+        return _close(transition, "ADMIT_CANCELLED", stay.cancelled.time, stay.facility)
+    after = [s for s in view.stays if _begins_after(s, transition)]
+    _find_elsewhere(transition, view, horizon)
+    _find_arrival(transition, after, rules)
+    ends: list[tuple[int, int, str, str]] = []  # instant, rank, reason, told by
+    if dead_at is not None:
+        ends.append((max(dead_at, at), 0, "EXPIRED", stay.facility))
+    readmission = _first_inpatient(transition, after, view, rules)
+    if readmission is not None:
+        ends.append((readmission[0], 1, readmission[1], readmission[2].facility))
+    superseded = _superseded(transition, others)
+    if superseded is not None:
+        ends.append(superseded)
+    hard = min(ends, default=None)
+    soft = _soft_end(transition, view, horizon)
+    _find_returns(transition, after, hard, horizon)
+    if hard is not None and readmission is not None and hard[2] == readmission[1]:
+        _readmitted(transition, *readmission)
+    if soft is not None and hard is not None and soft[0] <= hard[0] and hard[2] != "READMITTED":
+        hard = None
+    if hard is not None:
+        return _close(transition, hard[2], hard[0], hard[3])
+    if soft is not None:
+        return _close(transition, soft[1], soft[0], stay.facility)
+    if transition.elsewhere is not None:
+        transition.status = "deferred"
+    return None
+
+
+def _close(transition: Transition, reason: str, instant: int, told_by: str) -> None:
+    transition.status = "closed"
+    transition.close_reason = reason
+    transition.ended_at = instant
+    transition.ended_by = told_by
+    if reason not in ("EXPIRED", "HOSPICE", "READMITTED"):
+        transition.in_ed = False
+
+
+def _begins_after(stay: Stay, transition: Transition) -> bool:
+    own = stay is transition.stay
+    return not own and stay.cancelled is None and not stay.planned and (
+        stay.start >= transition.at or stay.class_since("INPATIENT") not in (None, stay.start)
+    )
+
+
+def _find_elsewhere(transition: Transition, view: View, horizon: Horizon) -> None:
+    """Ruling 15: another stay open at another facility at the discharge."""
+    for stay in view.stays:
+        if (
+            stay is transition.stay
+            or stay.facility == transition.stay.facility
+            or stay.cancelled is not None
+            or stay.planned
+            or stay.cls not in transition.policy.stay_elsewhere_classes
+            or stay.start >= transition.at
+        ):
+            continue
+        since = stay.class_since(stay.cls)
+        until = open_until(stay, transition.policy, horizon)
+        stale = until is not None and stay.discharge is None
+        if (until is None or until > transition.at) and not stale:
+            if since is not None and since < transition.at:
+                transition.elsewhere = stay
+                return
+
+
+def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -> None:
+    expected = transition.disposition.arrival
+    if not expected:
+        return
+    if transition.elsewhere is not None and transition.elsewhere.cls == "SNF":
+        transition.arrival = transition.elsewhere
+        return
+    for stay in after:
+        if stay.facility == transition.stay.facility or stay.cls in ("OUTPATIENT", "RECURRING"):
+            continue
+        if stay.start >= transition.window_end:
+            continue
+        if expected == "acute" or _is_care_facility(stay, transition.policy, rules):
+            transition.arrival = stay
+            return
+
+
+def _is_care_facility(stay: Stay, policy: Policy, rules: Rules) -> bool:
+    """A nursing, rehabilitation, long-term or psychiatric facility, by its file or by the class."""
+    return stay.cls == "SNF" or rules.facility(stay.facility, stay.start).type in policy.facility_types
+
+
+def _first_inpatient(
+    transition: Transition, after: Sequence[Stay], view: View, rules: Rules
+) -> tuple[int, str, Stay] | None:
+    """Rulings 12 and 13: the first inpatient admission after the discharge, and what it is."""
+    candidates: list[tuple[int, str, Stay]] = []
+    own = transition.stay.facility
+    for stay in after:
+        if stay.cls != "INPATIENT":
+            continue
+        since = stay.class_since("INPATIENT")
+        if since is None or since < transition.at or since >= transition.day30_end:
+            continue
+        kind = rules.facility(stay.facility, since).type
+        elsewhere = stay.facility != own
+        if transition.disposition.arrival == "facility" and elsewhere:
+            if kind in transition.policy.facility_types:
+                continue
+        elif kind not in transition.policy.hospital_types:
+            continue
+        in_time = day_number(stay.start, transition.at, transition.zone) <= 1
+        if elsewhere and (
+            (kind in transition.policy.acute_types and in_time)
+            or transition.disposition.arrival == "acute"
+        ):
+            reason = "TRANSFERRED"
+        elif _planned(transition, stay, since, view):
+            reason = "PLANNED_READMISSION"
+        else:
+            reason = "READMITTED"
+        candidates.append((since, reason, stay))
+    return min(candidates, key=lambda found: (found[0], found[2].visit), default=None)
+
+
+def _planned(transition: Transition, stay: Stay, since: int, view: View) -> bool:
+    policy = transition.policy
+    zone = transition.zone
+    announced = named = False
+    for other in view.stays:
+        expected = value_of(other.said, "expected_at")
+        if other.facility != stay.facility or expected is None or other.cancelled is not None:
+            continue
+        if value_of(other.said, "planned") is not True:
+            continue
+        if abs(day_number(int(expected), since, zone)) <= policy.planned_within_days:
+            announced = True
+        if other.visit == stay.visit:
+            named = True
+    if not (transition.disposition.planned or announced):
+        return False
+    admit_type = value_of(stay.said, "admit_type")
+    if admit_type is None:
+        return named
+    return admit_type in policy.elective_admit_types
+
+
+def _readmitted(transition: Transition, instant: int, reason: str, stay: Stay) -> None:
+    if reason == "TRANSFERRED":
+        transition.transferred_to = stay
+    else:
+        transition.readmission = (stay, instant, reason == "PLANNED_READMISSION")
+
+
+def _superseded(
+    transition: Transition, others: Sequence[Transition]
+) -> tuple[int, int, str, str] | None:
+    """A later discharge that opened a transition of its own."""
+    for other in others:
+        if (other.at, other.id) <= (transition.at, transition.id):
+            continue
+        if other.discharge.cancelled is not None or other.stay.cancelled is not None:
+            continue
+        arrived = other.stay is transition.arrival or other.stay is transition.elsewhere
+        reason = "TRANSFERRED" if arrived else "SUPERSEDED"
+        return (other.at, 2, reason, other.stay.facility)
+    return None
+
+
+def _soft_end(
+    transition: Transition, view: View, horizon: Horizon
+) -> tuple[int, str] | None:
+    if transition.disposition.status == "closed":
+        return transition.at, transition.disposition.close_reason
+    preference = view.register("outreach")
+    if preference is not None and preference.value == "decline-all":
+        said_at = min(preference.stamp.time, preference.stamp.receipt)
+        if transition.at <= said_at < transition.window_end:
+            transition.declined_at = said_at
+            return said_at, "DECLINED"
+    if transition.stillborn or horizon.reached(transition.window_end):
+        return transition.window_end, "WINDOW_ENDED"
+    return None
+
+
+def _find_returns(
+    transition: Transition,
+    after: Sequence[Stay],
+    hard: tuple[int, int, str, str] | None,
+    horizon: Horizon,
+) -> None:
+    """Ruling 14: returns to the ED and to observation while the transition runs."""
+    for stay in after:
+        if stay is transition.arrival or stay.start < transition.at:
+            continue
+        for cls, code in (("EMERGENCY", "RETURN_ED"), ("OBSERVATION", "RETURN_OBS")):
+            since = stay.class_since(cls)
+            if since is None or not transition.at <= since < transition.day30_end:
+                continue
+            if hard is not None and (hard[0] < since or hard[2] == "TRANSFERRED"):
+                continue
+            transition.returns.append((code, stay, since))
+            if stay.cls == cls and open_until(stay, transition.policy, horizon) is None:
+                transition.in_ed |= not horizon.reached(transition.day30_end)

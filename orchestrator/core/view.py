@@ -1,0 +1,86 @@
+"""What is known of one patient at an instant: the cells of all their identifiers, put in order.
+
+A patient is a *set* of identifiers; facts stay with the identifier they came under, and the view
+unites them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.core.cells import AppointmentCell, Cell, FacilityCell, PersonCell, VisitCell, WorkCell
+from orchestrator.core.facts import Command, Stamp
+from orchestrator.core.registers import Register, Registers
+from orchestrator.core.stays import Stay, connected, derive
+
+Cells = Mapping[tuple[str, str], Cell]
+
+
+@dataclass(slots=True)
+class View:
+    """The plan's input: stays in order of their beginning, appointments, the person, the work."""
+
+    patient: str
+    stays: list[Stay] = field(default_factory=list)
+    orphans: list[tuple[str, str, Stamp]] = field(default_factory=list)  # facility, visit, cancel
+    appointments: list[AppointmentCell] = field(default_factory=list)
+    person: Registers = field(default_factory=dict)
+    parked: dict[str, tuple[int, str]] = field(default_factory=dict)
+    acknowledged: dict[str, int] = field(default_factory=dict)
+    work: dict[str, list[Command]] = field(default_factory=dict)
+    facilities: list[FacilityCell] = field(default_factory=list)
+
+    def said(self, field_name: str) -> Any:
+        """What holds of the person; None where nothing was said."""
+        held = self.person.get(field_name)
+        return None if held is None else held.value
+
+    def register(self, field_name: str) -> Register | None:
+        """The person's register, with its stamp."""
+        return self.person.get(field_name)
+
+
+def view(
+    patient: str, members: Mapping[str, Cells], closing: Callable[[str | None], str]
+) -> View:
+    """
+    Unite the cells of a patient's identifiers.
+
+    Args:
+        patient: The surviving identifier.
+        members: By identifier its open cells, by (kind, id).
+        closing: See `derive`.
+    """
+    seen = View(patient)
+    for subject in sorted(members):
+        visits: list[VisitCell] = []
+        for cell in members[subject].values():
+            if isinstance(cell, VisitCell):
+                visits.append(cell)
+            elif isinstance(cell, WorkCell):
+                seen.work[cell.task] = cell.done
+            elif isinstance(cell, AppointmentCell):
+                seen.appointments.append(cell)
+            elif isinstance(cell, PersonCell):
+                _person(seen, cell)
+            else:
+                seen.facilities.append(cell)
+        for group in connected(visits):
+            derived = derive(group, closing)
+            for stay in derived.stays:
+                stay.subject = subject
+            seen.stays += derived.stays
+            newest = derived.stays[-1].visit if derived.stays else group[0].number
+            seen.orphans += [(group[0].facility, newest, stamp) for stamp in derived.orphans]
+    seen.stays.sort(key=lambda stay: (stay.start, stay.facility, stay.visit))
+    seen.appointments.sort(key=lambda cell: cell.appointment)
+    return seen
+
+
+def _person(seen: View, cell: PersonCell) -> None:
+    for name, held in cell.said.items():
+        known = seen.person.get(name)
+        if known is None or held.stamp > known.stamp:
+            seen.person[name] = held
+    seen.parked.update(cell.parked)
+    seen.acknowledged.update(cell.acknowledged)

@@ -1,0 +1,32 @@
+"""What the plan returns: things that should stand, each with the sentence that says why.
+
+Content is in the published form (``contract.md`` §3, §4, §6) save what only history knows:
+version, occurrence, opened_at, closed_at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+TERMINAL = frozenset({"completed", "cancelled", "failed", "entered-in-error"})
+
+Why = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A task, gap or transition that should stand, by its id."""
+
+    id: str
+    content: dict[str, Any]
+    why: Why
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that should stand at an instant, and the first one at which that can change."""
+
+    transitions: list[Wanted] = field(default_factory=list)
+    tasks: list[Wanted] = field(default_factory=list)
+    gaps: list[Wanted] = field(default_factory=list)
+    wake: int | None = None

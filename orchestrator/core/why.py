@@ -1,0 +1,65 @@
+"""The sentences a nurse reads: who said what when, then what follows.
+
+At most 140 characters, no code, no blame (``screens.md`` §0).  They never enter a comparison: the
+same change gives the same sentence, and a sentence alone is no change.
+"""
+
+from orchestrator.core.calendar import spoken, spoken_end
+from orchestrator.core.policy import Disposition
+
+KIND_WORDS = {
+    "CALL_48H": "a call is owed within 48 hours",
+    "PCP_VISIT_7D": "a primary-care visit is owed within 7 days",
+    "MED_REC": "the medication lists must be brought together",
+    "SNF_HANDOFF": "a hand-off to the receiving facility is owed",
+    "RESCHEDULE": "a new visit must be booked",
+    "CLINICAL_ESCALATION": "a clinician is asked to call",
+}
+
+WITHDRAWN = {
+    "DISCHARGE_CANCELLED": "{who} cancelled the discharge at {when}. There is nothing to do about it.",
+    "ADMIT_CANCELLED": "{who} cancelled the admission at {when}. There is nothing to do about it.",
+    "READMITTED": "back in hospital since {when}; the next discharge starts anew.",
+    "PLANNED_READMISSION": "back in hospital as planned since {when}; the next discharge starts anew.",
+    "TRANSFERRED": "in another facility's care since {when}; its discharge starts anew.",
+    "SUPERSEDED": "a later discharge at {when} starts anew.",
+    "EXPIRED": "{who} reports that the patient has died. Do not call the home.",
+    "HOSPICE": "in hospice care since {when}.",
+    "DECLINED": "the patient declined.",
+    "WINDOW_ENDED": "the window ended on {when}.",
+    "NOT_APPLICABLE": "the facts were corrected; it no longer applies.",
+    "MERGED": "two records were joined.",
+    "WRONG_PATIENT": "this visit belonged to another patient. If you have called, tell your supervisor.",
+}
+
+
+def clipped(text: str) -> str:
+    """At most 140 characters."""
+    return text if len(text) <= 140 else text[:139] + "…"
+
+
+def discharged(facility: str, at: int, zone: str, disposition: Disposition) -> str:
+    """``Discharged home from GEN on Tue 6 Oct 14:00``."""
+    where = "home" if disposition.says_home else "to other care"
+    if not disposition.known:
+        where = "(where to is not known)"
+    if "AMA" in disposition.flags:
+        where = "against medical advice"
+    return f"Discharged {where} from {facility} on {spoken(at, zone)}"
+
+
+def owed(kind: str, lead: str) -> str:
+    """The reason of a core task."""
+    return clipped(f"{lead}; {KIND_WORDS.get(kind, 'something is owed')}.")
+
+
+def withdrawn(reason: str, who: str, at: int | None, zone: str) -> str:
+    """Why a task or a transition ended without being done."""
+    if at is None:
+        when = "an unknown time"
+    elif reason == "WINDOW_ENDED":
+        when = spoken_end(at, zone)
+    else:
+        when = spoken(at, zone)
+    text = WITHDRAWN.get(reason, "it no longer applies.")
+    return clipped("Withdrawn: " + text.format(who=who, when=when))

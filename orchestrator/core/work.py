@@ -1,0 +1,112 @@
+"""What the accepted commands of one task add up to: status, owner, team, attempts, contact.
+
+``contract.md`` §3 (what a command does to the status), rulings 19 and 21 to 23.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.core.calendar import local_day
+from orchestrator.core.facts import Command
+from orchestrator.core.policy import Policy
+
+TEAMS = frozenset(
+    {
+        "nurse-outreach",
+        "scheduling",
+        "pharmacy",
+        "case-management",
+        "social-work",
+        "restricted",
+        "operations",
+    }
+)
+
+
+@dataclass(slots=True)
+class Work:
+    """The state that people gave a task; *status* is None while nobody did anything."""
+
+    status: str | None = None
+    owner: str | None = None
+    team: str | None = None
+    completed: Command | None = None
+    attempts: list[Command] = field(default_factory=list)
+    declined: Command | None = None
+    red_flag: Command | None = None
+
+
+def is_contact(command: Command, policy: Policy) -> bool:
+    """
+    Whether a completion settles the call: somebody was reached and the script was gone through.
+
+    A completion that does not is an attempt.  Source: CMS TCM, "interactive contact"; rulings 21, 23.
+    """
+    if command.reached not in policy.reached_contact or command.outcome == "scheduling-only":
+        return False
+    if command.outcome != "ok":
+        return True
+    return all(command.answers.get(name) not in (None, "") for name in policy.script_answers)
+
+
+def has_red_flag(command: Command, policy: Policy) -> bool:
+    """An answer that asks for a clinician within the hour (ruling 23)."""
+    answers = command.answers
+    return answers.get("symptoms") in policy.red_flag_symptoms or answers.get("medicines") == "no"
+
+
+def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy) -> Work:
+    """
+    Fold the accepted commands of one task, in the order of their acceptance.
+
+    Args:
+        commands: May be empty.
+        call: Whether a completion must also have reached somebody, after *since*.
+        since: The discharge; a contact before it does not count.
+        policy: The transition's.
+    """
+    work = Work()
+    for command in commands:
+        if call and command.what in ("attempted", "completed") and has_red_flag(command, policy):
+            work.red_flag = work.red_flag or command
+        if command.what == "accepted":
+            work.status, work.owner = "accepted", command.actor
+        elif command.what in ("released", "rejected"):
+            work.status, work.owner = "requested", None
+        elif command.what == "reassigned":
+            if command.to in TEAMS:
+                work.status, work.owner, work.team = "requested", None, command.to
+            else:
+                work.status, work.owner = "accepted", command.to
+        elif command.what == "attempted" or (
+            command.what == "completed"
+            and call
+            and (command.stamp.time < since or not is_contact(command, policy))
+        ):
+            work.status = "in-progress"
+            work.attempts.append(command)
+        elif command.what == "completed":
+            work.status, work.completed = "completed", command
+            if call and command.outcome == "declined_followup":
+                work.declined = command
+    return work
+
+
+def counted(attempts: Sequence[Command], since: int, policy: Policy) -> list[Command]:
+    """The attempts that count: after the discharge, by a person, an hour apart (ruling 22)."""
+    found: list[Command] = []
+    for attempt in sorted(attempts, key=lambda c: (c.stamp.time, c.stamp.source, c.stamp.event)):
+        at = attempt.stamp.time
+        if at < since or attempt.reached == "bot":
+            continue
+        if found and at - found[-1].stamp.time < policy.attempt_spacing:
+            continue
+        found.append(attempt)
+    return found
+
+
+def attempts_met(attempts: Sequence[Command], before: int, zone: str, policy: Policy) -> bool:
+    """Two counted attempts on two local days inside the TCM window (ruling 22)."""
+    inside = [attempt for attempt in attempts if attempt.stamp.time < before]
+    days = {local_day(attempt.stamp.time, zone) for attempt in inside}
+    return len(inside) >= policy.attempts_for_tcm and len(days) >= policy.attempt_days_for_tcm

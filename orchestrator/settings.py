@@ -1,0 +1,177 @@
+"""Settings: read once from the environment, prefix ``CARE_``, and complete or refused.
+
+Each setting is one line of ``Settings``.  Its value comes from ``CARE_<NAME>``, else from the
+file that ``CARE_<NAME>_FILE`` names, else from a file of that name in ``/run/secrets``, else
+from the default beside it.  A ``CARE_*`` name that is no setting is refused, because a
+misspelled one would silently mean its default.  Names, meanings and defaults: README, Settings.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
+
+from orchestrator.log import Format, Level
+
+PREFIX: Final = "CARE_"
+SECRETS_DIR: Final = Path("/run/secrets")
+# 256 bits, as HMAC-SHA256 takes them.
+SITE_KEY_BYTES: Final = 32
+SITE_KEY_FILE: Final = "site-key"
+
+
+class SettingsError(Exception):
+    """A setting is unknown, unreadable or out of its range; the text names it, never its value."""
+
+    exit_code: ClassVar = 2
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path = Path("./care-data")  # the embedded log lives here; made with mode 0700
+    facilities: Path | None = None  # facilities file; built in: `default` serves every facility
+    policy: Path | None = None  # policy file; built in: P0
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 12  # fixed once the log exists
+    site_key: Annotated[SecretStr, Field(min_length=16)] | None = None  # made at first start
+    log_level: Level = "info"
+    log_format: Format | None = None  # console on a terminal, else json
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment, then named files, then mounted secrets; no ``.env`` is looked for."""
+        del dotenv_settings, file_secret_settings
+        mounted = SECRETS_DIR if SECRETS_DIR.is_dir() else None
+        return (
+            init_settings,
+            env_settings,
+            NamedFiles(settings_cls),
+            SecretsSettingsSource(settings_cls, secrets_dir=mounted),
+        )
+
+    def shown(self) -> dict[str, str]:
+        """Every setting as an operator may read it: secrets as ``***``, unset ones as ``-``."""
+        return {PREFIX + name.upper(): _shown(value) for name, value in self}
+
+
+class NamedFiles(PydanticBaseSettingsSource):
+    """``CARE_<NAME>_FILE``: the path of a file that holds the value, as container secrets do."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """One field; the interface asks for it, ``__call__`` alone is used."""
+        raise AssertionError(f"not asked for one by one: {field_name}, {field}")
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for name in self.settings_cls.model_fields:
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(f"{variable}_FILE")
+            if path is None:
+                continue
+            if variable in os.environ:
+                raise SettingsError(f"{variable} and {variable}_FILE are both set; keep one")
+            try:
+                found[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as problem:
+                text = f"{variable}_FILE: cannot read the file ({type(problem).__name__})"
+                raise SettingsError(text) from None
+        return found
+
+
+def load(**overrides: Any) -> Settings:
+    """
+    Read the settings of this process.
+
+    Args:
+        overrides: Values given on the command line; they stand above the environment.
+
+    Raises:
+        SettingsError: A name is unknown or a value unusable; says which and what to do.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    given = {name.upper() for name in os.environ if name.upper().startswith(PREFIX)}
+    if unknown := sorted(given - known):
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; {_nearest(unknown[0], known)}")
+    try:
+        return Settings(**overrides)
+    except ValidationError as problem:
+        # str(problem) repeats the values, secrets among them.
+        faults = problem.errors(include_input=False, include_url=False, include_context=False)
+        lines = [f"{PREFIX}{str(f['loc'][0]).upper()}: {f['msg']}" for f in faults]
+        raise SettingsError("; ".join(lines)) from None
+
+
+def site_key(settings: Settings) -> bytes:
+    """
+    The key under which patients' identifiers become patient keys.
+
+    Stated, it is used as it is.  Otherwise it is made at the first start, in the data folder,
+    readable by its owner alone; it must be kept with the data, since another key would re-key
+    every patient.
+
+    Raises:
+        SettingsError: The file cannot be read or written, or is damaged.
+    """
+    if settings.site_key is not None:
+        return settings.site_key.get_secret_value().encode()
+    path = settings.data_dir / SITE_KEY_FILE
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _make_site_key(path)
+        key = bytes.fromhex(path.read_text(encoding="ascii"))
+    except OSError as problem:
+        raise SettingsError(
+            f"{path}: {problem.strerror}; the site key must be kept there"
+        ) from None
+    except ValueError:
+        key = b""
+    if len(key) != SITE_KEY_BYTES:
+        raise SettingsError(f"{path} is damaged; restore it: another key re-keys every patient")
+    return key
+
+
+def _make_site_key(path: Path) -> None:
+    # Written whole under another name, then linked: two processes that start at once agree, and
+    # a crash leaves no half key.
+    draft = path.with_name(f"{SITE_KEY_FILE}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as out:
+            out.write(secrets.token_hex(SITE_KEY_BYTES))
+            out.flush()
+            os.fsync(out.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return "***" if isinstance(value, SecretStr) else str(value)
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"

@@ -1,0 +1,1 @@
+"""What moves bytes around the pure core: journal, intake, processor, clock and the runtime."""

@@ -1,0 +1,59 @@
+"""From a change record to the records of the public topics (``contract.md`` §1, §3 to §5).
+
+Each change goes to the change log; a task or gap also goes, whole, to its compacted topic; a task
+change also to the queue of its team, and to the queue of the team that lost it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from orchestrator.stream.rounds import Out
+
+TASKS: Final = "care.task.v1"
+GAPS: Final = "care.gap.v1"
+CHANGES: Final = "care.change.v1"
+LOST: Final = ("cancelled", "entered-in-error")
+
+
+def queue_topic(team: str) -> str:
+    """The topic of one team's queue."""
+    return f"care.queue.{team}.v1"
+
+
+def outputs(change: dict[str, Any], partition: int, teams: dict[str, str]) -> Iterator[Out]:
+    """
+    The records that one change becomes.
+
+    Args:
+        change: As the core made it.
+        partition: That of the immutable subject.
+        teams: By task id the team that had it last; kept up to date here.
+    """
+    key = change["patient_key"]
+    yield Out(CHANGES, key, partition, orjson.dumps(change))
+    task = change.get("task")
+    if task is not None:
+        yield from _task(change, task, key, partition, teams)
+    gap = change.get("gap")
+    if gap is not None:
+        yield Out(GAPS, gap["gap_id"], partition, orjson.dumps({**gap, "patient_key": key}))
+
+
+def _task(
+    change: dict[str, Any], task: dict[str, Any], key: str, partition: int, teams: dict[str, str]
+) -> Iterator[Out]:
+    yield Out(TASKS, task["task_id"], partition, orjson.dumps({**task, "patient_key": key}))
+    queued = {
+        "change": "task.withdrawn" if task["status"] in LOST else change["change"],
+        "at": change["at"],
+        "task": {**task, "patient_key": key},
+        "why": change["why"],
+    }
+    yield Out(queue_topic(task["team"]), key, partition, orjson.dumps(queued))
+    before = teams.get(task["task_id"])
+    if before is not None and before != task["team"]:
+        lost = {**queued, "change": "task.withdrawn", "why": f"Passed on to {task['team']}."}
+        yield Out(queue_topic(before), key, partition, orjson.dumps(lost))
+    teams[task["task_id"]] = task["team"]

@@ -1,0 +1,1 @@
+"""The command line, its settings and logs, and the simulated hospital."""

@@ -1,0 +1,1 @@
+"""What decoding promises: accepted events, typed rejects, nothing else."""

@@ -1,0 +1,1 @@
+"""Acceptance stories that a nurse can check, and what runs them."""

@@ -1,0 +1,1 @@
+"""What the public contract promises: forms that must always read, times, settings files."""

@@ -1,0 +1,319 @@
+"""Which stays there were: admissions, discharges, and the cancels that take them back.
+
+A visit number is cut into *happenings*.  Statements of one kind are one happening until something
+lies between them; a cancel takes back the latest happening at or before its own time, or the one
+it names.  Nothing depends on the order of arrival.
+
+Source: contract.md §2 (happenings), rulings 6, 11, 14, 35; messages.md (dirt, stale stays).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from tests.simulation.model.calendar import Facility, facility, instant
+from tests.simulation.model.facts import ABSENT, Event, code, statement, value
+
+# Without an update for so long a stay is taken for over (rulings, numbers of P0).
+STALE_AFTER = {
+    "EMERGENCY": timedelta(hours=48),
+    "OBSERVATION": timedelta(hours=96),
+    "INPATIENT": timedelta(days=60),
+}
+
+
+@dataclass(frozen=True)
+class Discharge:
+    """One discharge that happened, or was said to have happened."""
+
+    founders: tuple[Event, ...]  # each alone would have made it known
+    statements: tuple[Event, ...]  # the founders and what corrected them
+    cancelled: bool  # A13
+    admission_cancelled: bool  # A11
+
+    @property
+    def known_by(self) -> Event:
+        return min(self.founders, key=lambda e: e.arrival)
+
+    @property
+    def heard(self) -> datetime:
+        return self.known_by.received
+
+    @property
+    def dated_by(self) -> Event:
+        return max((e for e in self.statements if stated_discharge(e)), key=lambda e: e.order)
+
+    @property
+    def at(self) -> datetime:
+        said = stated_discharge(self.dated_by)
+        assert said is not None
+        return said
+
+    @property
+    def disposition_said_by(self) -> Event | None:
+        return statement(self.statements, "disposition")[1]
+
+    @property
+    def disposition(self) -> str | None:
+        return code(value(self.statements, "disposition"))
+
+    @property
+    def stands(self) -> bool:
+        return not (self.cancelled or self.admission_cancelled)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """From one admission to its discharge; a visit number used again begins another."""
+
+    facility: str
+    visit: str
+    at_facility: Facility
+    events: tuple[Event, ...]  # all of the visit
+    admissions: tuple[Event, ...]  # the statements of this admission, none when synthetic
+    admitted: datetime | None
+    classes: tuple[tuple[datetime, str, Event], ...]
+    discharges: tuple[Discharge, ...] = field(default=())
+
+    @property
+    def discharge(self) -> Discharge | None:
+        standing = [d for d in self.discharges if d.stands]
+        return max(standing, key=lambda d: d.at) if standing else None
+
+    @property
+    def ended(self) -> datetime | None:
+        return self.discharge.at if self.discharge else None
+
+    @property
+    def began_as(self) -> str:
+        return min(self.classes, key=lambda c: c[0])[1] if self.classes else "INPATIENT"
+
+    @property
+    def klass(self) -> str:
+        return max(self.classes, key=lambda c: c[2].order)[1] if self.classes else "INPATIENT"
+
+    def since(self, klass: str) -> datetime | None:
+        """Since when the stay is of its present class, if that is *klass*."""
+        if self.klass != klass or self.admitted is None:
+            return None
+        ordered = sorted(self.classes, key=lambda c: c[0])
+        while len(ordered) > 1 and ordered[-1][1] == ordered[-2][1] == klass:
+            ordered.pop()
+        return max(self.admitted, ordered[-1][0]) if ordered else self.admitted
+
+    def entered(self, klass: str) -> datetime | None:
+        """When the stay first was of *klass*, whatever it became."""
+        if self.admitted is None:
+            return None
+        at = [max(self.admitted, at) for at, said, _ in self.classes if said == klass]
+        return min(at, default=None)
+
+    def is_open_at(self, at: datetime) -> bool:
+        begun = self.admitted is not None and self.admitted <= at
+        return begun and (self.ended is None or self.ended > at)
+
+    def is_stale(self, now: datetime) -> bool:
+        limit = STALE_AFTER.get(self.klass)
+        if self.ended is not None or self.admitted is None or limit is None:
+            return False
+        return now >= max(e.time for e in self.events) + limit
+
+    @property
+    def heard(self) -> datetime | None:
+        return min((e.received for e in self.admissions), default=None)
+
+
+def stated_discharge(event: Event) -> datetime | None:
+    said = event.data.get("discharged_at")
+    if said is not None:
+        return instant(said)
+    return event.time if event.type == "discharge.recorded" else None
+
+
+def _admission_stands(event: Event) -> datetime:
+    said = event.data.get("admitted_at")
+    at = instant(said) if said is not None and event.type == "admission.opened" else event.time
+    return min(at, event.recorded)
+
+
+def _discharge_stands(event: Event) -> datetime:
+    """Where it stands among cancels; a correction is told apart by when it was made."""
+    stated = stated_discharge(event)
+    if event.type != "discharge.recorded" or stated is None:
+        return event.time
+    return min(stated, event.recorded)
+
+
+Happening = list[Event]
+
+
+def _cut(
+    events: Iterable[Event], stands: Callable[[Event], datetime], cuts: Iterable[datetime]
+) -> list[Happening]:
+    """One happening until a cut lies between; a cut at the same instant lies behind it."""
+    ordered = sorted(events, key=lambda e: (stands(e), e.order))
+    out = [ordered[:1]] if ordered else []
+    cuts = list(cuts)
+    for before, after in pairwise(ordered):
+        if any(stands(before) <= cut < stands(after) for cut in cuts):
+            out.append([])
+        out[-1].append(after)
+    return out
+
+
+def _target(
+    cancel: Event, happenings: list[Happening], stands: Callable[[Event], datetime]
+) -> Happening | None:
+    named = cancel.data.get("cancels_at")
+    if named is not None:
+        at = instant(named)
+        for happening in reversed(happenings):
+            if any(at in (stands(e), stated_discharge(e)) for e in happening):
+                return happening
+    before = [h for h in happenings if min(map(stands, h)) <= cancel.time]
+    return before[-1] if before else None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit number's stays, and the cancels that found nothing to cancel."""
+
+    stays: list[Stay]
+    orphans: list[Event]
+
+
+def read_visit(
+    name: tuple[str, str], events: list[Event], facilities: dict[str, dict[str, object]]
+) -> Visit:
+    """All stays under one visit number (or under several joined ones)."""
+
+    def of(kind: str) -> list[Event]:
+        return [e for e in events if e.type == kind]
+
+    opened = of("admission.opened")
+    admission_cancels = of("admission.cancelled")
+    discharge_cancels = of("discharge.cancelled")
+    founders = of("discharge.recorded") + [
+        e for e in of("discharge.corrected") if e.data.get("discharged_at") is not None
+    ]
+    cuts = [e.time for e in discharge_cancels + of("admission.returned")]
+    discharged = _cut(founders, _discharge_stands, cuts + [_admission_stands(e) for e in opened])
+    taken_back = [_target(c, discharged, _discharge_stands) for c in discharge_cancels]
+    ends = [
+        min(map(_discharge_stands, h)) for h in discharged if not any(h is t for t in taken_back)
+    ]
+    admission_cuts = [e.time for e in admission_cancels]
+    admitted = _cut(opened, _admission_stands, admission_cuts + ends)
+    planned = _cut(of("admission.planned"), _admission_stands, admission_cuts)
+    either = sorted(admitted + planned, key=lambda h: _admission_stands(h[0]))
+    undone = [_target(c, either, _admission_stands) for c in admission_cancels]
+    orphans = [
+        c
+        for c, target in zip(
+            admission_cancels + discharge_cancels, undone + taken_back, strict=True
+        )
+        if target is None
+    ]
+    builder = _Builder(name, events, facility(facilities, name[0]), admitted, discharged)
+    cancels = [(c.time, h) for c, h in zip(admission_cancels, undone, strict=True) if h]
+    return Visit(builder.stays(cancels, taken_back), orphans)
+
+
+@dataclass(frozen=True)
+class _Builder:
+    name: tuple[str, str]
+    events: list[Event]
+    at_facility: Facility
+    admitted: list[Happening]
+    discharged: list[Happening]
+
+    def stays(
+        self, cancels: list[tuple[datetime, Happening]], taken_back: list[Happening | None]
+    ) -> list[Stay]:
+        of: dict[int | None, list[Discharge]] = {}
+        for number, happening in enumerate(self.discharged):
+            owner = self._admission_of(happening)
+            undone = [t for t, h in cancels if owner is not None and h is self.admitted[owner]]
+            at = min(map(_discharge_stands, happening))
+            if undone and max(undone) < at:
+                owner, undone = None, []  # discharged after all: the admission is not known
+            discharge = Discharge(
+                founders=tuple(happening),
+                statements=tuple(self._statements(number)),
+                cancelled=any(happening is t for t in taken_back),
+                admission_cancelled=bool(undone),
+            )
+            of.setdefault(owner, []).append(discharge)
+        stands = [
+            i for i, h in enumerate(self.admitted) if i in of or not any(h is u for _, u in cancels)
+        ]
+        known = [self._stay(i, of.get(i, []), cancels) for i in stands]
+        return known + ([self._synthetic(of[None])] if None in of else [])
+
+    def _admission_of(self, discharge: Happening) -> int | None:
+        at = min(map(_discharge_stands, discharge))
+        before = [i for i, h in enumerate(self.admitted) if min(map(_admission_stands, h)) <= at]
+        return before[-1] if before else None
+
+    def _statements(self, number: int) -> list[Event]:
+        """The discharge's founders and the updates that fall between it and the next one."""
+        start = min(map(_discharge_stands, self.discharged[number]))
+        later = self.discharged[number + 1 :]
+        end = min(map(_discharge_stands, later[0])) if later else None
+        about = [
+            e
+            for e in self.events
+            if e.type == "discharge.corrected"
+            or (e.type == "admission.updated" and {"disposition", "discharged_at"} & e.data.keys())
+        ]
+        inside = [e for e in about if start <= e.time and (end is None or e.time < end)]
+        return self.discharged[number] + [e for e in inside if e not in self.discharged[number]]
+
+    def _classes(self, start: datetime, end: datetime | None) -> list[tuple[datetime, str, Event]]:
+        said = [
+            (_admission_stands(e), str(e.data["class"]), e)
+            for e in self.events
+            if e.data.get("class") and e.type != "admission.planned"
+        ]
+        return [c for c in said if start <= c[0] and (end is None or c[0] < end)] or said
+
+    def _stay(
+        self,
+        number: int,
+        discharges: list[Discharge],
+        cancels: list[tuple[datetime, Happening]],
+    ) -> Stay:
+        happening = self.admitted[number]
+        start = min(map(_admission_stands, happening))
+        later = self.admitted[number + 1 :]
+        end = min(map(_admission_stands, later[0])) if later else None
+        undone = any(h is happening for _, h in cancels)
+        said, _ = statement(happening, "admitted_at")
+        best = max(happening, key=lambda e: e.order)
+        admitted = best.time if said in (ABSENT, None) else instant(str(said))
+        return Stay(
+            facility=self.name[0],
+            visit=happening[0].visit,
+            at_facility=self.at_facility,
+            events=tuple(self.events),
+            admissions=() if undone else tuple(happening),
+            admitted=None if undone else admitted,
+            classes=tuple(self._classes(start, end)),
+            discharges=tuple(discharges),
+        )
+
+    def _synthetic(self, discharges: list[Discharge]) -> Stay:
+        """A discharge without an admission; it may carry the admission's time."""
+        founders = [e for d in discharges if d.stands for e in d.founders]
+        said = value([e for e in founders if e.data.get("admitted_at")], "admitted_at")
+        return Stay(
+            facility=self.name[0],
+            visit=discharges[0].founders[0].visit,
+            at_facility=self.at_facility,
+            events=tuple(self.events),
+            admissions=(),
+            admitted=instant(said) if said else None,
+            classes=tuple((e.time, str(e.data["class"]), e) for e in founders if "class" in e.data),
+            discharges=tuple(discharges),
+        )

@@ -1,0 +1,295 @@
+"""Which tasks each transition owes at an instant, and how they stand.
+
+Source: contract.md §3, rulings 7, 10, 14, 19-22, 25-29; scenarios 1-9, 12, 13, 19-22.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from tests.simulation.model.calls import CallRecord, read_calls
+from tests.simulation.model.facts import Event
+from tests.simulation.model.stays import Stay
+from tests.simulation.model.transitions import NS, Transition, arrival, is_arriving
+from tests.simulation.model.visits import Slot, booked, first_kept, missed, slots
+from tests.simulation.model.world import World
+
+CORE: Final = ("CALL_48H", "PCP_VISIT_7D", "MED_REC")
+TEAMS: Final = (
+    "nurse-outreach",
+    "scheduling",
+    "pharmacy",
+    "case-management",
+    "social-work",
+    "restricted",
+    "operations",
+)
+TERMINAL: Final = ("completed", "cancelled", "failed", "entered-in-error")
+STATE_ONLY_AFTER = timedelta(hours=168)
+VISIT_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task as it should stand; only what can be compared with the core's."""
+
+    id: str
+    transition: Transition
+    kind: str
+    cause: str
+    due_at: datetime
+    status: str
+    owner: str | None
+    overdue: bool
+    born_overdue: bool
+    attribution: str | None
+    priority: str
+    team: str | None = None  # where a reassignment sent it; None: the kind's own team
+    attempts: int = 0
+    tcm_contact_status: str | None = None
+    appointment_id: str | None = None
+    flags: frozenset[str] = field(default=frozenset())
+
+    @property
+    def is_live(self) -> bool:
+        return self.status not in TERMINAL
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A due time and whoever is to blame for it being what it is."""
+
+    at: datetime
+    heard: datetime  # the receipt of what the task is for
+    corrected: datetime | None = None  # the receipt of what moved the due time, if anything did
+
+
+def task_id(transition: str, kind: str, cause: str = "") -> str:
+    return str(uuid.uuid5(NS, f"task|{transition}|{kind}|{cause}"))
+
+
+def returns(transition: Transition, world: World, klass: str) -> list[Stay]:
+    """Stays that brought the patient back as *klass* while the transition stood."""
+    end = min(transition.window_ends, transition.end.at if transition.end else world.now)
+    out = []
+    for stay in world.stays:
+        at = stay.entered(klass)
+        if stay is transition.stay or at is None or at <= transition.at:
+            continue
+        if at <= end and at < transition.window_ends and not is_arriving(transition, stay):
+            out.append(stay)
+    return out
+
+
+def calls_of(transition: Transition, world: World) -> CallRecord:
+    return read_calls(transition, world.commands_on(task_id(transition.id, "CALL_48H")))
+
+
+def declines(transition: Transition, world: World) -> bool:
+    """The patient wants no more calls, whoever heard it."""
+    wish, _ = world.preference_since(transition.at)
+    return wish != "accept" or calls_of(transition, world).declined
+
+
+def _corrected(transition: Transition) -> datetime | None:
+    """When we heard what makes the due times differ from the first message's, if anything does."""
+    first = transition.discharge.known_by
+    said = (transition.discharge.dated_by, transition.discharge.disposition_said_by)
+    return max((e.received for e in said if e is not None and e is not first), default=None)
+
+
+def _issued(transition: Transition, due: _Due) -> bool:
+    """Too late to be worth doing: backfill, and live news more than a week old."""
+    if due.heard < due.at:
+        return True
+    return not transition.backfilled and due.heard - transition.at <= STATE_ONLY_AFTER
+
+
+def _by_commands(commands: list[Event]) -> tuple[str | None, str | None, str | None]:
+    """Status, owner and team as people left them; a status of None leaves it to the facts."""
+    status: str | None = None
+    owner: str | None = None
+    team: str | None = None
+    for event in commands:
+        match event.type.removeprefix("task."):
+            case "accepted":
+                status, owner = "accepted", str(event.data["actor"])
+            case "released" | "rejected":
+                status, owner = None, None
+            case "attempted":
+                status = "in-progress"
+            case "completed":
+                status = "completed"
+            case "reassigned" if event.data["to"] in TEAMS:
+                status, owner, team = None, None, str(event.data["to"])
+            case "reassigned":
+                status, owner = "accepted", str(event.data["to"])
+    return status, owner, team
+
+
+def _attribution(due: _Due, now: datetime) -> str | None:
+    if now < due.at:
+        return None
+    if due.heard >= due.at:
+        return "FEED"
+    if due.corrected is not None and due.corrected >= due.at:
+        return "CORRECTION"
+    return "STAFF"
+
+
+class _Tasks:
+    """The tasks of one transition."""
+
+    def __init__(self, transition: Transition, world: World) -> None:
+        self.transition, self.world = transition, world
+        self.slots = slots(world, transition)
+        self.calls = calls_of(transition, world)
+        self.chart_only = declines(transition, world)
+
+    def of_kind(self, kind: str) -> Task | None:
+        match kind:
+            case "CALL_48H":
+                return self.call()
+            case "PCP_VISIT_7D":
+                return self.pcp_visit()
+            case _:
+                return self.med_rec()
+
+    def call(self) -> Task | None:
+        hours = 24 if self.transition.kind == "ama" else 48
+        urgent = self.transition.kind == "ama" or any(
+            returns(self.transition, self.world, klass) for klass in ("EMERGENCY", "OBSERVATION")
+        )
+        status, owner, team = _by_commands(self._commands("CALL_48H"))
+        if self.calls.contact is not None:
+            status = "completed"
+        elif self.chart_only:
+            status = "cancelled"
+        elif status == "completed":
+            status = "in-progress"  # reached nobody, or said too little: one more attempt
+        return self._task(
+            "CALL_48H",
+            self._due(self.transition.at + timedelta(hours=hours)),
+            status,
+            owner,
+            team,
+            urgent=urgent,
+            attempts=len(self.calls.attempts),
+            tcm_contact_status=self.calls.status(self.world.now),
+        )
+
+    def pcp_visit(self) -> Task | None:
+        status, owner, team = _by_commands(self._commands("PCP_VISIT_7D"))
+        held = booked(self.slots)
+        if first_kept(self.slots, self.transition.window_ends):
+            status = "completed"
+        elif status is None and held:
+            status = "accepted"
+        return self._task(
+            "PCP_VISIT_7D",
+            self._due(self.transition.end_of_day(VISIT_DAYS)),
+            status,
+            owner,
+            team,
+            appointment_id=held[0].id if held else None,
+        )
+
+    def med_rec(self) -> Task | None:
+        status, owner, team = _by_commands(self._commands("MED_REC"))
+        due = self._due(self.transition.end_of_day(VISIT_DAYS))
+        holding = [s for s in self.slots if s.qualifies and (s.is_pending or s.status == "kept")]
+        if holding:
+            visit_day = self.transition.end_of_day(holding[0].day)
+            if visit_day < due.at:
+                moved = max(holding[0].timed_by.received, due.corrected or due.heard)
+                due = _Due(visit_day, due.heard, moved)
+        return self._task("MED_REC", due, status, owner, team)
+
+    def hand_off(self) -> Task | None:
+        status, owner, team = _by_commands(self._commands("SNF_HANDOFF"))
+        if arrival(self.transition, self.world):
+            status = "completed"
+        due = self._due(self.transition.at + timedelta(hours=24))
+        return self._task("SNF_HANDOFF", due, status, owner, team)
+
+    def reschedule(self, slot: Slot) -> Task | None:
+        facility = self.transition.stay.at_facility
+        due = _Due(facility.end_of_business_days(slot.said_by.time, 1), heard=slot.said_by.received)
+        return self._task("RESCHEDULE", due, None, None, None, cause=slot.id)
+
+    def _commands(self, kind: str) -> list[Event]:
+        return self.world.commands_on(task_id(self.transition.id, kind))
+
+    def _due(self, at: datetime) -> _Due:
+        return _Due(at, self.transition.discharge.heard, _corrected(self.transition))
+
+    def _task(
+        self,
+        kind: str,
+        due: _Due,
+        status: str | None,
+        owner: str | None,
+        team: str | None,
+        *,
+        urgent: bool = False,
+        cause: str = "",
+        attempts: int = 0,
+        tcm_contact_status: str | None = None,
+        appointment_id: str | None = None,
+    ) -> Task | None:
+        if not _issued(self.transition, due):
+            return None
+        status = status or "requested"
+        born_overdue = due.heard >= due.at
+        overdue = self.world.now >= due.at and status not in TERMINAL
+        flags = {"FROM_BACKFILL"} if self.transition.backfilled else set()
+        if self.chart_only and kind in ("PCP_VISIT_7D", "MED_REC"):
+            flags.add("CHART_ONLY")
+        return Task(
+            id=task_id(self.transition.id, kind, cause),
+            transition=self.transition,
+            kind=kind,
+            cause=cause,
+            due_at=due.at,
+            status=status,
+            owner=owner,
+            overdue=overdue,
+            born_overdue=born_overdue,
+            attribution=_attribution(due, self.world.now) if overdue else None,
+            priority="urgent" if urgent or born_overdue else "routine",
+            team=team,
+            attempts=attempts,
+            tcm_contact_status=tcm_contact_status,
+            appointment_id=appointment_id,
+            flags=frozenset(flags),
+        )
+
+
+def all_core_tasks(transition: Transition, world: World) -> list[Task]:
+    """The core tasks the disposition asks for, whatever else has happened since."""
+    if not transition.has_core_tasks or transition.discharge.heard >= transition.window_ends:
+        return []
+    tasks = _Tasks(transition, world)
+    kinds = ("MED_REC",) if transition.kind == "law" else CORE
+    return [t for kind in kinds if (t := tasks.of_kind(kind)) is not None]
+
+
+def tasks_of(transition: Transition, world: World) -> list[Task]:
+    """The tasks of a transition that has not ended; of one that has, nothing is live."""
+    if transition.status == "closed" or transition.discharge.heard >= transition.closes:
+        return []
+    tasks = _Tasks(transition, world)
+    if transition.status == "deferred":
+        found = [tasks.hand_off()] if transition.kind == "facility" else []
+    else:
+        found = list(all_core_tasks(transition, world))
+        if transition.has_core_tasks and transition.kind != "law":
+            found += [tasks.reschedule(slot) for slot in missed(tasks.slots)]
+    return [t for t in found if t is not None]
+
+
+def every_core_task_done(transition: Transition, world: World) -> bool:
+    kinds = {t.kind for t in all_core_tasks(transition, world) if t.status == "completed"}
+    wanted = {"MED_REC"} if transition.kind == "law" else set(CORE)
+    return transition.has_core_tasks and kinds >= wanted

@@ -1,0 +1,79 @@
+"""What should stand at an instant, worked out from all events at once and from the documents alone.
+
+`expected` is the whole interface: canonical events as a publisher writes them, the facilities
+file as a mapping, an instant; out come the transitions, the live tasks and the live gaps.  It
+keeps no state, publishes nothing and takes its time; what it shares with the core is the wording
+of the rules.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from tests.simulation.model.calendar import instant
+from tests.simulation.model.commands import Accepted, is_command, verdicts
+from tests.simulation.model.facts import Event, earliest_copies
+from tests.simulation.model.gaps import Gap, gaps
+from tests.simulation.model.tasks import Task, every_core_task_done, tasks_of
+from tests.simulation.model.transitions import End, Transition, transitions
+from tests.simulation.model.world import Facilities, World
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What should stand for one patient."""
+
+    transitions: tuple[Transition, ...] = ()
+    tasks: tuple[Task, ...] = ()  # live, and those of open transitions that are done
+    gaps: tuple[Gap, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def live_tasks(self) -> tuple[Task, ...]:
+        return tuple(t for t in self.tasks if t.is_live)
+
+
+def _closed_well(transition: Transition, world: World) -> Transition:
+    """A window that ran out with everything done was completed."""
+    end = transition.end
+    if end is None or end.reason != "WINDOW_ENDED" or not every_core_task_done(transition, world):
+        return transition
+    return replace(transition, end=End(end.at, "COMPLETED"))
+
+
+def standing(world: World) -> Standing:
+    found = [(t, tasks_of(t, world)) for t in transitions(world)]
+    return Standing(
+        transitions=tuple(_closed_well(t, world) for t, _ in found),
+        tasks=tuple(task for _, tasks in found for task in tasks),
+        gaps=tuple(gaps(world, found)),
+    )
+
+
+def for_patient(events: list[Event], facilities: Facilities, as_of: datetime) -> Standing:
+    """What should stand at *as_of* for the patient whose events these are."""
+
+    def tasks_at(facts: list[Event], now: datetime, accepted: Accepted) -> list[Task]:
+        world = World(now, tuple(facts), facilities, accepted)
+        return [task for t in transitions(world) for task in tasks_of(t, world)]
+
+    accepted, refused = verdicts(events, tasks_at)
+    facts = tuple(e for e in events if not is_command(e))
+    return replace(standing(World(as_of, facts, facilities, accepted)), refused=refused)
+
+
+def expected(
+    raws: list[dict[str, Any]], facilities: Facilities, as_of: str | datetime
+) -> dict[str, Standing]:
+    """What should stand at *as_of*, per patient.
+
+    Args:
+        raws: Events in any order; copies count at their earliest receipt.
+        facilities: The facilities file, read; `default` serves those it does not list.
+        as_of: The clock at the end, inclusive for receipts and deadlines.
+    """
+    at = instant(as_of) if isinstance(as_of, str) else as_of
+    of: dict[str, list[Event]] = {}
+    for event in earliest_copies(raws, at):
+        of.setdefault(event.subject, []).append(event)
+    return {subject: for_patient(events, facilities, at) for subject, events in of.items()}

@@ -1,0 +1,103 @@
+"""Properties (a) and (b) of design.md: the answer depends on what was received, not on how.
+
+(c), (d) and (e) look inside the processor and stand in `test_processor_properties.py`.
+"""
+
+import copy
+import json
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+
+from tests.simulation.compare import current_without_ids
+from tests.simulation.differential import replayed
+from tests.simulation.histories import Events, History, histories, history
+from tests.simulation.model.calendar import instant, text
+from tests.simulation.sizes import examples, seeds
+from tests.simulation.tale import DAY, HOUR, Options
+
+# What property (b) is promised for: every event says when it was recorded, none runs ahead.
+CALM = Options(commands=False, skewed=False, backfill=False, explicit_recorded=True, calm=True)
+ANCHORS = ("discharge.recorded", "discharge.corrected")
+
+
+def _as_bytes(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, sort_keys=True).encode()
+
+
+def _several(seed: int) -> Events:
+    """Three patients' histories in one input."""
+    subjects = ("GEN|P1", "GEN|P2", "MID|P1")
+    told = [history(Random(seed * 3 + n), subject=who) for n, who in enumerate(subjects)]
+    return [e for h in told for e in h.events]
+
+
+def _last_receipt(events: Events) -> Any:
+    return max(instant(e.get("receivedtime", e["time"])) for e in events)
+
+
+@pytest.mark.parametrize("seed", seeds(25))
+def test_shuffled_and_copied_files_give_the_identical_answer(seed: int) -> None:
+    """(a) Neither the order of the records nor how often each comes changes one byte."""
+    rng = Random(seed)
+    events = _several(seed)
+    as_of = _last_receipt(events) + rng.choice([0, 1, 9, 40]) * DAY
+    once = _as_bytes(replayed(events, as_of))
+    again = copy.deepcopy(events + rng.choices(events, k=len(events) // 2))
+    rng.shuffle(again)
+    assert _as_bytes(replayed(again, as_of)) == once
+
+
+@pytest.mark.parametrize("seed", seeds(15))
+def test_later_copies_count_at_their_first_receipt(seed: int) -> None:
+    """(a) A feed that repeats itself hours later says nothing new."""
+    rng = Random(seed)
+    events = _several(seed)
+    as_of = _last_receipt(events) + 2 * DAY
+    late = [e for e in rng.choices(events, k=8) if "receivedtime" in e]
+    copies = [
+        e | {"receivedtime": text(instant(e["receivedtime"]) + rng.randint(0, 40) * HOUR)}
+        for e in late
+    ]
+    assert _as_bytes(replayed(events + copies, as_of)) == _as_bytes(replayed(events, as_of))
+
+
+@pytest.mark.parametrize("seed", seeds(15))
+def test_another_patient_changes_nothing(seed: int) -> None:
+    """(a) A patient's answer is the same alone and among others."""
+    events = _several(seed)
+    as_of = _last_receipt(events) + 2 * DAY
+    together = {p["patient"]: p for p in replayed(events, as_of)["patients"]}
+    for subject, found in together.items():
+        own = [e for e in events if e["subject"] == subject]
+        if all("receivedtime" in e for e in own):  # else the others decide when it was received
+            assert replayed(own, as_of)["patients"] == [found]
+
+
+def received_anew(told: History, rng: Random) -> Events:
+    """The same events received in another order; the discharges still within 20 hours."""
+    out = []
+    for one in told.events:
+        kind = one["type"].removeprefix("care.").removesuffix(".v1")
+        longest = 20 if kind in ANCHORS else 72
+        at = max(instant(one["time"]), instant(one["recordedtime"]))
+        out.append(one | {"receivedtime": text(at + rng.randint(0, longest * 60) * HOUR / 60)})
+    return out
+
+
+def _current(events: Events, as_of: Any) -> Any:
+    return [current_without_ids(p) for p in replayed(events, as_of)["patients"]]
+
+
+@settings(max_examples=examples(60), deadline=None, derandomize=True)
+@given(told=histories(CALM))
+def test_order_of_receipt_does_not_change_what_stands(told: History) -> None:
+    """(b) Receipts permuted: the same live tasks, gaps and transitions, whatever their ids."""
+    for trait in told.traits:
+        event(trait)
+    rng = Random(len(told.events))
+    anew = received_anew(told, rng)
+    as_of = max(_last_receipt(told.events), _last_receipt(anew)) + rng.choice([0, 1, 9]) * DAY
+    assert _current(anew, as_of) == _current(told.events, as_of)
