@@ -28,7 +28,7 @@ __all__ = ["MAX_BYTES", "accept", "check_ahead", "decode"]
 MAX_BYTES: Final = 1024 * 1024  # ``interfaces.md`` section 1.2
 
 # Of the envelope, what the accepted event says in its own way, and what says how the event
-# travelled: a repeat with another trace is the same event.  The last four are ours to write.
+# travelled: a repeat with another trace is the same event.  The last five are ours to write.
 _NOT_CARRIED: Final = frozenset(
     {
         "specversion",
@@ -50,9 +50,11 @@ _NOT_CARRIED: Final = frozenset(
         "sentreceivedtime",
         "timeflags",
         "unmapped",
+        "stamps",
         "extensions",
     }
 )
+_ADAPTERS: Final = ("hl7v2/", "fhir/")
 _READABLE: Final[dict[str, tuple[str, TypeAdapter[str]]]] = {
     "subject": ("subject", TypeAdapter(Subject)),
     "facility": ("facility", TypeAdapter(Id)),
@@ -201,8 +203,10 @@ def _time_reader(
             at = parse(text[:10] + "T12:00:00Z", None).at
         except BadTime:
             at = None
-    # Commands come from worklists and care teams, not from the feed whose clock is wrong.
-    trusted = known.noun == "task" or facilities.get(facility, at).offset_trusted
+    # Two kinds do not come from the feed whose clock is wrong: commands, which worklists and care
+    # teams write, and what our own adapters wrote in UTC at the door (contract section 2: source).
+    trusted = known.noun == "task" or value["source"].startswith(_ADAPTERS)
+    trusted = trusted or facilities.get(facility, at).offset_trusted
     return TimeReader(facilities.zone_of(facility, at), offset_trusted=trusted)
 
 

@@ -14,9 +14,9 @@ from schemas.facilities import STAY_CLASSES, Facility
 
 # https://www.nubc.org, patient discharge status.
 NUBC: Final = frozenset(
-    "01 02 03 04 05 06 07 08 09 20 21 30 40 41 42 43 50 51 61 62 63 64 65 66 69 70 "
-    "81 82 83 84 85 86 87 88 89 90 91 92 93 94 95".split()
-)
+    f"{code:02}"
+    for code in (*range(1, 10), 20, 21, 30, *range(40, 44), 50, 51, *range(61, 67), 69, 70)
+) | frozenset(str(code) for code in range(81, 96))
 
 # http://terminology.hl7.org/CodeSystem/discharge-disposition; "oth" stays unknown on purpose.
 FHIR_DISPOSITIONS: Final = {

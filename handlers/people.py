@@ -30,11 +30,7 @@ def updated(said: Said) -> Told:
 
 def died(said: Said) -> Told:
     """PID-30; a null date takes the death back."""
-    at: int | None
-    if "died_at" in said.data:
-        at = said.instant("died_at")
-    else:
-        at = said.stamp.time
+    at = said.instant("died_at") if "died_at" in said.data else said.stamp.time
     title = "Death taken back" if at is None else "Death reported"
     return said.told(title, [PersonSaid({"died_at": at}, said.stamp)], stop=True)
 

@@ -16,7 +16,7 @@ from orchestrator.core.facts import (
     VisitMark,
     VisitSaid,
 )
-from orchestrator.core.stays import IMPLIED
+from orchestrator.core.visit_walk import IMPLIED
 
 # Registers of a visit that the rules read; the rest of an event stays in the journal.
 FIELDS: Final = ("previous_visit_number", "pcp", "attending", "service", "destination")
@@ -40,9 +40,7 @@ def updated(said: Said) -> Told:
     at = said.instant("admitted_at")
     if at is not None and at <= said.stamp.receipt:
         flags = said.flags("data.admitted_at")
-        facts.append(
-            Admitted(said.facility, said.visit, at, said.stamp, opened=False, flags=flags)
-        )
+        facts.append(Admitted(said.facility, said.visit, at, said.stamp, opened=False, flags=flags))
     elif said.data.get("opens_stay"):
         facts.append(
             Admitted(
@@ -141,9 +139,7 @@ def corrected(said: Said) -> Told:
     return said.told(f"Discharge corrected by {said.facility}", facts, stated=at)
 
 
-def _discharge(
-    said: Said, at: int | None, *, opens: bool, stated: bool = True
-) -> DischargeSaid:
+def _discharge(said: Said, at: int | None, *, opens: bool, stated: bool = True) -> DischargeSaid:
     fields: dict[str, Any] = {}
     if "disposition" in said.data:
         fields["disposition"] = codes.disposition(said.data["disposition"], said.settings)

@@ -34,7 +34,7 @@ class _Generator(GenerateJsonSchema):
 
 
 # Topics carry ``care.task.v1`` and its like; the others are parts of replay's answer.
-_PUBLISHED: Final[dict[str, type[BaseModel]]] = {
+PUBLISHED: Final[dict[str, type[BaseModel]]] = {
     "care.task.v1": Task,
     "care.gap.v1": Gap,
     "care.change.v1": Change,
@@ -54,7 +54,7 @@ def export_schemas() -> dict[str, dict[str, Any]]:
         for name, known in EVENT_TYPES.items()
     }
     documents["care.event.v1"] = EVENT.json_schema(mode="validation", schema_generator=_Generator)
-    for name, model in _PUBLISHED.items():
+    for name, model in PUBLISHED.items():
         documents[name] = model.model_json_schema(mode="serialization", schema_generator=_Generator)
     documents["facilities-file.v1"] = _facilities_file()
     return {

@@ -6,6 +6,7 @@ versions stay in the file: a transition keeps the policy in force at its dischar
 """
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -162,7 +163,7 @@ def load_policies(path: str | Path | None) -> tuple[Policy, ...]:
     if first > built_in.effective_from:
         found.append(built_in)
     found.sort(key=lambda policy: policy.effective_from)
-    for one, two in zip(found, found[1:], strict=False):
+    for one, two in pairwise(found):
         if one.effective_from == two.effective_from:
             raise FileFault(f"{path}: two policies have the same effective_from")
         if one.version == two.version:

@@ -7,7 +7,7 @@ it says of the person, and a death.
 from collections.abc import Callable
 from typing import Final
 
-from events.hl7v2 import codes, person, visit
+from events.hl7v2 import codes, identity, person, visit
 from events.hl7v2.context import Context
 from events.hl7v2.draft import Draft
 from events.hl7v2.identity import PRIOR_FIELD
@@ -24,6 +24,8 @@ def drafts(context: Context, row: Used) -> list[Draft]:
     Raises:
         Reject: No patient, no visit, no time.
     """
+    if context.header.trigger == "A08" and not _about_a_visit(context):
+        row = Used("patient.updated", "occurred", "person")
     main = _FILL[row.content](context, row)
     _record_clash(main, context)
     found = [main]
@@ -32,6 +34,18 @@ def drafts(context: Context, row: Used) -> list[Draft]:
     if (death := _death(context, main)) is not None:
         found.append(death)
     return found
+
+
+def _about_a_visit(context: Context) -> bool:
+    """
+    Whether an A08 must name a visit.
+
+    Before v2.3.1 knew A31, A08 was the update of a person too, and many feeds still send it so:
+    without a visit number, and with nothing in PV1 that only a visit can have.
+    """
+    if identity.visit_number(context.pv1, context.pid) is not None:
+        return True
+    return any(context.pv1.text(field) for field in (36, 44, 45))
 
 
 def visit_draft(context: Context, row: Used) -> Draft:

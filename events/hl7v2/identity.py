@@ -2,7 +2,8 @@
 
 An identifier is ``authority|number``.  The authority is CX-4.1, else CX-4.2 (two enterprises
 that name themselves only by OID must not share numbers), else the feed's, else MSH-4 (where that
-is empty too, MSH-3).  Of several identifiers the first with a number counts; the others are named beside it.
+is empty too, MSH-3).  Of several identifiers the first with a number counts; the others are
+named beside it.
 """
 
 from typing import Any, Final, NamedTuple

@@ -90,17 +90,18 @@ def _parse_usual(text: str) -> Timestamp | None:
 
 def parse_date(text: str) -> str | None:
     """
-    A calendar date, such as a birth date, as ISO text; ``None`` if there is none.
+    A calendar date, such as a birth date, as ISO text; a year or month may be all; ``None``: none.
 
     The date as written: no zone is applied, as midnight elsewhere is another day (trap 4).
     """
     day = text[:8]
-    if len(day) != 8 or not (day.isascii() and day.isdigit()):
+    if len(day) not in (4, 6, 8) or not (day.isascii() and day.isdigit()):
         return None
     try:
-        return date(int(day[:4]), int(day[4:6]), int(day[6:])).isoformat()
+        found = date(int(day[:4]), int(day[4:6] or 1), int(day[6:] or 1)).isoformat()
     except ValueError:
         return None
+    return found[: {4: 4, 6: 7, 8: 10}[len(day)]]
 
 
 class Moment(NamedTuple):

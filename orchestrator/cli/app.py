@@ -3,7 +3,6 @@
 A command's body is in the module of its name.  Nothing heavy is imported here.
 """
 
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +59,7 @@ def demo(
     speed: Annotated[
         int, typer.Option(min=60, max=36_000, help="Simulated seconds per second.")
     ] = 3600,
-    seed: Annotated[int, typer.Option(help="Another hospital.")] = 7,
+    seed: Annotated[int, typer.Option(help="Another hospital.")] = 3,
     folder: Annotated[
         Path, typer.Option("--folder", metavar="FOLDER", help="Where its log is kept.")
     ] = Path("care-demo"),
@@ -218,10 +217,6 @@ def main() -> NoReturn:
     """Run one command and leave the process with its exit code."""
     try:
         app(prog_name=NAME)
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as problem:  # noqa: BLE001 - the last place; a traceback could show patients
         # Our own errors know their fate and are said in words; anything else is a defect.
         code = getattr(problem, "exit_code", None)

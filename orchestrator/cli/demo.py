@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 START: Final = date(2026, 10, 5)  # a Monday; the days to come hold a holiday, 12 October
 DAYS: Final = 40
 PATIENTS_A_DAY: Final = 14
-PROLOGUE: Final = 96 * HOUR  # stays take days, and so do deadlines: begin in the middle
+PROLOGUE: Final = 104 * HOUR  # stays take days and so do deadlines: begin on Friday at eight
 PARTITIONS: Final = 4
 FRAME_S: Final = 0.1
 # Says that the folder is a demo's, so that nothing else is ever deleted.
@@ -177,8 +177,10 @@ class Stage:
 
 @contextmanager
 def _stage(folder: Path, seed: int) -> Iterator[Stage]:
-    from orchestrator.stream import embedded
+    from orchestrator.stream import log_file
     from orchestrator.stream.clock import ManualClock
+    from orchestrator.stream.embedded import Pace, Runtime
+    from orchestrator.stream.sqlite_log import Log
     from schemas.facilities import Facilities
 
     plan = Plan(PATIENTS_A_DAY * DAYS, seed, START, DAYS, dirt=True)
@@ -186,17 +188,18 @@ def _stage(folder: Path, seed: int) -> Iterator[Stage]:
     listed = Facilities.parse(facilities_yaml())
     key = site_key(here)
     clock = ManualClock(_us(plan.begins))
-    with embedded.opened(
-        folder,
-        site.processor_of(here, listed, key),
-        listed,
-        key,
-        partitions=PARTITIONS,
-        clock=clock,
-        # A demo's clock takes steps of minutes; a sign of life at each would be most of its log.
-        pace=embedded.Pace(sign_of_life=30 * MINUTE),
-    ) as runtime:
-        yield Stage(runtime, clock, _sent(generate(plan)))
+    # A demo's clock takes steps of minutes; a sign of life at each would be most of its log.
+    pace = Pace(sign_of_life=30 * MINUTE)
+    log_file.create(folder, PARTITIONS, clock.written)
+    # Not `embedded.opened`: that takes the clock which the log remembers, and nobody else can be
+    # handed one that is moved by hand.
+    lock = log_file.lock(folder)
+    try:
+        with Log.open(folder, owner=True, partitions=PARTITIONS, clock=clock) as log:
+            runtime = Runtime(log, site.processor_of(here, listed), listed, key, pace)
+            yield Stage(runtime, clock, _sent(generate(plan)))
+    finally:
+        log_file.unlock(lock)
 
 
 def _sent(happenings: list[Happening]) -> list[Sent]:

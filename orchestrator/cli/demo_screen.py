@@ -5,17 +5,18 @@ keeps count; it is redrawn on a terminal and left out elsewhere, except at the e
 """
 
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
 from orchestrator.cli import words
-from orchestrator.cli.console import console, counted, decorated
+from orchestrator.cli.console import console, counted, decorated, width
 from orchestrator.cli.report import ALARM, FAINT, OPEN, PLAIN, STRONG, WITHDRAWN
 
 Change = Mapping[str, Any]
-INDENT: Final = " " * 24
+INDENT: Final = " " * 24  # under the words, past the instant
 # Gaps that repeat what the task beside them says.
 _QUIET_GAPS: Final = frozenset({"TASK_OVERDUE"})
 
@@ -75,26 +76,25 @@ class Screen:
         )
 
     def _entry(self, at: str, patient: str, changes: list[Change]) -> None:
-        told = f"{words.moment(words.instant(at), self._zone):<22}  "
-        requested = [c["task"] for c in changes if c["change"] == "task.requested"]
+        told = f"{words.moment(words.instant(at), self._zone):<22}"
+        requested = [change for change in changes if change["change"] == "task.requested"]
         if requested:
-            owed = ", ".join(_owed(task) for task in requested)
-            self._say(told, f"+ {patient}: {owed}", PLAIN, _why(changes, "task.requested"))
+            owed = _owed([change["task"] for change in requested])
+            self._say(f"{told}+ {patient}  {owed}", PLAIN, requested[0]["why"])
         for change in changes:
             mark, text, style = _shown(change)
             if mark:
-                self._say(told, f"{mark} {patient}: {text}", style, change["why"])
-        withdrawn = [c["task"] for c in changes if _is_withdrawal(c)]
+                self._say(f"{told}{mark} {patient}  {text}", style, change["why"])
+        withdrawn = [change for change in changes if _is_withdrawal(change)]
         if withdrawn:
-            names = ", ".join(words.task(task["kind"]) for task in withdrawn)
-            why = next(c["why"] for c in changes if _is_withdrawal(c))
-            self._say(told, f"✗ {patient}: withdrawn: {names}", STRONG, why)
+            names = ", ".join(words.task(change["task"]["kind"]) for change in withdrawn)
+            self._say(f"{told}✗ {patient}  withdrawn: {names}", STRONG, withdrawn[0]["why"])
 
-    def _say(self, told: str, text: str, style: str, why: str) -> None:
+    def _say(self, text: str, style: str, why: str) -> None:
         self._clear()
-        self._print(told + text, style)
-        if why:
-            self._print(INDENT + "  " + why, FAINT)
+        for part, look in ((text, style), (INDENT + why, FAINT)):
+            for row in textwrap.wrap(part, width(), subsequent_indent=INDENT):
+                self._print(row, look)
 
     def _print(self, text: str, style: str) -> None:
         self._out.print(text, style=style if self._colours else None)
@@ -123,9 +123,10 @@ def _is_withdrawal(change: Change) -> bool:
     return task is not None and task["status"] in WITHDRAWN and change["change"] != "task.requested"
 
 
-def _owed(task: Change) -> str:
-    return f"{words.task(task['kind'])} {words.due(words.instant(task['due_at']), task['zone'])}"
-
-
-def _why(changes: Iterable[Change], name: str) -> str:
-    return next((str(change["why"]) for change in changes if change["change"] == name), "")
+def _owed(tasks: Iterable[Change]) -> str:
+    """``48-hour call due Sun 11 Oct 04:11 EDT; PCP visit, Reconciliation by end of Fri 16 Oct``."""
+    by_due: dict[str, list[str]] = {}
+    for task in tasks:
+        due = words.due(words.instant(task["due_at"]), task["zone"])
+        by_due.setdefault(due, []).append(words.task(task["kind"]))
+    return "; ".join(f"{', '.join(names)} {due}" for due, names in by_due.items())

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from schemas.policy import DuePart, Policy
 
 
-
 def show(path: Path | None, *, as_json: bool) -> None:
     """Print every version of the policy, the newest last."""
     policies = site.policies_of(site.load(policy=path))

@@ -30,13 +30,13 @@ def run(
 
     here = site.load(facilities=facilities, policy=policy)
     listed = site.facilities_of(here)
-    rules = site.policies_of(here)
+    policies = site.policies_of(here)
     with as_mistakes(), progress("reading", "MB", 1_000_000) as step:
         answer = replay(
             read(paths, step),
             as_of=_as_of(as_of),
             facilities=listed,
-            policy=rules,
+            policies=policies,
             changes=changes or not as_json,
         )
     seen = {row["facility"] for patient in answer["patients"] for row in patient["stays"]}

@@ -132,7 +132,8 @@ def _patient(patient: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[L
         for task in _of(patient["tasks"], transition_id, "kind"):
             yield from _task(task, local, as_of, why)
         for gap in _of(patient["gaps"], transition_id, "code"):
-            yield from _gap(gap, local, why)
+            if not _said_by_task(gap):
+                yield from _gap(gap, local, why)
     for gap in patient["gaps"]:
         if gap["transition_id"] not in told:
             yield from _gap(gap, zone, why)
@@ -174,15 +175,20 @@ def _task(task: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
 
 
 def _gap(gap: Thing, zone: str, why: Why) -> Iterator[Line]:
-    since = words.moment(words.instant(gap["since"]), zone)
+    since = words.since(words.instant(gap["since"]), zone)
     about = f" {gap['subject']}" if gap["subject"] else ""
     status = gap["status"]
     if gap.get("close_reason"):
         status += f", {words.reason(gap['close_reason'])}"
     name = f"{words.gap(gap['code'])}{about}"
     style = FAINT if status.startswith("closed") else PLAIN
-    yield f"    ● {name:<18}  {status}, {gap['severity']}, since {since}  {gap['team']}", style
+    yield f"    ● {name:<18}  {status}, {gap['severity']}, {since}  {gap['team']}", style
     yield from _because(why.of(gap["gap_id"]), 8)
+
+
+def _said_by_task(gap: Thing) -> bool:
+    """The line of the task above says that it is overdue, or that it no longer is."""
+    return bool(gap["code"] == "TASK_OVERDUE")
 
 
 def _because(sentence: str, indent: int) -> Iterator[Line]:

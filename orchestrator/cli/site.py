@@ -50,15 +50,13 @@ def policies_of(site: "Settings") -> "tuple[Policy, ...]":
         return load_policies(site.policy)
 
 
-def processor_of(
-    site: "Settings", facilities: "Facilities", key: bytes
-) -> "Callable[[Store], Processor]":
+def processor_of(site: "Settings", facilities: "Facilities") -> "Callable[[Store], Processor]":
     """What makes the runtime's processor over its store, under the policies of the settings."""
     from orchestrator.stream.processor import Processor
     from orchestrator.stream.rules import rules
 
     in_force = rules(policies_of(site), facilities)
-    return lambda store: Processor(store, in_force, key)
+    return lambda store: Processor(store, in_force, facilities)
 
 
 def warn_of_unlisted(listed: "Facilities", seen: set[str]) -> None:

@@ -84,6 +84,11 @@ def due(at: datetime, zone: str) -> str:
     return f"due {moment(at, zone)}"
 
 
+def since(at: datetime, zone: str) -> str:
+    """``since Tue 6 Oct 14:00 EDT``; ``since the end of Tue 13 Oct`` at a midnight."""
+    return due(at, zone).replace("by end", "since the end").replace("due", "since", 1)
+
+
 def length(span: timedelta) -> str:
     """``3 h 5 min``, ``1 d 20 h``, ``under 1 min``: the two largest units."""
     minutes = int(span.total_seconds()) // 60

@@ -57,7 +57,9 @@ def end_of_business_day(instant: int, count: int, facility: Facility) -> int:
 
     Source: CMS TCM, "two business days following discharge", holidays excluded; ruling 4.
     """
-    return day_start(nth_business_day(local_day(instant, facility.zone), count, facility) + 1, facility.zone)
+    return day_start(
+        nth_business_day(local_day(instant, facility.zone), count, facility) + 1, facility.zone
+    )
 
 
 def nth_business_day(day: int, count: int, facility: Facility) -> int:

@@ -7,8 +7,8 @@ whoever waits gets an answer.  ``contract.md`` §3; rulings 20, 27 and 32.
 from typing import Any, Final, Literal
 
 from orchestrator.core.facts import Command
-from orchestrator.core.policy import Rules
 from orchestrator.core.instants import read
+from orchestrator.core.policy import Rules
 from orchestrator.core.reconcile import LIVE_GAP, Ledger
 from orchestrator.core.wanted import TERMINAL
 

@@ -5,12 +5,10 @@ acknowledged; one that is no longer returned closes, and `reconcile` knows with 
 Codes, openings, severities: ``domain/gaps-and-events.md`` and the rulings.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from functools import partial
 
-from orchestrator.core import ids, why
+from orchestrator.core import why
 from orchestrator.core.calendar import (
     end_of_day,
     local_day,
@@ -21,84 +19,12 @@ from orchestrator.core.calendar import (
 )
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.instants import HOUR, written
-from orchestrator.core.policy import Policy
+from orchestrator.core.scope import Scope
 from orchestrator.core.slots import attributed_pcp
 from orchestrator.core.tasks import Duties, Duty, replacement
 from orchestrator.core.transitions import Transition
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Wanted
-
-
-@dataclass(slots=True)
-class Scope:
-    """Whose gaps are collected: a transition's, a stay's, a person's or a facility's."""
-
-    view: View
-    policy: Policy
-    facility: str
-    transition: str | None
-    scope: str | None
-    subject_patient: str  # immutable identifier under which it came
-    protocol: str = "core"
-    status: str = "open"  # suppressed where the patient declined
-    found: list[Wanted] = field(default_factory=list)
-
-    def add(
-        self,
-        code: str,
-        since: int,
-        sentence: Callable[[], str],
-        *,
-        subject: str = "",
-        recorded: bool = False,
-        second: bool = False,
-        severity: str | None = None,
-        evidence: dict[str, Any] | None = None,
-        caused_by: tuple[str, ...] = (),
-        known: int | None = None,
-    ) -> None:
-        """
-        Want one gap.
-
-        Args:
-            code: Of the catalogue.
-            since: When it became true in the world.
-            sentence: Why, made only when it is published.
-            subject: Which one, where there can be several.
-            recorded: A fact that asks for no action.
-            second: The second severity of the catalogue's row holds.
-            severity: In place of the catalogue's.
-            evidence: Plain data.
-            caused_by: Event ids.
-            known: The receipt of its newest cause; an acknowledgement covers what it came after.
-        """
-        rule = self.policy.gaps[code]
-        gap = ids.gap_id(self.transition or self.scope or "", code, subject)
-        acknowledged = self.view.acknowledged.get(gap)
-        status = "recorded" if recorded else self.status
-        closed = rule.acknowledged and acknowledged is not None and (
-            known is None or acknowledged >= known
-        )
-        content = {
-            "gap_id": gap,
-            "patient": None if (self.scope or "").startswith("facility:") else self.view.patient,
-            "transition_id": self.transition,
-            "scope": self.scope,
-            "facility": self.facility,
-            "code": code,
-            "subject": subject,
-            "status": "closed" if closed else status,
-            "severity": severity or (rule.otherwise if second and rule.otherwise else rule.severity),
-            "team": rule.team,
-            "since": written(since),
-            "close_reason": "ACKNOWLEDGED" if closed else None,
-            "evidence": evidence or {},
-            "flags": [],
-            "rule": f"{self.protocol}/{code.lower().replace('_', '-')}",
-            "policy_version": self.policy.version,
-            "caused_by": list(caused_by),
-        }
-        self.found.append(Wanted(gap, content, sentence))
 
 
 def transition_gaps(
@@ -119,7 +45,7 @@ def transition_gaps(
         transition.stay.subject,
         transition.disposition.protocol or "core",
     )
-    _facts(scope, transition, found, horizon)
+    _facts(scope, transition, found)
     if transition.status == "closed" and reason != "DECLINED":
         return scope.found
     clock = horizon
@@ -138,7 +64,12 @@ def transition_gaps(
         scope.add(
             "READMISSION_RISK_IN_ED",
             stay.start,
-            lambda: f"Back at {stay.facility} since {spoken(stay.start, transition.zone)}, not admitted.",
+            why.says(
+                "Back at {where} since {at}, not admitted.",
+                transition.zone,
+                where=stay.facility,
+                at=stay.start,
+            ),
             evidence={"visit_number": stay.visit, "facility": stay.facility},
         )
     return scope.found
@@ -149,7 +80,7 @@ def _ahead(transition: Transition, instant: int) -> bool:
     return not transition.restricted or instant > transition.receipt
 
 
-def _facts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon) -> None:
+def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
     """Recorded facts, which outlive the transition, and the doubts about its disposition."""
     at, zone, policy = transition.at, transition.zone, transition.policy
     discharge, facility = transition.discharge, transition.stay.facility
@@ -159,7 +90,9 @@ def _facts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon
         scope.add(
             "LATE_NOTIFICATION",
             transition.receipt,
-            lambda: f"{facility} told us {late // HOUR} h after the discharge.",
+            why.says(
+                "{who} told us {hours} h after the discharge.", who=facility, hours=late // HOUR
+            ),
             recorded=True,
             evidence={"hours": late // HOUR},
             caused_by=cause,
@@ -175,16 +108,19 @@ def _facts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon
         scope.add(
             "TCM_CONTACT_WINDOW_MISSED",
             contact_by,
-            lambda: f"Nobody was reached by the end of {spoken_end(contact_by, zone)}.",
+            why.says("Nobody was reached by the end of {end}.", zone, end=contact_by),
             recorded=True,
-            evidence={"cause": "LATE_FEED" if feed else "NO_CONTACT", "attempts": len(found.attempts)},
+            evidence={
+                "cause": "LATE_FEED" if feed else "NO_CONTACT",
+                "attempts": len(found.attempts),
+            },
             caused_by=cause,
         )
     for code, stay, since in transition.returns:
         scope.add(
             code,
             since,
-            lambda stay=stay, since=since: f"Came back to {stay.facility} on {spoken(since, zone)}.",
+            why.says("Came back to {where} on {at}.", zone, where=stay.facility, at=since),
             subject=stay.visit,
             recorded=True,
             evidence={
@@ -198,7 +134,7 @@ def _facts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon
         scope.add(
             "READMISSION_30D",
             since,
-            lambda: f"Admitted again at {stay.facility} on {spoken(since, zone)}.",
+            why.says("Admitted again at {where} on {at}.", zone, where=stay.facility, at=since),
             subject=stay.visit,
             recorded=True,
             evidence={
@@ -213,15 +149,19 @@ def _facts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon
         scope.add(
             "DISPOSITION_CONFLICT",
             other.start,
-            lambda: f"{facility} said home; {other.facility} admitted on {spoken(other.start, zone)}.",
+            why.says(
+                "{who} said home; {other} admitted on {at}.",
+                zone,
+                who=facility,
+                other=other.facility,
+                at=other.start,
+            ),
             evidence={"disposition": discharge.disposition, "facility": other.facility},
             caused_by=cause,
         )
 
 
-def _overdue(
-    scope: Scope, transition: Transition, found: Duties, horizon: Horizon
-) -> None:
+def _overdue(scope: Scope, transition: Transition, found: Duties, horizon: Horizon) -> None:
     for duty in found.tasks:
         if not duty.overdue:
             continue
@@ -229,7 +169,7 @@ def _overdue(
         scope.add(
             "TASK_OVERDUE",
             duty.due_at,
-            lambda duty=duty: _overdue_sentence(duty, transition),
+            partial(_overdue_sentence, duty, transition),
             subject=subject,
             severity=_overdue_severity(duty, transition, found, horizon),
             evidence={
@@ -253,7 +193,13 @@ def _overdue_severity(
 
 def _overdue_sentence(duty: Duty, transition: Transition) -> str:
     what = why.KIND_WORDS.get(duty.kind, "a task is owed")
-    return why.clipped(f"Overdue since {spoken(duty.due_at, transition.zone)}: {what}.")
+    elapsed = duty.rule.due.clock == "elapsed"
+    since = (
+        spoken(duty.due_at, transition.zone)
+        if elapsed
+        else (f"the end of {spoken_end(duty.due_at, transition.zone)}")
+    )
+    return why.clipped(f"Overdue since {since}: {what}.")
 
 
 def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon) -> None:
@@ -271,18 +217,17 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
         )
         and _ahead(transition, day7_end)
     )
-    kept = any(slot.kept for slot in found.slots) or (
-        pcp is not None and pcp.status == "completed"
-    )
+    kept = any(slot.kept for slot in found.slots) or (pcp is not None and pcp.status == "completed")
     if owed and not kept and clock.reached(opens):
         earliest = next((slot for slot in found.slots if slot.alive), None)
         if earliest is None:
             scope.add(
                 "NO_PCP_APPOINTMENT",
                 opens,
-                lambda: (
-                    "No visit with a primary-care provider is booked before the end of "
-                    f"{spoken_end(day7_end, zone)}."
+                why.says(
+                    "No visit with a primary-care provider is booked before the end of {end}.",
+                    zone,
+                    end=day7_end,
                 ),
                 evidence={"slots": 0, "window_ends_at": written(day7_end)},
                 caused_by=cause,
@@ -291,9 +236,11 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
             scope.add(
                 "PCP_APPT_OUT_OF_WINDOW",
                 opens,
-                lambda: (
-                    f"The first primary-care visit is on day {earliest.day}; "
-                    f"the window ends on {spoken_end(day7_end, zone)}."
+                why.says(
+                    "The first primary-care visit is on day {day}; the window ends on {end}.",
+                    zone,
+                    day=earliest.day,
+                    end=day7_end,
                 ),
                 second=earliest.day <= policy.tcm_visit_days[1],
                 evidence={"day": earliest.day, "appointment_id": earliest.id},
@@ -307,7 +254,7 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
             scope.add(
                 "PCP_NO_SHOW",
                 slot.starts_at,
-                lambda slot=slot: f"The visit of {spoken(slot.starts_at, zone)} was not kept.",
+                why.says("The visit of {at} was not kept.", zone, at=slot.starts_at),
                 subject=slot.id,
                 evidence={"appointment_id": slot.id},
                 caused_by=(stamp.event,),
@@ -318,9 +265,7 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
                 scope.add(
                     "APPT_OUTCOME_UNKNOWN",
                     silent,
-                    lambda slot=slot: (
-                        f"Nothing was heard of the visit of {spoken(slot.starts_at, zone)}."
-                    ),
+                    why.says("Nothing was heard of the visit of {at}.", zone, at=slot.starts_at),
                     subject=slot.id,
                     evidence={"appointment_id": slot.id},
                     caused_by=(stamp.event,),
@@ -334,7 +279,7 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
         scope.add(
             "DISPOSITION_UNKNOWN",
             at,
-            lambda: f"{facility} did not say where the patient went; taken as home.",
+            why.says("{who} did not say where the patient went; taken as home.", who=facility),
             evidence={"disposition": transition.discharge.disposition},
             caused_by=cause,
         )
@@ -342,7 +287,7 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
         scope.add(
             "NO_PCP_ON_FILE",
             at,
-            lambda: "No primary-care provider is on file.",
+            why.says("No primary-care provider is on file."),
             caused_by=cause,
         )
     _unreachable(scope, transition, found, view)
@@ -354,7 +299,7 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
             scope.add(
                 "CLINICAL_RED_FLAG",
                 stamp.time,
-                lambda: "An answer in the call asks for a clinician within the hour.",
+                why.says("An answer in the call asks for a clinician within the hour."),
                 caused_by=(stamp.event,),
                 known=stamp.receipt,
             )
@@ -381,7 +326,7 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     scope.add(
         "UNREACHABLE",
         since,
-        lambda: f"{len(attempts)} attempts without reaching anybody.",
+        why.says("{count} attempts without reaching anybody.", count=len(attempts)),
         evidence={"attempts": len(attempts)},
         caused_by=tuple(a.stamp.event for a in attempts),
     )
@@ -398,7 +343,7 @@ def _deferred(scope: Scope, transition: Transition, clock: Horizon) -> None:
         scope.add(
             "TRANSFER_NOT_ARRIVED",
             silent,
-            lambda: f"No facility has reported an arrival since {spoken(at, transition.zone)}.",
+            why.says("No facility has reported an arrival since {at}.", transition.zone, at=at),
             subject=transition.discharge.visit,
             evidence={"disposition": transition.discharge.disposition},
             caused_by=cause,
@@ -408,7 +353,7 @@ def _deferred(scope: Scope, transition: Transition, clock: Horizon) -> None:
         scope.add(
             "SNF_STATUS_UNKNOWN",
             unheard,
-            lambda: f"Nothing was heard from the facility by {spoken_end(unheard, transition.zone)}.",
+            why.says("Nothing was heard from the facility by {end}.", transition.zone, end=unheard),
             caused_by=cause,
         )
 
@@ -427,4 +372,3 @@ def weekend_severity(duty: Duty, transition: Transition, horizon: Horizon) -> st
     back = nth_business_day(day, 1, facility)
     hour = transition.policy.weekend_escalation_hour
     return None if horizon.reached(local_time(back, hour, facility.zone)) else "info"
-

@@ -59,7 +59,7 @@ def reconcile(ledger: Ledger, wanted: Plan, at: int) -> list[Change]:
 
 
 def _same(held: dict[str, Any], content: dict[str, Any]) -> bool:
-    return all(held.get(name) == value for name, value in content.items())
+    return content.items() <= held.items()
 
 
 def _transitions(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:
@@ -84,7 +84,11 @@ def _transitions(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[
             continue
         else:
             thing = _next(held, content, moment, closed=closed)
-            name = "transition.closed" if closed and held["status"] != "closed" else "transition.updated"
+            name = (
+                "transition.closed"
+                if closed and held["status"] != "closed"
+                else "transition.updated"
+            )
             changes.append(Change("transition", name, thing, held, want.why()))
         held_all[want.id] = thing
     for gone in missing:
@@ -120,7 +124,7 @@ def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change
         content, held = want.content, held_all.get(want.id)
         terminal = content["status"] in TERMINAL
         if held is None:
-            if content["status"] in ("cancelled", "entered-in-error", "failed"):
+            if content["status"] in ("cancelled", "entered-in-error"):
                 continue
             thing = {
                 **content,
@@ -139,18 +143,32 @@ def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change
         held = held_all[gone]
         if held["status"] in TERMINAL:
             continue
+        reason = _gone_reason(ledger.transitions.get(held["transition_id"]))
         content = {
             "status": "cancelled",
-            "status_reason": "NOT_APPLICABLE",
+            "status_reason": reason,
             "overdue": False,
             "attribution": None,
             "ended_at": moment,
         }
         thing = _next(held, content, moment, closed=True)
         held_all[gone] = thing
-        sentence = "Withdrawn: the facts were corrected; it no longer applies."
+        sentence = GONE.get(reason, "Withdrawn: the facts were corrected; it no longer applies.")
         changes.append(Change("task", "task.cancelled", thing, held, sentence))
     return changes
+
+
+GONE = {
+    "EXPIRED": "Stop: the patient has died. All outreach is withdrawn; do not call the home.",
+    "HOSPICE": "Withdrawn: the patient is in hospice care.",
+}
+
+
+def _gone_reason(transition: dict[str, Any] | None) -> str:
+    """The word of the transition's end, where that is why the task is not wanted any more."""
+    if transition is not None and transition["close_reason"] in GONE:
+        return str(transition["close_reason"])
+    return "NOT_APPLICABLE"
 
 
 def _task_change(held: dict[str, Any], thing: dict[str, Any]) -> str:
@@ -181,9 +199,7 @@ def _gaps(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]
                 "closed_at": None,
             }
             changes.append(Change("gap", "gap.opened", thing, None, want.why()))
-        elif not live and held["status"] == "closed":
-            continue
-        elif _same(held, content):
+        elif (not live and held["status"] == "closed") or _same(held, content):
             continue
         else:
             thing = {**held, **content, "version": held["version"] + 1}

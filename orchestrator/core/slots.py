@@ -28,7 +28,7 @@ class Slot:
     status: str
     day: int  # local day after the discharge
     said: Register  # the status, with its stamp
-    receipt: int  # when both status and start were known
+    receipt: int  # when we knew that it stands and when it starts
 
     @property
     def alive(self) -> bool:
@@ -78,9 +78,7 @@ def primary_care_slots(view: View, transition: Transition) -> list[Slot]:
         return []
     pcp = attributed_pcp(view, transition)
     found = [
-        slot
-        for cell in view.appointments
-        if (slot := _slot(cell, transition, pcp)) is not None
+        slot for cell in view.appointments if (slot := _slot(cell, transition, pcp)) is not None
     ]
     found.sort(key=lambda slot: (slot.starts_at, slot.id))
     return found
@@ -94,18 +92,20 @@ def _slot(
     if starts is None:
         return None
     day = day_number(starts, transition.at, transition.zone)
-    if day < 1 or starts >= transition.window_end:
-        # Day 0 belongs to the discharge; beyond the window nothing of this transition is settled.
-        if day < 1 or value_of(said, "status") not in ALIVE:
-            return None
+    # Day 0 belongs to the discharge; beyond the window nothing of this transition is settled.
+    if day < 1 or (starts >= transition.window_end and value_of(said, "status") not in ALIVE):
+        return None
     provider = value_of(said, "provider") or {}
     modality = value_of(said, "modality") or "in-person"
     if modality not in transition.policy.visit_modalities:
         return None
     if not is_primary_care(provider, pcp, transition.policy):
         return None
-    status = said["status"]
-    receipt = max(status.since, said["starts_at"].since)
-    return Slot(
-        cell.appointment, starts, value_of(said, "ends_at"), status.value, day, status, receipt
-    )
+    held = said["status"]
+    receipt = said["starts_at"].since
+    if held.value == "booked":
+        receipt = max(receipt, held.since)
+    status = held.value
+    if transition.ended_before(held.stamp.time):
+        status = "booked"  # what became of it after the transition's end is no longer its matter
+    return Slot(cell.appointment, starts, value_of(said, "ends_at"), status, day, held, receipt)

@@ -9,12 +9,21 @@ happening until a cancel or a return lies between them (ruling 14).  Cells that
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
-from typing import Any, Final, NamedTuple
+from operator import attrgetter
 
-from orchestrator.core.cells import VisitCell, matching_instant
+from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import Stamp
 from orchestrator.core.registers import Registers, value_of
+from orchestrator.core.visit_walk import (
+    ADMIT,
+    IMPLIED,
+    Happening,
+    Mark,
+    Segment,
+    Walk,
+    marks_of,
+    stated,
+)
 
 
 @dataclass(slots=True)
@@ -77,53 +86,6 @@ class Stay:
         return self.discharge.at if self.discharge else None
 
 
-_ADMIT, _WEAK, _DISCHARGE, _RETURNED, _LEFT, _CANCEL_ADMIT, _CANCEL_DISCHARGE = range(7)
-_RANK: Final = {
-    "left": _LEFT,
-    "returned": _RETURNED,
-    "cancel-admit": _CANCEL_ADMIT,
-    "cancel-discharge": _CANCEL_DISCHARGE,
-}
-
-# An implied admission instant (an update that opened the stay without naming one) yields to any
-# that was stated.
-IMPLIED: Final = "IMPLIED"
-
-
-class _Mark(NamedTuple):
-    """One line of a visit's story; sorting it by its first three fields puts it in order."""
-
-    instant: int
-    rank: int
-    stamp: Stamp
-    said: Any  # the cell's key of this statement
-    visit: str
-
-
-@dataclass(slots=True)
-class _Happening:
-    statements: list[_Mark]
-    cancelled: Stamp | None = None
-
-
-@dataclass(slots=True)
-class _Segment:
-    admits: list[_Mark] = field(default_factory=list)
-    happenings: list[_Happening] = field(default_factory=list)
-    cancelled: Stamp | None = None
-    on_leave: bool = False
-    returned_from: int | None = None
-
-    def standing(self) -> bool:
-        """Whether a discharge that stands has ended this stay."""
-        last = self.happenings[-1] if self.happenings else None
-        return (
-            last is not None
-            and last.cancelled is None
-            and any(mark.said[1] for mark in last.statements)
-        )
-
-
 @dataclass(slots=True)
 class Derived:
     """The stays of one visit, in order, and the cancels that found nothing to take back."""
@@ -141,13 +103,13 @@ def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> De
         closing: What a disposition code does: ``interim`` (still a patient: no discharge),
             ``none`` (admitted here: ends the account, starts nothing), else anything.
     """
-    marks = _marks(members)
-    segments, orphans = _Walk(marks).run()
+    marks = marks_of(members)
+    segments, orphans = Walk(marks).run()
     stays = [_stay(members, segment, closing) for segment in segments]
     if not stays:
         planned = [cell for cell in members if any(key[0] == "planned" for key in cell.marks)]
         if planned:
-            stay = _stay(members, _Segment(), closing)
+            stay = _stay(members, Segment(), closing)
             stay.planned = True
             cancels = [
                 stamp
@@ -160,142 +122,7 @@ def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> De
     return Derived(stays, orphans)
 
 
-def _marks(members: list[VisitCell]) -> list[_Mark]:
-    marks: list[_Mark] = []
-    for cell in members:
-        for admit, stamps in cell.admits.items():
-            rank, whole = _ADMIT if admit[1] else _WEAK, "DAY" in admit[2]
-            for stamp in stamps:
-                instant = matching_instant(admit[0], stamp, whole_day=whole)
-                marks.append(_Mark(instant, rank, stamp, admit, cell.number))
-        for said, stamps in cell.discharges.items():
-            for stamp in stamps:
-                stated = stamp.time if said[0] is None else said[0]
-                instant = matching_instant(stated, stamp, whole_day="DAY" in said[2])
-                marks.append(_Mark(instant, _DISCHARGE, stamp, said, cell.number))
-        for mark, stamp in cell.marks.items():
-            if mark[0] in _RANK:
-                marks.append(_Mark(mark[1], _RANK[mark[0]], stamp, mark, cell.number))
-            elif mark[0] == "planned":
-                marks.append(_Mark(mark[1], -1, stamp, mark, cell.number))
-            else:
-                marks.append(_Mark(mark[1], -2, stamp, mark, cell.number))
-    marks.sort(key=itemgetter(0, 1, 2))
-    return marks
-
-
-def _stated(mark: _Mark) -> int:
-    """The instant at which an admission or a discharge says it stands."""
-    instant: int | None = mark.said[0]
-    return mark.stamp.time if instant is None else instant
-
-
-class _Walk:
-    """One pass over a visit's marks in order."""
-
-    def __init__(self, marks: list[_Mark]) -> None:
-        self.marks = marks
-        self.segments: list[_Segment] = []
-        self.orphans: list[Stamp] = []
-        self.current: _Segment | None = None
-        self.planned = self.pending = False
-        # Cancels that name the instant they take back, whenever they were said.
-        self.named = {
-            rank: {
-                mark.said[2]: mark.stamp
-                for mark in reversed(marks)
-                if mark.rank == rank and mark.said[2] is not None
-            }
-            for rank in (_CANCEL_ADMIT, _CANCEL_DISCHARGE)
-        }
-
-    def run(self) -> tuple[list[_Segment], list[Stamp]]:
-        for mark in self.marks:
-            if mark.rank < 0:
-                self.planned |= mark.rank == -1
-                self.pending |= mark.rank == -2
-            elif mark.rank <= _WEAK:
-                self._admit(mark)
-            elif mark.rank == _DISCHARGE:
-                self._discharge(mark)
-            elif mark.rank == _LEFT:
-                if self.current is not None and not self.current.standing():
-                    self.current.on_leave = True
-            elif mark.rank == _RETURNED:
-                self._returned(mark)
-            else:
-                self._cancel(mark)
-        return self.segments, self.orphans
-
-    def _begin(self, segment: _Segment) -> _Segment:
-        self.segments.append(segment)
-        self.current = segment
-        return segment
-
-    def _admit(self, mark: _Mark) -> None:
-        current = self.current
-        if current is None or (
-            mark.rank == _ADMIT and (current.cancelled is not None or current.standing())
-        ):
-            current = self._begin(_Segment())
-        current.admits.append(mark)
-        if current.cancelled is None:
-            current.cancelled = self.named[_CANCEL_ADMIT].get(mark.said[0])
-
-    def _discharge(self, mark: _Mark) -> None:
-        opens = mark.said[1]
-        current = self.current
-        if current is None or current.cancelled is not None:
-            if not opens:
-                return  # an amendment of nothing
-            current = self._begin(_Segment())
-        if not current.happenings or current.happenings[-1].cancelled is not None:
-            current.happenings.append(_Happening([]))
-        happening = current.happenings[-1]
-        happening.statements.append(mark)
-        if opens:
-            happening.cancelled = self.named[_CANCEL_DISCHARGE].get(_stated(mark))
-
-    def _returned(self, mark: _Mark) -> None:
-        current = self.current
-        if current is None:
-            return
-        current.on_leave = False
-        if current.standing() and current.cancelled is None:
-            self._begin(_Segment(returned_from=mark.instant))
-
-    def _cancel(self, mark: _Mark) -> None:
-        discharge = mark.rank == _CANCEL_DISCHARGE
-        if mark.said[2] is not None:
-            ranks = (_DISCHARGE,) if discharge else (_ADMIT, _WEAK)
-            if not any(
-                other.rank in ranks and other.said[1 if discharge else 0] is not False
-                and _stated(other) == mark.said[2]
-                for other in self.marks
-            ) and not (self.pending if discharge else self.planned):
-                self.orphans.append(mark.stamp)
-            return
-        target: _Happening | _Segment | None = (
-            self._latest_discharge()
-            if discharge
-            else next((s for s in reversed(self.segments) if s.admits), None)
-        )
-        if target is not None:
-            target.cancelled = target.cancelled or mark.stamp
-        elif not (self.pending if discharge else self.planned):
-            self.orphans.append(mark.stamp)
-
-    def _latest_discharge(self) -> _Happening | None:
-        for segment in reversed(self.segments):
-            for happening in reversed(segment.happenings):
-                if any(mark.said[1] for mark in happening.statements):
-                    return happening
-        return None
-
-
-def _stay(
-    members: list[VisitCell], segment: _Segment, closing: Callable[[str | None], str]
-) -> Stay:
+def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | None], str]) -> Stay:
     newest = _newest(members)
     single = len(members) == 1
     stay = Stay(
@@ -314,7 +141,7 @@ def _stay(
         holding = max(stated, key=attrgetter("stamp"))
         stay.admitted_at, _, flags = holding.said
         stay.flags = tuple(flag for flag in flags if flag != IMPLIED)
-        opened = [mark for mark in segment.admits if mark.rank == _ADMIT]
+        opened = [mark for mark in segment.admits if mark.rank == ADMIT]
         stay.opened = bool(opened)
         if opened:
             first = min(opened, key=_first_received)
@@ -336,11 +163,11 @@ def _stay(
     return stay
 
 
-def _first_received(mark: _Mark) -> tuple[int, str, str]:
+def _first_received(mark: Mark) -> tuple[int, str, str]:
     return (mark.stamp.receipt, mark.stamp.source, mark.stamp.event)
 
 
-def _discharge(happening: _Happening, closing: Callable[[str | None], str]) -> Discharge | None:
+def _discharge(happening: Happening, closing: Callable[[str | None], str]) -> Discharge | None:
     # Closing the account of a visit that was admitted here says nothing where another discharge
     # of the same happening does.
     statements = [
@@ -358,12 +185,12 @@ def _discharge(happening: _Happening, closing: Callable[[str | None], str]) -> D
     first = min(opening, key=_first_received)
     timed = [mark for mark in statements if mark.said[0] is not None or mark.said[1]]
     holding = max(timed, key=attrgetter("stamp"))
-    at = _stated(holding)
+    at = stated(holding)
     return Discharge(
         at=at,
-        at_receipt=min(mark.stamp.receipt for mark in timed if _stated(mark) == at),
+        at_receipt=min(mark.stamp.receipt for mark in timed if stated(mark) == at),
         anchor=first.stamp,
-        anchor_at=_stated(first),
+        anchor_at=stated(first),
         visit=first.visit,
         disposition=disposition,
         events=tuple(dict.fromkeys(mark.stamp.event for mark in statements)),
@@ -373,7 +200,7 @@ def _discharge(happening: _Happening, closing: Callable[[str | None], str]) -> D
 
 
 def connected(cells: Iterable[VisitCell]) -> list[list[VisitCell]]:
-    """Cells in sets that ``previous_visit_number`` connects, each set in order of its first word."""
+    """Cells in the sets that ``previous_visit_number`` connects."""
     by_key = {(cell.facility, cell.number): cell for cell in cells}
     parent = {key: key for key in by_key}
 

@@ -7,13 +7,11 @@ transition's end.  Rulings 7, 18 to 23 and 27 to 29.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from orchestrator.core import ids
-from orchestrator.core.calendar import end_of_day, local_day
+from orchestrator.core.calendar import end_of_day
 from orchestrator.core.facts import Command
 from orchestrator.core.horizon import Horizon
-from orchestrator.core.instants import HOUR, duration_written, written
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot, primary_care_slots
 from orchestrator.core.transitions import Transition
@@ -92,8 +90,10 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
     slots = primary_care_slots(view, transition)
     found = Duties([], slots)
     elsewhere = transition.elsewhere is not None
-    if not transition.disposition.protocol or transition.stillborn or (
-        elsewhere and transition.disposition.status == "active"
+    if (
+        not transition.disposition.protocol
+        or transition.stillborn
+        or (elsewhere and transition.disposition.status == "active")
     ):
         return found
     rows = transition.policy.protocols[transition.disposition.protocol]
@@ -103,8 +103,10 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
     _reschedules(transition, view, found)
     _escalation(transition, view, found)
     completed = all(duty.status == "completed" for duty in found.tasks[: len(rows)])
-    if completed and transition.close_reason == "WINDOW_ENDED" and (
-        transition.disposition.status == "active"
+    if (
+        completed
+        and transition.close_reason == "WINDOW_ENDED"
+        and (transition.disposition.status == "active")
     ):
         transition.close_reason = "COMPLETED"
     for duty in found.tasks:
@@ -120,9 +122,7 @@ def _issued(transition: Transition, duty: Duty) -> bool:
     return not transition.restricted or duty.due_at > duty.anchor_receipt
 
 
-def _declined_at(
-    transition: Transition, view: View, rows: Sequence[TaskRule]
-) -> int | None:
+def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -> int | None:
     """Since when the patient wants no calls; an ``accept`` said later brings them back."""
     preference = view.register("outreach")
     said_at = None
@@ -136,8 +136,10 @@ def _declined_at(
         for command in view.work.get(ids.task_id(transition.id, rule.kind), ()):
             if command.what == "completed" and command.outcome == "declined_followup":
                 answered = command.stamp.time
-                if preference is None or preference.value != "accept" or (
-                    said_at is not None and said_at < answered
+                if (
+                    preference is None
+                    or preference.value != "accept"
+                    or (said_at is not None and said_at < answered)
                 ):
                     return answered
     return None
@@ -198,9 +200,7 @@ def _worked(duty: Duty, work: Work) -> None:
             duty.reason = "incomplete"
 
 
-def _call(
-    duty: Duty, work: Work, transition: Transition, found: Duties, horizon: Horizon
-) -> None:
+def _call(duty: Duty, work: Work, transition: Transition, found: Duties, horizon: Horizon) -> None:
     """Two clocks side by side: our 48 hours, and CMS's two business days (rulings 21 to 23)."""
     policy, at = transition.policy, transition.at
     contact_by = policy.tcm_contact.after(at, transition.facility)
@@ -227,7 +227,7 @@ def _visit(
     """Ruling 27: confirmed by a slot, completed by a visit kept."""
     if work.status == "completed":
         return
-    last_day = _last_day(transition, duty)
+    last_day = _last_day(duty)
     kept = next((slot for slot in slots if slot.kept), None)
     if kept is not None and kept.starts_at < transition.window_end:
         duty.status, duty.evidence, duty.appointment = "completed", "visit", kept.id
@@ -245,7 +245,7 @@ def _visit(
         duty.flags.append("SAME_DAY")
 
 
-def _last_day(transition: Transition, duty: Duty) -> int:
+def _last_day(duty: Duty) -> int:
     """The last local day on which a visit still is in time: day 7."""
     return duty.rule.due.length if duty.rule.due.clock == "calendar" else 7
 
@@ -254,10 +254,8 @@ def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Dutie
     """Ruling 28: no later than the date of the visit (CMS TCM)."""
     if work.completed is not None:
         found.reconciled_at = work.completed.stamp.time
-    last_day = _last_day(transition, duty)
-    slot = next(
-        (s for s in found.slots if (s.alive or s.kept) and s.day <= last_day), None
-    )
+    last_day = _last_day(duty)
+    slot = next((s for s in found.slots if (s.alive or s.kept) and s.day <= last_day), None)
     if slot is None:
         return
     visit_day_end = end_of_day(slot.starts_at, 0, transition.zone)
@@ -290,11 +288,9 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
             (stamp.event,),
             due,
             team=rule.team,
-            appointment=slot.id,
         )
         commands = view.work.get(task, ())
         _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
-        duty.appointment = duty.appointment or slot.id
         later = replacement(slot, found.slots)
         if later is not None and not duty.terminal:
             duty.status, duty.evidence = "completed", "slot"
@@ -304,9 +300,7 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
 
 def replacement(missed: Slot, slots: Sequence[Slot]) -> Slot | None:
     """The slot that takes the place of one that was not kept: any that begins after it."""
-    return next(
-        (s for s in slots if (s.alive or s.kept) and s.starts_at > missed.starts_at), None
-    )
+    return next((s for s in slots if (s.alive or s.kept) and s.starts_at > missed.starts_at), None)
 
 
 def _escalation(transition: Transition, view: View, found: Duties) -> None:
@@ -347,64 +341,3 @@ def _close_with(transition: Transition, duty: Duty) -> None:
     duty.ended_at = transition.ended_at
     if "SAME_DAY" in duty.flags:
         duty.flags.remove("SAME_DAY")
-
-
-def content(duty: Duty, transition: Transition, view: View, chart_only: bool) -> dict[str, Any]:
-    """The task in its published form, but for what only its history knows."""
-    late = transition.receipt - transition.at
-    born = duty.born_overdue
-    urgent = duty.urgent or born
-    flags = [*duty.flags, "CHART_ONLY"] if chart_only and duty.kind == "MED_REC" else duty.flags
-    return {
-        "task_id": duty.id,
-        "patient": view.patient,
-        "subject": transition.stay.subject,
-        "transition_id": transition.id,
-        "facility": transition.stay.facility,
-        "visit_number": transition.discharge.visit,
-        "kind": duty.kind,
-        "cause": duty.cause,
-        "status": duty.status,
-        "team": duty.team,
-        "priority": "urgent" if urgent and duty.rule.priority == "routine" else duty.rule.priority,
-        "due_at": written(duty.due_at),
-        "zone": transition.zone,
-        "tcm_contact_by": None if duty.tcm_contact_by is None else written(duty.tcm_contact_by),
-        "owner": duty.owner,
-        "status_reason": duty.reason,
-        "outcome": duty.outcome,
-        "ended_at": None if duty.ended_at is None else written(duty.ended_at),
-        "overdue": duty.overdue,
-        "born_overdue": born,
-        "lateness": duration_written(late) if late >= HOUR else None,
-        "attribution": duty.attribution,
-        "attempts": duty.attempts,
-        "tcm_contact_status": duty.tcm_contact_status,
-        "flags": sorted(flags),
-        "masked": False,
-        "appointment_id": duty.appointment,
-        "evidence": duty.evidence,
-        "protocol": transition.disposition.protocol,
-        "rule": duty.rule.rule,
-        "policy_version": transition.policy.version,
-        "caused_by": list(duty.caused_by),
-    }
-
-
-def tcm_codes(transition: Transition, found: Duties) -> list[str]:
-    """
-    The CPT codes that the evidence allows; nobody infers the complexity of the decision.
-
-    Source: CPT 99495, 99496; ruling 30.
-    """
-    call = found.call
-    kept = next((slot for slot in found.slots if slot.kept), None)
-    if call is None or kept is None or found.reconciled_at is None:
-        return []
-    if call.tcm_contact_status not in ("MET", "ATTEMPTS_MET"):
-        return []
-    zone = transition.zone
-    if local_day(found.reconciled_at, zone) > local_day(kept.starts_at, zone):
-        return []
-    high, moderate = transition.policy.tcm_visit_days
-    return [code for code, days in (("99496", high), ("99495", moderate)) if kept.day <= days]

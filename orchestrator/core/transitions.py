@@ -76,7 +76,7 @@ def derive(view: View, rules: Rules, horizon: Horizon) -> list[Transition]:
         transition
         for stay in view.stays
         for discharge in (*stay.taken_back, *([stay.discharge] if stay.discharge else []))
-        if (transition := _opened(view, stay, discharge, rules)) is not None
+        if (transition := _opened(stay, discharge, rules)) is not None
     ]
     found.sort(key=lambda transition: (transition.at, transition.id))
     dead_at = _dead_at(view, rules)
@@ -90,7 +90,7 @@ def disposition_of(code: str | None, policy: Policy) -> Disposition:
     return policy.dispositions.get(code or "", policy.unknown_disposition)
 
 
-def _opened(view: View, stay: Stay, discharge: Discharge, rules: Rules) -> Transition | None:
+def _opened(stay: Stay, discharge: Discharge, rules: Rules) -> Transition | None:
     policy = rules.policy(discharge.at)
     if stay.cls not in policy.transition_classes:
         return None
@@ -186,8 +186,11 @@ def _close(transition: Transition, reason: str, instant: int, told_by: str) -> N
 
 def _begins_after(stay: Stay, transition: Transition) -> bool:
     own = stay is transition.stay
-    return not own and stay.cancelled is None and not stay.planned and (
-        stay.start >= transition.at or stay.class_since("INPATIENT") not in (None, stay.start)
+    return (
+        not own
+        and stay.cancelled is None
+        and not stay.planned
+        and (stay.start >= transition.at or stay.class_since("INPATIENT") not in (None, stay.start))
     )
 
 
@@ -206,10 +209,10 @@ def _find_elsewhere(transition: Transition, view: View, horizon: Horizon) -> Non
         since = stay.class_since(stay.cls)
         until = open_until(stay, transition.policy, horizon)
         stale = until is not None and stay.discharge is None
-        if (until is None or until > transition.at) and not stale:
-            if since is not None and since < transition.at:
-                transition.elsewhere = stay
-                return
+        open_then = (until is None or until > transition.at) and not stale
+        if open_then and since is not None and since < transition.at:
+            transition.elsewhere = stay
+            return
 
 
 def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -> None:
@@ -231,7 +234,9 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
 
 def _is_care_facility(stay: Stay, policy: Policy, rules: Rules) -> bool:
     """A nursing, rehabilitation, long-term or psychiatric facility, by its file or by the class."""
-    return stay.cls == "SNF" or rules.facility(stay.facility, stay.start).type in policy.facility_types
+    return (
+        stay.cls == "SNF" or rules.facility(stay.facility, stay.start).type in policy.facility_types
+    )
 
 
 def _first_inpatient(
@@ -311,9 +316,7 @@ def _superseded(
     return None
 
 
-def _soft_end(
-    transition: Transition, view: View, horizon: Horizon
-) -> tuple[int, str] | None:
+def _soft_end(transition: Transition, view: View, horizon: Horizon) -> tuple[int, str] | None:
     if transition.disposition.status == "closed":
         return transition.at, transition.disposition.close_reason
     preference = view.register("outreach")

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.core.cells import AppointmentCell, Cell, FacilityCell, PersonCell, VisitCell, WorkCell
+from orchestrator.core.cells import (
+    AppointmentCell,
+    Cell,
+    FacilityCell,
+    PersonCell,
+    VisitCell,
+    WorkCell,
+)
 from orchestrator.core.facts import Command, Stamp
 from orchestrator.core.registers import Register, Registers
 from orchestrator.core.stays import Stay, connected, derive
@@ -40,9 +47,7 @@ class View:
         return self.person.get(field_name)
 
 
-def view(
-    patient: str, members: Mapping[str, Cells], closing: Callable[[str | None], str]
-) -> View:
+def view(patient: str, members: Mapping[str, Cells], closing: Callable[[str | None], str]) -> View:
     """
     Unite the cells of a patient's identifiers.
 

@@ -4,6 +4,9 @@ At most 140 characters, no code, no blame (``screens.md`` §0).  They never ente
 same change gives the same sentence, and a sentence alone is no change.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from orchestrator.core.calendar import spoken, spoken_end
 from orchestrator.core.policy import Disposition
 
@@ -17,10 +20,16 @@ KIND_WORDS = {
 }
 
 WITHDRAWN = {
-    "DISCHARGE_CANCELLED": "{who} cancelled the discharge at {when}. There is nothing to do about it.",
-    "ADMIT_CANCELLED": "{who} cancelled the admission at {when}. There is nothing to do about it.",
+    "DISCHARGE_CANCELLED": (
+        "{who} cancelled the discharge at {when}. There is nothing to do about it."
+    ),
+    "ADMIT_CANCELLED": (
+        "{who} cancelled the admission at {when}. There is nothing to do about it."
+    ),
     "READMITTED": "back in hospital since {when}; the next discharge starts anew.",
-    "PLANNED_READMISSION": "back in hospital as planned since {when}; the next discharge starts anew.",
+    "PLANNED_READMISSION": (
+        "back in hospital as planned since {when}; the next discharge starts anew."
+    ),
     "TRANSFERRED": "in another facility's care since {when}; its discharge starts anew.",
     "SUPERSEDED": "a later discharge at {when} starts anew.",
     "EXPIRED": "{who} reports that the patient has died. Do not call the home.",
@@ -29,8 +38,35 @@ WITHDRAWN = {
     "WINDOW_ENDED": "the window ended on {when}.",
     "NOT_APPLICABLE": "the facts were corrected; it no longer applies.",
     "MERGED": "two records were joined.",
-    "WRONG_PATIENT": "this visit belonged to another patient. If you have called, tell your supervisor.",
+    "WRONG_PATIENT": (
+        "this visit belonged to another patient. If you have called, tell your supervisor."
+    ),
 }
+
+
+def says(template: str, zone: str = "UTC", **parts: object) -> Callable[[], str]:
+    """
+    A sentence made only when it is published.
+
+    Args:
+        template: With the names of *parts*.
+        zone: Of the times in it.
+        parts: An instant named ``at…`` is spoken as a time, one named ``end…`` as the day that
+            ends there, anything else stands as it is.
+    """
+    return partial(_said, template, zone, parts)
+
+
+def _said(template: str, zone: str, parts: dict[str, object]) -> str:
+    spoken_parts = {
+        name: spoken(part, zone)
+        if name.startswith("at") and isinstance(part, int)
+        else spoken_end(part, zone)
+        if name.startswith("end") and isinstance(part, int)
+        else part
+        for name, part in parts.items()
+    }
+    return clipped(template.format(**spoken_parts))
 
 
 def clipped(text: str) -> str:

@@ -40,7 +40,8 @@ def is_contact(command: Command, policy: Policy) -> bool:
     """
     Whether a completion settles the call: somebody was reached and the script was gone through.
 
-    A completion that does not is an attempt.  Source: CMS TCM, "interactive contact"; rulings 21, 23.
+    A completion that does not is an attempt.  Source: CMS TCM, "interactive contact"; rulings 21
+    and 23.
     """
     if command.reached not in policy.reached_contact or command.outcome == "scheduling-only":
         return False

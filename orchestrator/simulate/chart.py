@@ -17,6 +17,9 @@ from orchestrator.simulate.places import ATTENDINGS, DIAGNOSES, DISPOSITIONS, Pl
 _WORDS: Final = {code: words for code, words, _ in DISPOSITIONS}
 CLASS_TRIGGER: Final = {"INPATIENT": "ADT^A01", "SNF": "ADT^A01"}  # all others register: A04
 
+# Plans and cancellations happen by being entered; HL7 has no other time for them.
+AT_ONCE: Final = timedelta(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
@@ -49,7 +52,7 @@ class Chart:
         """A05: an elective admission is booked."""
         visit = self._visit(place, "PREADMIT", expected_at, admit_type="C", admit_source="1")
         data = {"class": "PREADMIT", "expected_at": expected_at, "planned": True}
-        self._adt("admission.planned", "ADT^A05", place, at, visit, data)
+        self._adt("admission.planned", "ADT^A05", place, at, visit, data, AT_ONCE)
         return visit
 
     def admit(
@@ -100,14 +103,14 @@ class Chart:
     def cancel_admission(self, visit: Visit, at: datetime) -> None:
         """A11: it did not happen."""
         data = {"cancels_at": visit.admitted_at}
-        self._adt("admission.cancelled", "ADT^A11", visit.place, at, visit, data)
+        self._adt("admission.cancelled", "ADT^A11", visit.place, at, visit, data, AT_ONCE)
 
     # --- discharge desk
 
     def expect_discharge(self, visit: Visit, at: datetime, expected_at: datetime) -> None:
         """A16: the team plans the day of going home."""
         data = {"expected_at": expected_at}
-        self._adt("discharge.pending", "ADT^A16", visit.place, at, visit, data)
+        self._adt("discharge.pending", "ADT^A16", visit.place, at, visit, data, AT_ONCE)
 
     def discharge(self, visit: Visit, at: datetime, code: str) -> None:
         """A03: the patient has left, where to by NUBC *code* (empty: nobody said)."""
@@ -128,7 +131,7 @@ class Chart:
     def cancel_discharge(self, visit: Visit, at: datetime, discharged_at: datetime) -> None:
         """A13: the discharge was a mistake, or the patient stays after all."""
         data = {"cancels_at": discharged_at}
-        self._adt("discharge.cancelled", "ADT^A13", visit.place, at, visit, data)
+        self._adt("discharge.cancelled", "ADT^A13", visit.place, at, visit, data, AT_ONCE)
 
     def die(self, place: Place, at: datetime) -> None:
         """A31 with PID-30: the patient has died."""
@@ -211,7 +214,8 @@ class Chart:
         # In UTC from here on: local times are compared by their wall clock, and in one night of
         # the year that goes backwards.
         at = at.astimezone(UTC)
-        recorded = at + (entered or timedelta(seconds=self.rng.randrange(180)))
+        delay = timedelta(seconds=self.rng.randrange(180))
+        recorded = at + (delay if entered is None else entered)
         received = recorded + timedelta(seconds=self.rng.randrange(1, 15))
         number = f"{place.id}-{self._number:06d}-{len(self.happenings) + 1:03d}"
         self.happenings.append(

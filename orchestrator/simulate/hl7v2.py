@@ -15,12 +15,13 @@ Fields = dict[int, str]
 
 # Interface engines differ in how they end a line; readers must take all three.
 SEGMENT_END: Final = {"GEN": "\r", "MID": "\r\n", "SNF1": "\n"}
-# Table 0004, with O for observation, which the table does not know; PV1-18 then says OBS.
+# Table 0004 knows no observation (O, and PV1-18 says OBS) and no nursing facility: that one sends a
+# word of its own, which its class_map in the facilities file explains.
 CLASS: Final = {
     "INPATIENT": "I",
     "OBSERVATION": "O",
     "EMERGENCY": "E",
-    "SNF": "I",
+    "SNF": "SNF",
     "PREADMIT": "P",
 }
 # SCH-25, table 0278.

@@ -65,7 +65,7 @@ ATTENDINGS: Final = (
 PCPS: Final = (
     Provider("1999900111", "Hazel", "Martin", "family medicine", "Elm Street Practice", True),
     Provider("1999900121", "Rowan", "Dove", "internal medicine", "Elm Street Practice", True),
-    Provider("1999900131", "Flint", "Heron", "geriatrics", "Harbor Clinic", True),
+    Provider("1999900133", "Flint", "Heron", "geriatrics", "Harbor Clinic", True),
     Provider("1999900141", "Juniper", "Lark", "general practice", "Midland Family Care", True),
 )
 SPECIALISTS: Final = (
@@ -123,4 +123,6 @@ def facilities_yaml() -> str:
             f"  feeds: {{adt: {{msh3: {place.application}, msh4: {place.id}}}}}",
             '  disposition_map: {HOME: "01", HHC: "06"}',
         ]
+        if place.type == "snf":
+            lines.append("  class_map: {SNF: SNF}")
     return "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 import handlers
-from orchestrator.core import patient as core
+from orchestrator.core import step, stored
 from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp, Told
 from orchestrator.core.instants import DAY, HOUR, read, written
 from orchestrator.core.patient import Patient
@@ -57,9 +57,9 @@ class Processor:
         *,
         patients_in_memory: int = PATIENTS_IN_MEMORY,
     ) -> None:
-        self._store = store
-        self._rules = rules
-        self._facilities = facilities
+        self.store = store
+        self.rules = rules
+        self.facilities = facilities
         self._limit = patients_in_memory
         self._patients: OrderedDict[str, Patient] = OrderedDict()
 
@@ -82,7 +82,7 @@ class Processor:
         """Drop working patients: partitions were revoked, or a round was not committed."""
         self._patients.clear()
 
-    def _patient(self, key: str, subject: str) -> Patient:
+    def patient(self, key: str, subject: str) -> Patient:
         patient = self._patients.get(key)
         if patient is None:
             patient = self._load(key, subject)
@@ -92,20 +92,20 @@ class Processor:
         return patient
 
     def _load(self, key: str, subject: str) -> Patient:
-        head = self._store.head(key)
+        head = self.store.head(key)
         if head is None:
             return Patient(subject, key)
         plain = orjson.loads(head)
         patient = Patient(plain[1], key)
-        core.load_head(patient, plain)
-        for kind, name, value in self._store.cells(key):
+        stored.load_head(patient, plain)
+        for kind, name, value in self.store.cells(key):
             if kind == "ledger":
-                patient.ledger = core.load_ledger(orjson.loads(value))
+                patient.ledger = stored.load_ledger(orjson.loads(value))
             else:
-                patient.cells[kind, name] = core.load_cell(kind, orjson.loads(value))
+                patient.cells[kind, name] = stored.load_cell(kind, orjson.loads(value))
         return patient
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
         while len(self._patients) > self._limit:
             self._patients.popitem(last=False)
 
@@ -117,8 +117,8 @@ class _Working:
         self, processor: Processor, partition: int, poison: dict[tuple[int, str], str]
     ) -> None:
         self.processor = processor
-        self.store = processor._store
-        self.rules = processor._rules
+        self.store = processor.store
+        self.rules = processor.rules
         self.partition = partition
         self.poison = poison
         meta = self.store.meta(partition)
@@ -177,7 +177,7 @@ class _Working:
             orjson.dumps([content, receipt]),
             receipt + REMEMBERED,
         )
-        told = handlers.told(event, self.processor._facilities)
+        told = handlers.told(event, self.processor.facilities)
         self._tell(record.key, event["subject"], told)
 
     def _clash(
@@ -228,16 +228,16 @@ class _Working:
         self._tell(record.key, subject, Told(event, "", "", "", receipt, receipt, (fact,)))
 
     def _tell(self, key: str, subject: str, told: Told) -> None:
-        patient = self.processor._patient(key, subject)
+        patient = self.processor.patient(key, subject)
         self.touched[key] = patient
         for fact in told.facts:
-            cell = core.cell_key(fact)
+            cell = step.cell_key(fact)
             if cell not in patient.cells and cell not in patient.sealed:
                 put_away = self.store.cell(key, *cell)
                 if put_away is not None:
-                    patient.sealed[cell] = core.load_cell(cell[0], orjson.loads(put_away))
+                    patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
-        changes = core.fact(patient, [told], self.now, self.stamp, self.rules)
+        changes = step.fact(patient, [told], self.now, self.stamp, self.rules)
         self._publish(changes, teams)
 
     def _clock(self, record: JournalRecord, until: int) -> None:
@@ -249,15 +249,15 @@ class _Working:
             if patient.wake is not None and patient.wake <= until
         }
         for key in sorted(due):
-            patient = self.processor._patient(key, "")
+            patient = self.processor.patient(key, "")
             self.touched[key] = patient
             if (record.offset, key) in self.poison:
-                # Nobody else waits for this patient; the alarm does not stop, and it is tried again.
+                # Nobody else waits for this patient; the alarm goes on, and it is tried again.
                 patient.wake = patient.plan_wake = until + POSTPONED
                 continue
             teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
             try:
-                changes = core.clock(patient, until, self.rules)
+                changes = step.clock(patient, until, self.rules)
             except Exception as bug:
                 place = {"partition": record.partition, "offset": record.offset}
                 logger.exception("record.failed", stage="deadline", **place)
@@ -281,9 +281,9 @@ class _Working:
             # Put away is put away: what was loaded for one late fact is not kept.
             patient.sealed.clear()
             if patient.ledger_dirty:
-                cells[key, "ledger", ""] = (orjson.dumps(core.dump_ledger(patient.ledger)), False)
+                cells[key, "ledger", ""] = (orjson.dumps(stored.dump_ledger(patient.ledger)), False)
                 patient.ledger_dirty = False
-            self.round.heads[key] = (orjson.dumps(core.dump_head(patient)), patient.wake)
+            self.round.heads[key] = (orjson.dumps(stored.dump_head(patient)), patient.wake)
         meta = {"now": self.now, "at": self.stamp, "clock": written(self.now)}
         self.round.meta = (self.partition, orjson.dumps(meta))
-        self.processor._trim()
+        self.processor.trim()

@@ -16,10 +16,10 @@ import handlers
 from events import decode_record
 from events.files import Record
 from events.reject import Reject
-from orchestrator.core import patient as core
-from orchestrator.core import picture
+from orchestrator.core import picture, step
 from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp, Told
 from orchestrator.core.instants import DAY, read, written
+from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.stream.content import content_hash
 from orchestrator.stream.keys import patient_key
@@ -168,7 +168,7 @@ class _Run:
     def take(self, found: Input) -> None:
         """Drop repeats, park what clashes, and translate the rest."""
         first: dict[tuple[str, str, str], tuple[int, str]] = {}
-        clashes: dict[tuple[str, str, str], tuple[int, dict[str, Any], str]] = {}
+        clashes: dict[tuple[str, str, str, str], tuple[int, dict[str, Any], str]] = {}
         ordered = sorted(
             (
                 (read(event["receivedtime"]), content_hash(event), where, number)
@@ -183,7 +183,7 @@ class _Run:
             held = first.get(key)
             if held is not None and receipt - held[0] <= REPEAT_WINDOW:
                 if held[1] != content and (*key, content) not in clashes:
-                    clashes[*key, content] = (receipt, event, where)  # type: ignore[index]
+                    clashes[*key, content] = (receipt, event, where)
                 continue
             first[key] = (receipt, content)
             self._event(event, receipt, where)
@@ -252,14 +252,14 @@ class _Run:
 
     def _run(self, subject: str, one: _One) -> "_Story":
         """The canonical journal of one subject (``models/history.py``)."""
-        patient = core.Patient(subject, patient_key(REPLAY_KEY, subject))
+        patient = Patient(subject, patient_key(REPLAY_KEY, subject))
         story = _Story(patient)
         for receipt in sorted(one.told):
-            story.add(core.clock(patient, receipt - 1, self.rules))
+            story.add(step.clock(patient, receipt - 1, self.rules))
             told = sorted(one.told[receipt], key=lambda t: (t.time, t.source, t.event))
-            story.add(core.fact(patient, told, receipt - 1, receipt, self.rules))
-            story.add(core.clock(patient, receipt, self.rules))
-        story.add(core.clock(patient, self.until, self.rules))
+            story.add(step.fact(patient, told, receipt - 1, receipt, self.rules))
+            story.add(step.clock(patient, receipt, self.rules))
+        story.add(step.clock(patient, self.until, self.rules))
         return story
 
     def _refusals(self, changes: Iterable[Mapping[str, Any]]) -> None:
@@ -280,7 +280,7 @@ def _silent(facts: list[Any], receipt: int, event: str = "") -> Told:
 class _Story:
     """Everything that was ever published about one subject, in its newest version."""
 
-    def __init__(self, patient: core.Patient) -> None:
+    def __init__(self, patient: Patient) -> None:
         self.patient = patient
         self.changes: list[dict[str, Any]] = []
         self.transitions: dict[str, dict[str, Any]] = {}

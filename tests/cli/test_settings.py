@@ -54,7 +54,7 @@ def test_the_command_line_stands_above_the_environment(no_settings: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("CARE_DATADIR", "x", "did you mean CARE_DATA_DIR"),
+        ("CARE_DATADIR", "some-folder", "did you mean CARE_DATA_DIR"),
         ("CARE_SITE_KEY", "short-secret", "CARE_SITE_KEY"),
         ("CARE_PARTITIONS", "twelve", "CARE_PARTITIONS"),
         ("CARE_LOG_LEVEL", "loud", "CARE_LOG_LEVEL"),
@@ -69,7 +69,7 @@ def test_what_cannot_be_used_is_refused_by_name(
 
     with pytest.raises(SettingsError, match=says) as refused:
         settings.load()
-    assert value not in str(refused.value).replace(name, "") or len(value) < 2
+    assert value not in str(refused.value)
     assert refused.value.exit_code == 2
 
 

@@ -128,8 +128,8 @@ def _add_extras(extras: str, event: Event) -> None:
             event["recordedtime"] = wire(read_instant(value))
         elif name in {"cancels_at", "discharged_at", "admitted_at", "ends_at"}:
             event["data"][name] = wire(read_instant(value))
-        elif name == "no" and value == "recordedtime":
-            event.pop("recordedtime", None)
+        elif name == "if_version":
+            event["data"][name] = int(value)
         elif name.startswith("data."):
             event["data"][name.removeprefix("data.")] = json.loads(value)
         else:
@@ -206,6 +206,12 @@ def _of_visit(kind: str) -> Callable[[list[str], Event, Chart], None]:
         event["data"]["visit_number"] = words[0]
 
     return build
+
+
+def _touch(words: list[str], event: Event, chart: Chart) -> None:
+    """An update that changes nothing of interest: the bed, as A02 says it."""
+    _of_visit("admission.updated")(words, event, chart)
+    event["data"]["location"] = {"code": "4W"}
 
 
 def _discharge(kind: str) -> Callable[[list[str], Event, Chart], None]:
@@ -303,7 +309,7 @@ _VERBS: Final[dict[str, Callable[[list[str], Event, Chart], None]]] = {
     "leave": _of_visit("admission.left"),
     "return": _of_visit("admission.returned"),
     "cancel admission": _of_visit("admission.cancelled"),
-    "touch": _of_visit("admission.updated"),
+    "touch": _touch,
     "update": _discharge("admission.updated"),
     "discharge": _discharge("discharge.recorded"),
     "correct": _discharge("discharge.corrected"),
@@ -329,6 +335,12 @@ _VERBS: Final[dict[str, Callable[[list[str], Event, Chart], None]]] = {
 
 
 def instant_of(event: Event, name: str) -> datetime:
-    """A time field of a built event; *name* may be of the envelope or of `data`."""
-    text = event.get(name) or event["data"].get(name)
-    return datetime.fromisoformat(str(text))
+    """
+    A time field of a built event; *name* may be of the envelope or of `data`.
+
+    A local time or a bare date is the row's own instant: such stories are heard at once.
+    """
+    instant = datetime.fromisoformat(str(event.get(name) or event["data"].get(name)))
+    if instant.tzinfo is None:
+        instant = datetime.fromisoformat(event["receivedtime"])
+    return instant

@@ -13,7 +13,7 @@ The clauses, several in a cell separated by `;`:
     refused terminal                        rejected bad-time
     episode V1 M1
 
-`stay V1 unsettled` is not compared from then on.  `V1/2` is the second transition of visit V1; `core` is the three core tasks; a field set to `?` is
+`unsettled stay V1` is not compared from then on.  `V1/2` is the second transition of visit V1; `core` is the three core tasks; a field set to `?` is
 not compared, and the line says why.  What a clause leaves out has the default of the contract:
 a new task is `requested`, `routine`, owned by nobody, not overdue.
 """
@@ -103,9 +103,10 @@ class _Clause:
         match words[0]:
             case "nothing":
                 pass
-            case "stay" if words[2:] == ["unsettled"]:
-                self.state.unsettled.add(f"stay {words[1]}")
-                self.state.things.pop(f"stay {words[1]}", None)
+            case "unsettled":
+                key = " ".join(words[1:])
+                self.state.unsettled.add(key)
+                self.state.things.pop(key, None)
             case "stay":
                 self._stay(words[1], words[2:], edits)
             case "transition":
@@ -159,7 +160,7 @@ class _Clause:
             name, _, value = edit.partition(" ")
             match name:
                 case "discharged" if value:
-                    stay["discharged_at"] = read_instant(value)
+                    stay["discharged_at"] = ANY if value == ANY else read_instant(value)
                 case "discharged":
                     stated = "discharged_at" if "discharged_at" in data else "time"
                     said = data.get("disposition", {}).get("code")
@@ -174,6 +175,8 @@ class _Clause:
                     stay["admitted_at"] = ANY if value == ANY else read_instant(value)
                 case "flag":
                     stay["flags"] = stay["flags"] | {value}
+                case "no":
+                    stay["flags"] = stay["flags"] - {value.removeprefix("flag ")}
                 case "class" | "disposition" | "precision":
                     stay[name] = value if value != "none" else None
                 case _:
@@ -385,6 +388,8 @@ def edit_task(task: Fields, edits: list[str], at: datetime) -> None:
                 task["team"] = team
             case [("urgent" | "routine" | "asap" | "stat") as priority]:
                 task["priority"] = priority
+            case ["flags", "none"]:
+                task["flags"] = set()
             case ["flag", flag]:
                 task["flags"] = task["flags"] | {flag}
             case ["no", "flag", flag]:

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 from orchestrator.stream.replay import replay_events
-
 from tests.simulation.compare import core_rows, differences, kinds_of, model_rows
 from tests.simulation.histories import as_of_instants, history
 from tests.simulation.minimise import Events, minimal, readable

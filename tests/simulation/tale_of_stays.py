@@ -156,7 +156,7 @@ def _tell_discharge(
     left.at, left.event, left.disposition = at, name, disposition
     if tale.chance(0.07):
         tale.repeat(name, later=tale.between(MINUTE, 2 * DAY), same_id=tale.chance(0.5))
-    if tale.chance(0.18):
+    if tale.chance(0.18) and disposition != "30":
         _tell_correction(tale, left, name)
     if tale.chance(0.14):
         _tell_cancelled_discharge(tale, left)
@@ -180,7 +180,7 @@ def _tell_correction(tale: Tale, left: Left, name: str) -> None:
     at = left.at + tale.between(HOUR, 3 * DAY)
     data: dict[str, Any] = {"visit_number": left.visit}
     if tale.chance(0.5):
-        left.disposition = tale.pick(DISPOSITIONS)
+        left.disposition = tale.pick({k: v for k, v in DISPOSITIONS.items() if k != "30"})
         data["disposition"] = left.disposition
     if tale.chance(0.5) or "disposition" not in data:
         left.at = max(left.at - tale.between(-3 * HOUR, 14 * HOUR), left.admitted + HOUR)

@@ -1,0 +1,1 @@
+"""The embedded runtime: nothing lost, nothing twice, whatever is killed."""

@@ -5,7 +5,8 @@ what the real one publishes (compacted tasks with versions, changes, journal rec
 keys), so that the runtime below cannot tell the two apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import orjson
 from orchestrator.core.instants import HOUR, read, written
 from orchestrator.stream.clock import ManualClock
 from orchestrator.stream.keys import facility_key, partition_of, patient_key
+from orchestrator.stream.log_errors import LogFull
 from orchestrator.stream.rounds import JournalRecord, Out, Round, Store
 from orchestrator.stream.sqlite_log import Log
 from schemas.facilities import Facilities
@@ -49,7 +51,7 @@ class FakeProcessor:
                 self._clock(rnd, partition, read(value["at"]))
                 meta["now"] = read(value["at"])
             elif value["kind"] == "event":
-                self._event(rnd, partition, record, value["event"], meta["now"])
+                self._event(rnd, partition, record, value["event"])
             else:
                 key, content = record.key, orjson.dumps(value)
                 rnd.outputs.append(Out("care.gap.v1", key, partition, content))
@@ -57,7 +59,7 @@ class FakeProcessor:
         return rnd
 
     def _event(
-        self, rnd: Round, partition: int, record: JournalRecord, event: dict[str, Any], now: int
+        self, rnd: Round, partition: int, record: JournalRecord, event: dict[str, Any]
     ) -> None:
         key, name = record.key, f"{event['source']} {event['id']}"
         if (key, name) in rnd.seen or self._store.seen(key, name):
@@ -128,6 +130,16 @@ def admitted(number: int, patient: int | None = None, **more: Any) -> dict[str, 
         "data": {"visit_number": f"V{number}", "class": "INPATIENT"},
     }
     return event | more
+
+
+def fill(append: Callable[[], object]) -> tuple[int, LogFull]:
+    """Append until the disk is full: how many were acknowledged, and the refusal."""
+    for acknowledged in count():
+        try:
+            append()
+        except LogFull as refusal:
+            return acknowledged, refusal
+    raise AssertionError("never full")
 
 
 def send(log: Log, *events: dict[str, Any], topic: str = "care.admission.v1") -> None:

@@ -22,7 +22,7 @@ from orchestrator.stream.log_errors import (
 )
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.stream.store import LogStore
-from tests.stream.fakes import new_log
+from tests.stream.fakes import fill, new_log
 
 INPUT = "care.admission.v1"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -50,13 +50,9 @@ def test_a_full_disk_refuses_and_keeps_what_was_acknowledged(small_disk: Path) -
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(600_000))
     log, _ = new_log(small_disk / "data")
-    acknowledged = 0
-    with pytest.raises(LogFull) as told:
-        while True:
-            log.append(INPUT, None, bytes(50_000))
-            acknowledged += 1
-    assert told.value.retriable
-    assert told.value.exit_code == 3
+    acknowledged, refusal = fill(lambda: log.append(INPUT, None, bytes(50_000)))
+    assert refusal.retriable
+    assert refusal.exit_code == 3
     assert acknowledged > 3
     assert log.end_offsets(INPUT) == [acknowledged]
 
@@ -128,7 +124,7 @@ def test_another_format_version_is_refused(tmp_path: Path) -> None:
     log, _ = new_log(tmp_path)
     log.connection.execute("PRAGMA user_version=2")
     log.close()
-    with pytest.raises(LogMismatch, match="format 2.*reads format 1"):
+    with pytest.raises(LogMismatch, match=r"format 2.*reads format 1"):
         Log.open(tmp_path)
 
 

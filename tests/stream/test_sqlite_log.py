@@ -47,11 +47,16 @@ def test_records_survive_a_restart(tmp_path: Path) -> None:
 def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
     """What fails midway leaves neither records nor offsets nor a higher end."""
     log, _ = new_log(tmp_path)
-    with pytest.raises(RuntimeError, match="midway"), log.transaction() as transaction:
-        transaction.append(INPUT, None, b"one")
-        transaction.commit_offset("intake", INPUT, 0, 7)
-        transaction.flush()
-        raise RuntimeError("midway")
+
+    def half() -> None:
+        with log.transaction() as transaction:
+            transaction.append(INPUT, None, b"one")
+            transaction.commit_offset("intake", INPUT, 0, 7)
+            transaction.flush()
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        half()
 
     assert log.end_offsets(INPUT) == [0]
     assert log.committed("intake", INPUT) == [0]

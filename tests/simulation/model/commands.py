@@ -46,7 +46,7 @@ def _target(command: Event, past: _Past) -> Task | None:
         and task.transition.discharge.known_by.visit == command.visit
         and command.facility in ("", task.transition.stay.facility)
     ]
-    return max(found, key=lambda t: t.transition.at, default=None)
+    return found[-1] if found else None  # in the order in which they became known
 
 
 def _refusal(command: Event, task: Task | None) -> str | None:
@@ -62,13 +62,14 @@ def _refusal(command: Event, task: Task | None) -> str | None:
 
 def _judge(command: Event, now: datetime, standing: dict[str, Task], past: _Past) -> None:
     target = _target(command, past)
+    if now > command.received + WAITS_FOR:
+        past.refused[command.id] = "unknown-task"
+        return
     if target is None:
         if "task_id" in command.data:
             past.refused[command.id] = "unknown-task"
-        elif now < command.received + WAITS_FOR:
-            past.waiting.append(command)
         else:
-            past.refused[command.id] = "unknown-task"
+            past.waiting.append(command)
         return
     reason = _refusal(command, standing.get(target.id))
     if reason is not None:

@@ -11,12 +11,13 @@ from tests.simulation.model.calendar import local_date
 from tests.simulation.model.dispositions import normalised
 from tests.simulation.model.stays import Stay
 from tests.simulation.model.tasks import Task, calls_of, returns
-from tests.simulation.model.transitions import OCCUPYING, Transition, arrival, is_arriving
+from tests.simulation.model.transitions import Transition, arrival, is_arriving
 from tests.simulation.model.visits import first_kept, missed, slots, without_outcome
 from tests.simulation.model.world import World
 
 LATE_AFTER = timedelta(hours=24)
 ORPHAN_AFTER = timedelta(hours=72)
+IN_A_BED = ("INPATIENT", "OBSERVATION")
 IN_HOSPITAL = ("EMERGENCY", "OBSERVATION")
 
 
@@ -67,15 +68,17 @@ def _contact_gaps(transition: Transition, tasks: list[Task], world: World) -> It
 
 def _visit_gaps(transition: Transition, tasks: list[Task], world: World) -> Iterator[Gap]:
     asked = transition.has_core_tasks and transition.kind != "law"
-    if not (transition.is_active and asked):
+    if not transition.is_active:
         return
     if world.pcp is None:
         yield Gap("NO_PCP_ON_FILE", transition.id, "", "medium")
     found = slots(world, transition)
-    for slot in missed(found):
-        yield Gap("PCP_NO_SHOW", transition.id, slot.id, "high")
     for slot in without_outcome(found, world.now):
         yield Gap("APPT_OUTCOME_UNKNOWN", transition.id, slot.id, "low")
+    if not asked:
+        return
+    for slot in missed(found):
+        yield Gap("PCP_NO_SHOW", transition.id, slot.id, "high")
     reported = any(t.kind == "PCP_VISIT_7D" and t.status == "completed" for t in tasks)
     if world.now < transition.at + timedelta(hours=24) or reported:
         return
@@ -117,10 +120,13 @@ def _arrival_gaps(transition: Transition, world: World) -> Iterator[Gap]:
         arrived = arrival(transition, world) is not None
     else:
         arrived = any(
-            s.admitted is not None and s.admitted >= transition.at and is_arriving(transition, s)
+            is_arriving(transition, s)
+            and (s.is_open_at(transition.at) or s.admitted >= transition.at)
             for s in world.stays
         )
-    if not arrived and world.now >= transition.at + timedelta(hours=24):
+    expected_by = transition.at + timedelta(hours=24)
+    too_late = transition.backfilled and transition.discharge.heard >= expected_by
+    if not arrived and not too_late and world.now >= expected_by:
         visit = transition.discharge.known_by.visit
         yield Gap("TRANSFER_NOT_ARRIVED", transition.id, visit, "high")
     silent = transition.kind == "facility" and not arrived
@@ -129,7 +135,7 @@ def _arrival_gaps(transition: Transition, world: World) -> Iterator[Gap]:
 
 
 def _disposition_gaps(transition: Transition) -> Iterator[Gap]:
-    if transition.kind == "unknown" and transition.status != "closed":
+    if transition.kind == "unknown" and transition.is_active:
         yield Gap("DISPOSITION_UNKNOWN", transition.id, "", "low")
     end = transition.end
     said_home = transition.kind == "home" and normalised(transition.discharge.disposition)
@@ -145,7 +151,7 @@ def _late_notification(transition: Transition) -> Iterator[Gap]:
 
 def _stay_gaps(world: World) -> Iterator[Gap]:
     for stay in world.stays:
-        late = stay.admitted and stay.heard and stay.heard - stay.admitted > LATE_AFTER
+        late = stay.heard is not None and stay.heard - stay.admitted > LATE_AFTER
         if late and not all(e.lane == "backfill" for e in stay.admissions):
             yield Gap("ADMIT_NOTICE_LATE", f"stay {stay.visit}", "", "low", "recorded")
         if stay.is_stale(world.now):
@@ -153,9 +159,9 @@ def _stay_gaps(world: World) -> Iterator[Gap]:
     occupied = [
         s
         for s in world.stays
-        if s.klass in OCCUPYING and s.is_open_at(world.now) and not s.is_stale(world.now)
+        if s.klass in IN_A_BED and s.is_open_at(world.now) and not s.is_stale(world.now)
     ]
-    if len({s.facility for s in occupied}) > 1:
+    if len(occupied) > 1:
         yield Gap("OVERLAPPING_STAYS", "", "", "low")
     for cancel in world.orphans:
         if world.now >= cancel.received + ORPHAN_AFTER:

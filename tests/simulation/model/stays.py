@@ -41,18 +41,10 @@ class Discharge:
         return self.known_by.received
 
     @property
-    def dated_by(self) -> Event:
-        return max((e for e in self.statements if stated_discharge(e)), key=lambda e: e.order)
-
-    @property
     def at(self) -> datetime:
-        said = stated_discharge(self.dated_by)
+        said = discharged_at(self.statements)
         assert said is not None
         return said
-
-    @property
-    def disposition_said_by(self) -> Event | None:
-        return statement(self.statements, "disposition")[1]
 
     @property
     def disposition(self) -> str | None:
@@ -60,7 +52,12 @@ class Discharge:
 
     @property
     def stands(self) -> bool:
-        return not (self.cancelled or self.admission_cancelled)
+        return not (self.cancelled or self.admission_cancelled or self.is_interim)
+
+    @property
+    def is_interim(self) -> bool:
+        """An interim bill ("still patient") must not be read as a discharge."""
+        return (self.disposition or "").strip() == "30"
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,10 @@ class Stay:
     at_facility: Facility
     events: tuple[Event, ...]  # all of the visit
     admissions: tuple[Event, ...]  # the statements of this admission, none when synthetic
-    admitted: datetime | None
+    admitted: datetime  # of an admission nobody told us of: when it is first known to be over
     classes: tuple[tuple[datetime, str, Event], ...]
     discharges: tuple[Discharge, ...] = field(default=())
+    cancelled: bool = False  # the admission was taken back; a discharge may have been told before
 
     @property
     def discharge(self) -> Discharge | None:
@@ -95,7 +93,7 @@ class Stay:
 
     def since(self, klass: str) -> datetime | None:
         """Since when the stay is of its present class, if that is *klass*."""
-        if self.klass != klass or self.admitted is None:
+        if self.klass != klass:
             return None
         ordered = sorted(self.classes, key=lambda c: c[0])
         while len(ordered) > 1 and ordered[-1][1] == ordered[-2][1] == klass:
@@ -104,18 +102,15 @@ class Stay:
 
     def entered(self, klass: str) -> datetime | None:
         """When the stay first was of *klass*, whatever it became."""
-        if self.admitted is None:
-            return None
         at = [max(self.admitted, at) for at, said, _ in self.classes if said == klass]
         return min(at, default=None)
 
     def is_open_at(self, at: datetime) -> bool:
-        begun = self.admitted is not None and self.admitted <= at
-        return begun and (self.ended is None or self.ended > at)
+        return self.admitted <= at and (self.ended is None or self.ended > at)
 
     def is_stale(self, now: datetime) -> bool:
         limit = STALE_AFTER.get(self.klass)
-        if self.ended is not None or self.admitted is None or limit is None:
+        if self.ended is not None or limit is None:
             return False
         return now >= max(e.time for e in self.events) + limit
 
@@ -129,6 +124,12 @@ def stated_discharge(event: Event) -> datetime | None:
     if said is not None:
         return instant(said)
     return event.time if event.type == "discharge.recorded" else None
+
+
+def discharged_at(statements: Iterable[Event]) -> datetime | None:
+    """When the patient left, by the statement that holds."""
+    said = [e for e in statements if stated_discharge(e) is not None]
+    return stated_discharge(max(said, key=lambda e: e.order)) if said else None
 
 
 def _admission_stands(event: Event) -> datetime:
@@ -297,15 +298,16 @@ class _Builder:
             visit=happening[0].visit,
             at_facility=self.at_facility,
             events=tuple(self.events),
-            admissions=() if undone else tuple(happening),
-            admitted=None if undone else admitted,
+            admissions=tuple(happening),
+            cancelled=undone,
+            admitted=admitted,
             classes=tuple(self._classes(start, end)),
             discharges=tuple(discharges),
         )
 
     def _synthetic(self, discharges: list[Discharge]) -> Stay:
         """A discharge without an admission; it may carry the admission's time."""
-        founders = [e for d in discharges if d.stands for e in d.founders]
+        founders = [e for d in discharges for e in d.founders]
         said = value([e for e in founders if e.data.get("admitted_at")], "admitted_at")
         return Stay(
             facility=self.name[0],
@@ -313,7 +315,7 @@ class _Builder:
             at_facility=self.at_facility,
             events=tuple(self.events),
             admissions=(),
-            admitted=instant(said) if said else None,
+            admitted=instant(said) if said else min(d.at for d in discharges),
             classes=tuple((e.time, str(e.data["class"]), e) for e in founders if "class" in e.data),
             discharges=tuple(discharges),
         )

@@ -4,15 +4,18 @@ Source: contract.md §3, rulings 7, 10, 14, 19-22, 25-29; scenarios 1-9, 12, 13,
 """
 
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from tests.simulation.model.calendar import end_of_day_number
 from tests.simulation.model.calls import CallRecord, read_calls
-from tests.simulation.model.facts import Event
-from tests.simulation.model.stays import Stay
-from tests.simulation.model.transitions import NS, Transition, arrival, is_arriving
-from tests.simulation.model.visits import Slot, booked, first_kept, missed, slots
+from tests.simulation.model.dispositions import Kind, kind
+from tests.simulation.model.facts import Event, code, held_since, value
+from tests.simulation.model.stays import Stay, discharged_at
+from tests.simulation.model.transitions import HOMEWARD, NS, Transition, arrival, is_arriving
+from tests.simulation.model.visits import Slot, booked, counts_since, first_kept, missed, slots
 from tests.simulation.model.world import World
 
 CORE: Final = ("CALL_48H", "PCP_VISIT_7D", "MED_REC")
@@ -28,6 +31,7 @@ TEAMS: Final = (
 TERMINAL: Final = ("completed", "cancelled", "failed", "entered-in-error")
 STATE_ONLY_AFTER = timedelta(hours=168)
 VISIT_DAYS = 7
+CALLED: Final = ("home", "unknown", "ama")
 
 
 @dataclass(frozen=True)
@@ -71,15 +75,25 @@ def task_id(transition: str, kind: str, cause: str = "") -> str:
 
 def returns(transition: Transition, world: World, klass: str) -> list[Stay]:
     """Stays that brought the patient back as *klass* while the transition stood."""
-    end = min(transition.window_ends, transition.end.at if transition.end else world.now)
+    over = transition.end
+    if over is not None and over.reason in ("DECLINED", "HOSPICE"):
+        over = None  # what happens to the patient is still a fact
+    end = min(transition.window_ends, over.at if over else world.now)
     out = []
     for stay in world.stays:
         at = stay.entered(klass)
         if stay is transition.stay or at is None or at <= transition.at:
             continue
-        if at <= end and at < transition.window_ends and not is_arriving(transition, stay):
+        if at <= end and at < transition.window_ends and not _is_arrival(transition, stay):
             out.append(stay)
     return out
+
+
+def _is_arrival(transition: Transition, stay: Stay) -> bool:
+    """By the ED into another hospital's bed: a transfer, so never a return."""
+    end = transition.end
+    transferred = end is not None and end.reason == "TRANSFERRED" and end.by is stay
+    return transferred or is_arriving(transition, stay)
 
 
 def calls_of(transition: Transition, world: World) -> CallRecord:
@@ -92,11 +106,18 @@ def declines(transition: Transition, world: World) -> bool:
     return wish != "accept" or calls_of(transition, world).declined
 
 
-def _corrected(transition: Transition) -> datetime | None:
-    """When we heard what makes the due times differ from the first message's, if anything does."""
-    first = transition.discharge.known_by
-    said = (transition.discharge.dated_by, transition.discharge.disposition_said_by)
-    return max((e.received for e in said if e is not None and e is not first), default=None)
+# When a discharge at this time, with this outcome, owes the task; None: not at all.
+Rule = Callable[[datetime, Kind], datetime | None]
+
+
+def _since(transition: Transition, rule: Rule) -> datetime | None:
+    """Since which receipt the discharge has owed the task at its present due time."""
+
+    def due(said: list[Event]) -> datetime | None:
+        at = discharged_at(said)
+        return rule(at, kind(code(value(said, "disposition")))) if at else None
+
+    return held_since(transition.discharge.statements, due)
 
 
 def _issued(transition: Transition, due: _Due) -> bool:
@@ -157,7 +178,11 @@ class _Tasks:
                 return self.med_rec()
 
     def call(self) -> Task | None:
-        hours = 24 if self.transition.kind == "ama" else 48
+
+        def rule(at: datetime, leads_to: Kind) -> datetime | None:
+            hours = 24 if leads_to == "ama" else 48
+            return at + timedelta(hours=hours) if leads_to in CALLED else None
+
         urgent = self.transition.kind == "ama" or any(
             returns(self.transition, self.world, klass) for klass in ("EMERGENCY", "OBSERVATION")
         )
@@ -170,7 +195,7 @@ class _Tasks:
             status = "in-progress"  # reached nobody, or said too little: one more attempt
         return self._task(
             "CALL_48H",
-            self._due(self.transition.at + timedelta(hours=hours)),
+            self._due(rule),
             status,
             owner,
             team,
@@ -184,11 +209,11 @@ class _Tasks:
         held = booked(self.slots)
         if first_kept(self.slots, self.transition.window_ends):
             status = "completed"
-        elif status is None and held:
+        elif status in (None, "in-progress") and owner is None and held:
             status = "accepted"
         return self._task(
             "PCP_VISIT_7D",
-            self._due(self.transition.end_of_day(VISIT_DAYS)),
+            self._due(lambda at, leads_to: self._day_7(at) if leads_to in CALLED else None),
             status,
             owner,
             team,
@@ -197,20 +222,25 @@ class _Tasks:
 
     def med_rec(self) -> Task | None:
         status, owner, team = _by_commands(self._commands("MED_REC"))
-        due = self._due(self.transition.end_of_day(VISIT_DAYS))
-        holding = [s for s in self.slots if s.qualifies and (s.is_pending or s.status == "kept")]
-        if holding:
-            visit_day = self.transition.end_of_day(holding[0].day)
-            if visit_day < due.at:
-                moved = max(holding[0].timed_by.received, due.corrected or due.heard)
-                due = _Due(visit_day, due.heard, moved)
+        holding = [s for s in self.slots if s.qualifies and s.may_count]
+        visit_day = self.transition.end_of_day(holding[0].day if holding else VISIT_DAYS)
+
+        def rule(at: datetime, leads_to: Kind) -> datetime | None:
+            return min(self._day_7(at), visit_day) if leads_to in HOMEWARD else None
+
+        due = self._due(rule)
+        if holding and visit_day < self._day_7(self.transition.at):
+            known = counts_since(holding[0], self.world, self.transition)
+            due = replace(due, corrected=max(known or due.heard, due.corrected or due.heard))
         return self._task("MED_REC", due, status, owner, team)
 
     def hand_off(self) -> Task | None:
         status, owner, team = _by_commands(self._commands("SNF_HANDOFF"))
         if arrival(self.transition, self.world):
             status = "completed"
-        due = self._due(self.transition.at + timedelta(hours=24))
+        due = self._due(
+            lambda at, leads_to: at + timedelta(hours=24) if leads_to == "facility" else None
+        )
         return self._task("SNF_HANDOFF", due, status, owner, team)
 
     def reschedule(self, slot: Slot) -> Task | None:
@@ -221,8 +251,13 @@ class _Tasks:
     def _commands(self, kind: str) -> list[Event]:
         return self.world.commands_on(task_id(self.transition.id, kind))
 
-    def _due(self, at: datetime) -> _Due:
-        return _Due(at, self.transition.discharge.heard, _corrected(self.transition))
+    def _day_7(self, discharged_at: datetime) -> datetime:
+        return end_of_day_number(discharged_at, VISIT_DAYS, self.transition.zone)
+
+    def _due(self, rule: Rule) -> _Due:
+        at = rule(self.transition.at, self.transition.kind)
+        assert at is not None, "a task is only asked for where the rule owes it"
+        return _Due(at, self.transition.discharge.heard, _since(self.transition, rule))
 
     def _task(
         self,
@@ -244,7 +279,7 @@ class _Tasks:
         born_overdue = due.heard >= due.at
         overdue = self.world.now >= due.at and status not in TERMINAL
         flags = {"FROM_BACKFILL"} if self.transition.backfilled else set()
-        if self.chart_only and kind in ("PCP_VISIT_7D", "MED_REC"):
+        if self.chart_only and kind == "MED_REC":
             flags.add("CHART_ONLY")
         return Task(
             id=task_id(self.transition.id, kind, cause),
@@ -271,7 +306,7 @@ def all_core_tasks(transition: Transition, world: World) -> list[Task]:
     if not transition.has_core_tasks or transition.discharge.heard >= transition.window_ends:
         return []
     tasks = _Tasks(transition, world)
-    kinds = ("MED_REC",) if transition.kind == "law" else CORE
+    kinds: tuple[str, ...] = ("MED_REC",) if transition.kind == "law" else CORE
     return [t for kind in kinds if (t := tasks.of_kind(kind)) is not None]
 
 

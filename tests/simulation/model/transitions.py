@@ -15,7 +15,7 @@ from tests.simulation.model.stays import Discharge, Stay
 from tests.simulation.model.world import World
 
 NS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:care-orchestrator")
-OPENING = ("INPATIENT", "OBSERVATION", "SNF", "NEWBORN")
+OPENING = ("INPATIENT", "OBSERVATION", "SNF")
 OCCUPYING = ("INPATIENT", "OBSERVATION", "SNF")  # a stay that keeps the patient from going home
 HOMEWARD: tuple[Kind, ...] = ("home", "unknown", "ama", "law")
 POST_ACUTE = ("snf", "irf", "ltch", "psych")
@@ -75,7 +75,7 @@ class Transition:
 
     @property
     def has_core_tasks(self) -> bool:
-        return self.kind in HOMEWARD and self.stay.klass != "NEWBORN"
+        return self.kind in HOMEWARD
 
     @property
     def status(self) -> str:
@@ -102,7 +102,7 @@ def transition_id(subject: str, facility: str, visit: str, known_by: str) -> str
 def drafts(world: World) -> list[Transition]:
     """A transition for each discharge that the disposition table gives one."""
     out = []
-    for stay in world.stays:
+    for stay in world.told_stays:
         for discharge in stay.discharges:
             leads_to = kind(discharge.disposition)
             if stay.klass not in OPENING or leads_to == "none":
@@ -117,6 +117,7 @@ def drafts(world: World) -> list[Transition]:
                 if s.facility != stay.facility
                 and s.klass in OCCUPYING
                 and s.is_open_at(discharge.at)
+                and not s.is_stale(world.now)
             )
             out.append(Transition(stay, discharge, leads_to, name, elsewhere))
     return out
@@ -133,24 +134,24 @@ def arrival(transition: Transition, world: World) -> Stay | None:
         for s in world.stays
         if s is not transition.stay
         and is_post_acute(s)
-        and s.admitted is not None
-        and transition.at <= s.admitted < transition.closes
+        and (s.is_open_at(transition.at) or transition.at <= s.admitted < transition.closes)
     ]
-    return min(stays, key=lambda s: s.admitted or transition.at) if stays else None
+    return min(stays, key=lambda s: s.admitted) if stays else None
 
 
 def _is_transfer(transition: Transition, stay: Stay) -> bool:
-    """Another acute hospital, on the same or the next local day: nothing else matters (CMS)."""
-    assert stay.admitted is not None
+    """Another acute hospital, on the same or the next local day: nothing else matters (CMS).
+
+    Where a transfer was announced, the patient may take longer to arrive (rulings 10).
+    """
     return (
         stay.facility != transition.stay.facility
         and stay.at_facility.type == "acute"
-        and transition.day_of(stay.admitted) <= 1
+        and (transition.day_of(stay.admitted) <= 1 or transition.kind == "transfer")
     )
 
 
 def _is_planned(transition: Transition, stay: Stay, world: World) -> bool:
-    assert stay.admitted is not None
     plans = [e for e in world.of_type("admission.planned") if e.facility == stay.facility]
     admit_types = [e for e in stay.events if e.data.get("admit_type")]
     names_visit = any(e.visit == stay.visit for e in plans)
@@ -196,7 +197,7 @@ def _ends_by_others(transition: Transition, all_of_them: list[Transition]) -> It
         if other is transition or not other.discharge.stands or other.at <= transition.at:
             continue
         homeward = other.kind in HOMEWARD
-        came_after = other.stay.admitted is not None and other.stay.admitted > transition.at
+        came_after = other.stay.admitted > transition.at
         if other.stay in transition.elsewhere and homeward:
             yield End(other.at, "TRANSFERRED")
         if transition.kind == "facility" and is_post_acute(other.stay) and homeward:

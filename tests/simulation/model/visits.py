@@ -3,13 +3,12 @@
 Source: rulings 25-29, scenarios 7-9 and 28.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulation.model.calendar import instant
-from tests.simulation.model.facts import ABSENT, Event, statement, value
+from tests.simulation.model.facts import ABSENT, Event, held_since, statement, value
 from tests.simulation.model.transitions import Transition
 from tests.simulation.model.world import World
 
@@ -39,7 +38,6 @@ class Slot:
     ends_at: datetime
     day: int
     said_by: Event  # who stated the status
-    timed_by: Event  # who stated the start
 
     @property
     def qualifies(self) -> bool:
@@ -48,6 +46,11 @@ class Slot:
     @property
     def is_pending(self) -> bool:
         return self.status in PENDING
+
+    @property
+    def may_count(self) -> bool:
+        """Neither missed nor called off."""
+        return self.is_pending or self.status == "kept"
 
 
 def is_primary_care(provider: dict[str, Any], pcp: dict[str, Any] | None) -> bool:
@@ -63,35 +66,44 @@ def is_primary_care(provider: dict[str, Any], pcp: dict[str, Any] | None) -> boo
     return unsaid and str(provider.get("specialty") or "").casefold() in PRIMARY_CARE
 
 
+def slot(name: str, events: list[Event], world: World, transition: Transition) -> Slot | None:
+    """One appointment, if it can count for *transition*: primary care, face to face, from day 1."""
+    starts, timed_by = statement(events, "starts_at")
+    if starts in (ABSENT, None) or timed_by is None:
+        return None
+    if not is_primary_care(value(events, "provider") or {}, world.pcp):
+        return None
+    if (value(events, "modality") or "in-person") not in FACE_TO_FACE:
+        return None
+    latest = max(events, key=lambda e: e.order)
+    starts_at = instant(str(starts))
+    ends_at = value(events, "ends_at")
+    if transition.day_of(starts_at) < 1:
+        return None
+    return Slot(
+        id=name,
+        status=STATUS[latest.type.split(".")[1]],
+        starts_at=starts_at,
+        ends_at=instant(ends_at) if ends_at else starts_at,
+        day=transition.day_of(starts_at),
+        said_by=latest,
+    )
+
+
 def slots(world: World, transition: Transition) -> list[Slot]:
-    """The appointments that can count for *transition*: primary care, face to face, from day 1."""
-    out = []
-    for name, events in world.appointments.items():
-        latest = max(events, key=lambda e: e.order)
-        starts, timed_by = statement(events, "starts_at")
-        provider = value(events, "provider") or {}
-        modality = value(events, "modality")
-        if starts in (ABSENT, None) or timed_by is None:
-            continue
-        if (
-            not is_primary_care(provider, world.pcp)
-            or (modality or "in-person") not in FACE_TO_FACE
-        ):
-            continue
-        starts_at = instant(str(starts))
-        ends_at = value(events, "ends_at")
-        slot = Slot(
-            id=name,
-            status=STATUS[latest.type.split(".")[1]],
-            starts_at=starts_at,
-            ends_at=instant(ends_at) if ends_at else starts_at,
-            day=transition.day_of(starts_at),
-            said_by=latest,
-            timed_by=timed_by,
-        )
-        if slot.day >= 1:
-            out.append(slot)
-    return sorted(out, key=lambda s: (s.starts_at, s.id))
+    """The appointments that can count for *transition*, in the order in which they start."""
+    read = (slot(name, said, world, transition) for name, said in world.appointments.items())
+    return sorted((s for s in read if s is not None), key=lambda s: (s.starts_at, s.id))
+
+
+def counts_since(found: Slot, world: World, transition: Transition) -> datetime | None:
+    """Since which receipt the slot has counted on its present day."""
+
+    def day(said: list[Event]) -> int | None:
+        read = slot(found.id, said, world, transition) if said else None
+        return read.day if read and read.may_count else None
+
+    return held_since(world.appointments[found.id], day)
 
 
 def booked(found: list[Slot]) -> list[Slot]:
@@ -104,11 +116,13 @@ def first_kept(found: list[Slot], until: datetime) -> Slot | None:
 
 
 def missed(found: list[Slot]) -> list[Slot]:
-    """No-shows that nothing has made good: no slot to come, no visit kept."""
-    settled: Callable[[Slot], bool] = lambda s: s.status == "kept" or s.is_pending  # noqa: E731
-    if any(map(settled, found)):
-        return []
-    return [s for s in found if s.status == "no-show"]
+    """No-shows that nothing has made good: no later slot, no later visit kept."""
+    return [
+        s
+        for s in found
+        if s.status == "no-show"
+        and not any(other.may_count and other.starts_at > s.starts_at for other in found)
+    ]
 
 
 def without_outcome(found: list[Slot], now: datetime) -> list[Slot]:

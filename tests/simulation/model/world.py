@@ -54,8 +54,13 @@ class World:
         return [read_visit(name, of, self.facilities) for name, of in sorted(groups.items())]
 
     @cached_property
-    def stays(self) -> list[Stay]:
+    def told_stays(self) -> list[Stay]:
+        """All stays ever told of, those taken back included."""
         return [stay for visit in self.visits for stay in visit.stays]
+
+    @cached_property
+    def stays(self) -> list[Stay]:
+        return [stay for stay in self.told_stays if not stay.cancelled]
 
     @cached_property
     def orphans(self) -> list[Event]:

@@ -1,0 +1,162 @@
+"""The gaps that belong to no transition: of a stay, of a person, of a facility's feed."""
+
+from orchestrator.core import why
+from orchestrator.core.calendar import end_of_day
+from orchestrator.core.horizon import Horizon
+from orchestrator.core.instants import HOUR, MINUTE, written
+from orchestrator.core.policy import Rules
+from orchestrator.core.scope import Scope, stay_scope
+from orchestrator.core.stays import Stay
+from orchestrator.core.transitions import open_until
+from orchestrator.core.view import View
+from orchestrator.core.wanted import Wanted
+
+ADMISSION_CLASSES = ("INPATIENT", "OBSERVATION", "EMERGENCY", "SNF", "NEWBORN")
+
+
+def standing_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
+    """All of them that should be live."""
+    found = _stay_gaps(view, rules, horizon)
+    found += _person_gaps(view, rules)
+    found += _facility_gaps(view, rules, horizon)
+    return found
+
+
+def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
+    found: list[Wanted] = []
+    policy = rules.newest
+    open_now = []
+    for stay in view.stays:
+        if stay.planned:
+            continue
+        scope = Scope(
+            view,
+            policy,
+            stay.facility,
+            None,
+            stay_scope(stay.subject, stay.facility, stay.visit),
+            stay.subject,
+        )
+        if stay.cancelled is None and stay.discharge is None:
+            until = open_until(stay, policy, horizon)
+            if until is not None:
+                scope.add(
+                    "STALE_STAY",
+                    until,
+                    why.says("{who} has sent no news of this stay for long.", who=stay.facility),
+                    subject=stay.visit,
+                    evidence={"class": stay.cls, "last_update": written(stay.last_update)},
+                )
+            elif stay.cls in ("INPATIENT", "OBSERVATION"):
+                open_now.append(stay)
+        _admit_late(scope, stay, rules)
+        found += scope.found
+    for index, later in enumerate(open_now[1:], start=1):
+        earlier = open_now[index - 1]
+        if earlier.visit == later.visit and earlier.facility == later.facility:
+            continue
+        scope = Scope(
+            view,
+            policy,
+            later.facility,
+            None,
+            stay_scope(later.subject, later.facility, later.visit),
+            later.subject,
+        )
+        scope.add(
+            "OVERLAPPING_STAYS",
+            later.start,
+            why.says(
+                "{one} and {two} both report an open stay.",
+                one=earlier.facility,
+                two=later.facility,
+            ),
+            subject=later.visit,
+            evidence={"facilities": [earlier.facility, later.facility]},
+        )
+        found += scope.found
+    for facility, visit, stamp in view.orphans:
+        waits_until = stamp.receipt + policy.orphan_cancel
+        if horizon.reached(waits_until):
+            scope = Scope(view, policy, facility, None, stay_scope("", facility, visit), "")
+            scope.add(
+                "ORPHAN_CANCEL",
+                stamp.time,
+                why.says("{who} cancelled something that nobody has reported.", who=facility),
+                caused_by=(stamp.event,),
+            )
+            found += [gap for gap in scope.found if gap.id not in {known.id for known in found}]
+    return found
+
+
+def _admit_late(scope: Scope, stay: Stay, rules: Rules) -> None:
+    if stay.admit is None or stay.admit_at is None or stay.cancelled is not None:
+        return
+    if stay.admit.backfill or stay.cls not in ADMISSION_CLASSES:
+        return
+    late = stay.admit.receipt - stay.admit_at
+    policy = scope.policy
+    zone = rules.facility(stay.facility, stay.admit_at).zone
+    if late <= policy.late_notification or stay.admit.receipt >= end_of_day(
+        stay.admit_at, policy.readmission_days, zone
+    ):
+        return
+    scope.add(
+        "ADMIT_NOTICE_LATE",
+        stay.admit.receipt,
+        why.says("{who} told us {h} h after the admission.", who=stay.facility, h=late // HOUR),
+        recorded=True,
+        evidence={"hours": late // HOUR},
+        caused_by=(stay.admit.event,),
+    )
+
+
+def _person_gaps(view: View, rules: Rules) -> list[Wanted]:
+    if not view.parked:
+        return []
+    scope = Scope(view, rules.newest, "", None, f"patient:{view.patient}", view.patient)
+    newest = max(view.parked.values())
+    events = sorted(view.parked, key=lambda event: view.parked[event])
+    scope.add(
+        "EVENT_PARKED",
+        min(at for at, _ in view.parked.values()),
+        why.says("A message about this patient could not be used; somebody must look."),
+        evidence={"count": len(events), "reason": newest[1]},
+        caused_by=tuple(events),
+        known=newest[0],
+    )
+    return scope.found
+
+
+def _facility_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
+    found: list[Wanted] = []
+    policy = rules.newest
+    for cell in view.facilities:
+        scope = Scope(view, policy, cell.facility, None, f"facility:{cell.facility}", "")
+        scope.view.acknowledged.update(cell.acknowledged)
+        interval = rules.facility(cell.facility, horizon.now).expected_interval
+        if cell.heard and interval is not None:
+            silent = cell.heard + policy.feed_silent_intervals * interval
+            if horizon.reached(silent):
+                scope.add(
+                    "FEED_SILENT",
+                    silent,
+                    why.says(
+                        "{who} has sent nothing for long (usually every {minutes} min).",
+                        who=cell.facility,
+                        minutes=interval // MINUTE,
+                    ),
+                    subject=cell.facility,
+                    evidence={"last_heard": written(cell.heard)},
+                )
+        for name, at in sorted(cell.unmapped.items()):
+            scope.add(
+                "DATA_QUALITY",
+                at,
+                why.says("{who} sends a {what} that is not mapped.", who=cell.facility, what=name),
+                subject=name,
+                evidence={"field": name},
+                known=at,
+            )
+        found += scope.found
+    return found

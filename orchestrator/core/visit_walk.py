@@ -1,0 +1,193 @@
+"""The walk over one visit's marks: which admissions and discharges there were, what was taken back.
+
+Rules of this file: marks are taken in order of the instant at which each stands; a cancellation
+takes back the one that stands at the instant it names, else the latest at or before its own time,
+whenever either arrives (``contract.md`` §2, rulings 6, 14, 35).
+"""
+
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from orchestrator.core.cells import VisitCell, matching_instant
+from orchestrator.core.facts import Stamp
+
+ADMIT, WEAK, DISCHARGE, RETURNED, LEFT, CANCEL_ADMIT, CANCEL_DISCHARGE = range(7)
+RANK: Final = {
+    "left": LEFT,
+    "returned": RETURNED,
+    "cancel-admit": CANCEL_ADMIT,
+    "cancel-discharge": CANCEL_DISCHARGE,
+}
+
+# An implied admission instant (an update that opened the stay without naming one) yields to any
+# that was stated.
+IMPLIED: Final = "IMPLIED"
+
+
+class Mark(NamedTuple):
+    """One line of a visit's story; sorting it by its first three fields puts it in order."""
+
+    instant: int
+    rank: int
+    stamp: Stamp
+    said: Any  # the cell's key of this statement
+    visit: str
+
+
+@dataclass(slots=True)
+class Happening:
+    statements: list[Mark]
+    cancelled: Stamp | None = None
+
+
+@dataclass(slots=True)
+class Segment:
+    admits: list[Mark] = field(default_factory=list)
+    happenings: list[Happening] = field(default_factory=list)
+    cancelled: Stamp | None = None
+    on_leave: bool = False
+    returned_from: int | None = None
+
+    def standing(self) -> bool:
+        """Whether a discharge that stands has ended this stay."""
+        last = self.happenings[-1] if self.happenings else None
+        return (
+            last is not None
+            and last.cancelled is None
+            and any(mark.said[1] for mark in last.statements)
+        )
+
+
+def marks_of(members: list[VisitCell]) -> list[Mark]:
+    marks: list[Mark] = []
+    for cell in members:
+        for admit, stamps in cell.admits.items():
+            rank, whole = ADMIT if admit[1] else WEAK, "DAY" in admit[2]
+            for stamp in stamps:
+                instant = matching_instant(admit[0], stamp, whole_day=whole)
+                marks.append(Mark(instant, rank, stamp, admit, cell.number))
+        for said, stamps in cell.discharges.items():
+            for stamp in stamps:
+                stated = stamp.time if said[0] is None else said[0]
+                instant = matching_instant(stated, stamp, whole_day="DAY" in said[2])
+                marks.append(Mark(instant, DISCHARGE, stamp, said, cell.number))
+        for mark, stamp in cell.marks.items():
+            if mark[0] in RANK:
+                marks.append(Mark(mark[1], RANK[mark[0]], stamp, mark, cell.number))
+            elif mark[0] == "planned":
+                marks.append(Mark(mark[1], -1, stamp, mark, cell.number))
+            else:
+                marks.append(Mark(mark[1], -2, stamp, mark, cell.number))
+    marks.sort(key=itemgetter(0, 1, 2))
+    return marks
+
+
+def stated(mark: Mark) -> int:
+    """The instant at which an admission or a discharge says it stands."""
+    instant: int | None = mark.said[0]
+    return mark.stamp.time if instant is None else instant
+
+
+class Walk:
+    """One pass over a visit's marks in order."""
+
+    def __init__(self, marks: list[Mark]) -> None:
+        self.marks = marks
+        self.segments: list[Segment] = []
+        self.orphans: list[Stamp] = []
+        self.current: Segment | None = None
+        self.planned = self.pending = False
+        # Cancels that name the instant they take back, whenever they were said.
+        self.named = {
+            rank: {
+                mark.said[2]: mark.stamp
+                for mark in reversed(marks)
+                if mark.rank == rank and mark.said[2] is not None
+            }
+            for rank in (CANCEL_ADMIT, CANCEL_DISCHARGE)
+        }
+
+    def run(self) -> tuple[list[Segment], list[Stamp]]:
+        for mark in self.marks:
+            if mark.rank < 0:
+                self.planned |= mark.rank == -1
+                self.pending |= mark.rank == -2
+            elif mark.rank <= WEAK:
+                self._admit(mark)
+            elif mark.rank == DISCHARGE:
+                self._discharge(mark)
+            elif mark.rank == LEFT:
+                if self.current is not None and not self.current.standing():
+                    self.current.on_leave = True
+            elif mark.rank == RETURNED:
+                self._returned(mark)
+            else:
+                self._cancel(mark)
+        return self.segments, self.orphans
+
+    def _begin(self, segment: Segment) -> Segment:
+        self.segments.append(segment)
+        self.current = segment
+        return segment
+
+    def _admit(self, mark: Mark) -> None:
+        current = self.current
+        if current is None or (
+            mark.rank == ADMIT and (current.cancelled is not None or current.standing())
+        ):
+            current = self._begin(Segment())
+        current.admits.append(mark)
+        if current.cancelled is None:
+            current.cancelled = self.named[CANCEL_ADMIT].get(mark.said[0])
+
+    def _discharge(self, mark: Mark) -> None:
+        opens = mark.said[1]
+        current = self.current
+        if current is None or current.cancelled is not None:
+            if not opens:
+                return  # an amendment of nothing
+            current = self._begin(Segment())
+        if not current.happenings or current.happenings[-1].cancelled is not None:
+            current.happenings.append(Happening([]))
+        happening = current.happenings[-1]
+        happening.statements.append(mark)
+        if opens:
+            happening.cancelled = self.named[CANCEL_DISCHARGE].get(stated(mark))
+
+    def _returned(self, mark: Mark) -> None:
+        current = self.current
+        if current is None:
+            return
+        current.on_leave = False
+        if current.standing() and current.cancelled is None:
+            self._begin(Segment(returned_from=mark.instant))
+
+    def _cancel(self, mark: Mark) -> None:
+        discharge = mark.rank == CANCEL_DISCHARGE
+        if mark.said[2] is not None:
+            ranks = (DISCHARGE,) if discharge else (ADMIT, WEAK)
+            if not any(
+                other.rank in ranks
+                and other.said[1 if discharge else 0] is not False
+                and stated(other) == mark.said[2]
+                for other in self.marks
+            ) and not (self.pending if discharge else self.planned):
+                self.orphans.append(mark.stamp)
+            return
+        target: Happening | Segment | None = (
+            self._latest_discharge()
+            if discharge
+            else next((s for s in reversed(self.segments) if s.admits), None)
+        )
+        if target is not None:
+            target.cancelled = target.cancelled or mark.stamp
+        elif not (self.pending if discharge else self.planned):
+            self.orphans.append(mark.stamp)
+
+    def _latest_discharge(self) -> Happening | None:
+        for segment in reversed(self.segments):
+            for happening in reversed(segment.happenings):
+                if any(mark.said[1] for mark in happening.statements):
+                    return happening
+        return None

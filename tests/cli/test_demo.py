@@ -1,0 +1,108 @@
+"""The demo shows a problem being solved, within half a minute, on any machine, and then ends."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import demo
+from orchestrator.core.instants import HOUR, MINUTE
+from tests.cli.conftest import Run, bare_environment
+from tests.cli.test_commands import START
+
+SEED = 3  # the default's
+SPEED_HOURS = 1  # simulated hours a second, the default
+pytestmark = pytest.mark.usefixtures("no_settings")
+
+
+def going() -> bool:
+    return True
+
+
+def played(folder: Path, hours: int, step: int) -> Iterator[dict[str, Any]]:
+    """What the demo publishes in its first *hours* after the prologue, in frames of *step*."""
+    folder.mkdir()
+    with demo._stage(folder, SEED) as stage:
+        stage.prologue(going)
+        began = stage.now
+        stage.changes()
+        for until in range(began + step, began + hours * HOUR + 1, step):
+            stage.play(until)
+            yield from stage.changes()
+
+
+def test_half_a_minute_shows_tasks_an_overdue_one_and_a_withdrawn_one(tmp_path: Path) -> None:
+    """All three within 30 s at the default speed, each with its reason."""
+    seen = list(played(tmp_path / "demo", 30 * SPEED_HOURS, HOUR))
+
+    for name in ("task.requested", "task.overdue", "task.completed", "gap.opened"):
+        found = [change for change in seen if change["change"] == name]
+        assert found, name
+        assert all(change["why"] for change in found)
+    withdrawn = [change for change in seen if change.get("task", {}).get("status") == "cancelled"]
+    assert withdrawn
+    assert all(change["why"].startswith("Withdrawn: ") for change in withdrawn)
+
+
+def test_a_stuttering_demo_shows_the_same(tmp_path: Path) -> None:
+    """What happens depends on the seed, not on how often the machine draws a frame."""
+    smooth = list(played(tmp_path / "smooth", 12, 6 * MINUTE))
+    stutter = list(played(tmp_path / "stutter", 12, 2 * HOUR))
+
+    def told(changes: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+        return sorted(
+            (c["subject"], str(c["seq"]), c["change"], c["at"], c["why"]) for c in changes
+        )
+
+    assert told(smooth) == told(stutter)
+
+
+def test_demo_ends_by_itself_and_leaves_its_log(run: Run, tmp_path: Path) -> None:
+    """One command, no network, no question asked; its topics can be read afterwards."""
+    ran = run("demo", "--seconds", "6", "--speed", "14400")
+
+    assert ran.code == 0, ran.err
+    for mark in ("+ RIV|", "▲ RIV|", "✗ RIV|", "✓ RIV|", "● RIV|"):
+        assert mark in ran.out, mark
+    assert "Nothing is real" in ran.out
+    assert "Stopped at" in ran.out
+    assert "http" not in ran.out + ran.err, "no address is printed that nothing serves"
+    assert "\x1b" not in ran.out + ran.err
+    read = run("topics", "read", "care.task.v1", "--json", "--data-dir", "care-demo")
+    assert read.code == 0
+    assert len(read.out.splitlines()) > 20
+    assert (tmp_path / "care-demo" / demo.LOG_FILE).stat().st_size > 0
+
+    assert run("demo", "--reset").code == 0
+    assert not (tmp_path / "care-demo").exists()
+
+
+def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path) -> None:
+    """``--run-on`` runs on until Ctrl-C, which says what was done."""
+    process = subprocess.Popen(
+        [*START, "demo", "--run-on"],
+        cwd=tmp_path, env=bare_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    assert b"Stopped at" in out
+    assert b"Traceback" not in err
+
+
+def test_the_demo_deletes_nothing_that_is_not_its_own(run: Run, tmp_path: Path) -> None:
+    """A folder that no demo made is left alone."""
+    (tmp_path / "care-demo").mkdir()
+    (tmp_path / "care-demo" / "thesis.txt").write_text("years of work")
+
+    for args in (["demo"], ["demo", "--reset"]):
+        ran = run(*args)
+        assert ran.code == 2
+        assert "not a demo's folder" in ran.err
+    assert (tmp_path / "care-demo" / "thesis.txt").read_text() == "years of work"

@@ -1,0 +1,1 @@
+"""Promises about reading HL7 v2 (``events/hl7v2``)."""
