@@ -14,6 +14,7 @@ STATUS: Final = {
     "no_show": "no_show",
     "entered_in_error": "entered_in_error",
 }
+COUNTING: Final = ("booked", "checked_in", "fulfilled")
 TITLES: Final = {
     "booked": "Visit booked",
     "rescheduled": "Visit moved",
@@ -31,6 +32,8 @@ def appointment(said: Said) -> Told:
     fields: dict[str, Any] = {
         name: said.instant(name) for name in ("starts_at", "ends_at") if name in said.data
     }
+    # Its own register, so that *since when* it counts survives the news that it was kept.
+    fields["counts"] = STATUS[what] in COUNTING
     for name in ("provider", "modality"):
         if name in said.data:
             fields[name] = said.data[name]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.core.facts import Command, Fact, Stamp, Told
+from orchestrator.core.facts import Command, Fact, Stamp, Told, VisitSaid
 from orchestrator.core.instants import read
 from schemas.facilities import Facilities, Facility
 
@@ -46,11 +46,8 @@ class Said:
         return None if text is None else read(text)
 
     def flags(self, field: str) -> tuple[str, ...]:
-        """What had to be assumed of a time, with CLOCK_SKEW where the event was ahead of us."""
-        found = list((self.event.get("timeflags") or {}).get(field, ()))
-        if self.stamp.time > self.stamp.receipt:
-            found.append("CLOCK_SKEW")
-        return tuple(sorted(found))
+        """What had to be assumed of a time."""
+        return tuple(sorted((self.event.get("timeflags") or {}).get(field, ())))
 
     def told(
         self,
@@ -73,8 +70,12 @@ class Said:
         """
         stamp = self.stamp
         effective = max(stamp.time, stated or 0)
+        at_once: list[Fact] = []
         if stop or effective <= stamp.receipt:
             effective = 0
+        elif isinstance(self.data.get("visit_number"), str) and command is None:
+            known = stamp._replace(time=stamp.receipt)
+            at_once.append(VisitSaid(self.facility, self.visit, {"clock_skew": True}, known))
         return Told(
             stamp.event,
             stamp.source,
@@ -84,6 +85,7 @@ class Said:
             stamp.receipt,
             tuple(facts),
             command,
+            tuple(at_once),
             effective,
         )
 

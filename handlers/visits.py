@@ -57,6 +57,8 @@ def updated(said: Said) -> Told:
         ended = None  # an expectation, not a happening
     if ended is not None or "disposition" in said.data:
         facts.append(_discharge(said, ended, opens=False))
+    if not facts:
+        facts.append(VisitSaid(said.facility, said.visit, {}, said.stamp))  # still a sign of life
     return said.told(f"Visit updated by {said.facility}", facts)
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.gaps import Gap
 from schemas.tasks import PatientKey, Task
-from schemas.transitions import Notice, Transition
+from schemas.transitions import Episode, Notice, Score, Stay, Transition
 from schemas.values import Published, UtcInstant
 
 # What is known today; more may come, so the field is a text.
@@ -90,12 +90,12 @@ class ReplayedPatient(Published):
 
     patient: str
     aliases: list[str]
-    stays: list[Any]
-    episodes: list[Any]
+    stays: list[Stay]
+    episodes: list[Episode]
     transitions: list[Transition]
     tasks: list[Task]
     gaps: list[Gap]
-    scores: list[Any]
+    scores: list[Score]
     medications: dict[str, Any]
     notices: list[Notice]
     timeline: list[Any]

@@ -9,18 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.envelope import VisitEvent
+from schemas.facility import STAY_CLASSES
 from schemas.values import Code, Data, Id, Instant, MaybeId, Provider, Said, open_words
-
-_STAY_CLASSES = (
-    "INPATIENT",
-    "OBSERVATION",
-    "EMERGENCY",
-    "OUTPATIENT",
-    "SNF",
-    "RECURRING",
-    "NEWBORN",
-    "PREADMIT",
-)
 
 
 class PendingResult(Said):
@@ -34,7 +24,7 @@ class Visit(Data):
     """One visit; PV1 and PV2 in HL7."""
 
     visit_number: Id  # a visit event is about one: never null
-    class_: Annotated[str | None, Field(alias="class")] = open_words(*_STAY_CLASSES)  # PV1-2
+    class_: Annotated[str | None, Field(alias="class")] = open_words(*STAY_CLASSES)  # PV1-2
     admitted_at: Instant | None = None  # PV1-44
     discharged_at: Instant | None = None  # PV1-45
     disposition: Code | None = None  # PV1-36

@@ -99,6 +99,8 @@ class _Reading:
 
     def named(self, reject: Reject) -> Reject:
         """*reject* with what could be read of its patient, place and ids."""
+        # Frames hold the message; a reject outlives it, in memory and in logs.
+        reject.__traceback__ = reject.__context__ = reject.__cause__ = None
         context = self.context
         if context is not None:
             reject.facility = reject.facility or context.facility

@@ -250,15 +250,15 @@ def _death(context: Context, main: Draft) -> Draft | None:
     alive, dead = indicator in codes.NO, indicator in codes.YES
     if indicator and not (alive or dead):
         main.doubt("PID-30")
-    if alive and (when.stamp or when.unreadable):
+    if alive and when.stamp:
         main.doubt("PID-30")
-    elif when.unreadable and not dead:
+    if when.unreadable and not dead:
         main.doubt("PID-29")
     if dead or (when.stamp and not alive):
         death = context.draft("patient.died", when.stamp or main.time, context.subject)
         death.instant("died_at", Moment(death.time))
         return death
-    if (alive and (when.stamp or when.unreadable)) or when.null or pid.is_null(30):
+    if (alive and when.stamp) or when.null or pid.is_null(30):
         death = context.draft("patient.died", main.time, context.subject)
         death.data["died_at"] = None
         return death

@@ -62,7 +62,6 @@ def decode(body: bytes, declared: str, of_feed: str | None) -> tuple[str, str]:
     try:
         return body.decode(codec), codec
     except UnicodeDecodeError:
-        # `from None`: Python's message prints the bytes.
-        raise Reject(
-            "malformed", "bytes that are not in the message's character set", place="MSH^1^18"
-        ) from None
+        pass
+    # Outside the handler: Python's error holds the whole message and would travel as context.
+    raise Reject("malformed", "bytes that are not in the message's character set", place="MSH^1^18")

@@ -175,5 +175,6 @@ PHONE_USE: Final = {
 }
 NOT_A_PHONE: Final = frozenset({"INTERNET", "X.400", "NET", "EMAIL"})
 
-YES: Final = frozenset({"Y", "YES", "TRUE", "T", "1"})  # table 0136
-NO: Final = frozenset({"N", "NO", "FALSE", "F", "0"})
+# Table 0136 and its words; not F, which in a feed with shifted fields is the sex.
+YES: Final = frozenset({"Y", "YES", "TRUE", "1"})
+NO: Final = frozenset({"N", "NO", "FALSE", "0"})

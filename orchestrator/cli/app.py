@@ -53,7 +53,7 @@ class FeedFormat(StrEnum):
 @app.command()
 def demo(
     seconds: Annotated[
-        int, typer.Option(min=5, max=3600, help="How long it runs before it ends by itself.")
+        int, typer.Option(min=1, max=3600, help="How long it runs before it ends by itself.")
     ] = 75,
     run_on: Annotated[bool, typer.Option("--run-on", help="Go on until Ctrl-C.")] = False,
     speed: Annotated[
@@ -65,7 +65,7 @@ def demo(
     ] = Path("care-demo"),
     reset: Annotated[bool, typer.Option("--reset", help="Delete that folder and end.")] = False,
 ) -> None:
-    """A simulated hospital on a speeded clock: tasks, what turns overdue, what is withdrawn."""
+    """A simulated hospital on a speeded clock."""
     from orchestrator.cli import demo as command
 
     if reset:
@@ -78,7 +78,7 @@ def demo(
 def up(
     data_dir: DataDir = None, facilities: FacilitiesFile = None, policy: PolicyFile = None
 ) -> None:
-    """Decide what is in the log, on the real clock, until Ctrl-C."""
+    """Decide on what arrives in the log, until Ctrl-C."""
     from orchestrator.cli import up as command
 
     command.run(data_dir=data_dir, facilities=facilities, policy=policy)
@@ -103,7 +103,7 @@ def replay(
     ] = 20,
     as_json: Json = False,
 ) -> None:
-    """The same decisions without a broker: reads files, prints what would exist."""
+    """Read files, print the tasks and gaps that follow."""
     from orchestrator.cli import replay as command
 
     command.run(
@@ -134,7 +134,7 @@ def simulate(
     start: Annotated[str, typer.Option(metavar="DATE", help="The first day.")] = "2026-10-05",
     days: Annotated[int, typer.Option(min=1, max=3650)] = 30,
 ) -> None:
-    """Write what two hospitals and a nursing facility would send about made-up patients."""
+    """Write the feeds of a made-up hospital."""
     from orchestrator.cli import simulate as command
 
     command.run(
@@ -148,7 +148,7 @@ def publish(
     data_dir: DataDir = None,
     facilities: FacilitiesFile = None,
 ) -> None:
-    """Send files to the topics, through the same adapters as everything else."""
+    """Send files to the topics of the log."""
     from orchestrator.cli import publish as command
 
     command.run(paths, data_dir=data_dir, facilities=facilities)

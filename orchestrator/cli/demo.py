@@ -31,6 +31,7 @@ from orchestrator.simulate.places import GEN, facilities_yaml
 if TYPE_CHECKING:
     from orchestrator.stream.clock import ManualClock
     from orchestrator.stream.embedded import Runtime
+    from orchestrator.stream.sqlite_log import Log
 
 START: Final = date(2026, 10, 5)  # a Monday; the days to come hold a holiday, 12 October
 DAYS: Final = 40
@@ -105,14 +106,23 @@ class Sent(NamedTuple):
 
 
 class Stage:
-    """The runtime with its clock in one hand and the hospital's messages in the other."""
+    """
+    The runtime with its clock in one hand and the hospital's messages in the other.
 
-    def __init__(self, runtime: "Runtime", clock: "ManualClock", messages: list[Sent]) -> None:
+    Args:
+        door: The log as hospitals see it, opened a second time; the runtime looks for what others
+            have appended.
+    """
+
+    def __init__(
+        self, runtime: "Runtime", door: "Log", clock: "ManualClock", messages: list[Sent]
+    ) -> None:
         self._runtime = runtime
+        self._door = door
         self._clock = clock
         self._messages = messages
         self._next = 0
-        self._read = [0] * runtime.log.partitions
+        self._read = [0] * door.partitions
 
     @property
     def now(self) -> int:
@@ -128,7 +138,7 @@ class Stage:
         until = self.now + PROLOGUE
         while self.now < until and going():
             self._move(min(self.now + HOUR, until))
-            with self._runtime.log.transaction() as transaction:
+            with self._door.transaction() as transaction:
                 for message in self._arrived():
                     transaction.append(message.topic, None, message.raw)
             self._settle()
@@ -141,17 +151,18 @@ class Stage:
             self._settle()
             self._move(self._messages[self._next].at)
             for message in self._arrived():
-                self._runtime.log.append(message.topic, None, message.raw)
+                self._door.append(message.topic, None, message.raw)
+            # Decided at once: when we knew is when the journal took it in.
+            self._settle()
         self._move(until)
         self._settle()
 
     def changes(self) -> list[dict[str, Any]]:
         """What was published since the last look, in the order of its instants."""
-        log = self._runtime.log
         found: list[tuple[int, int, dict[str, Any]]] = []
         for partition, position in enumerate(self._read):
             start = position
-            while records := log.read(CHANGES, partition, start, BATCH):
+            while records := self._door.read(CHANGES, partition, start, BATCH):
                 start = records[-1].offset + 1
                 found += [
                     (record.stamp, record.offset, orjson.loads(record.value))
@@ -195,15 +206,18 @@ def _stage(folder: Path, seed: int) -> Iterator[Stage]:
     # handed one that is moved by hand.
     lock = log_file.lock(folder)
     try:
-        with Log.open(folder, owner=True, partitions=PARTITIONS, clock=clock) as log:
+        with (
+            Log.open(folder, owner=True, partitions=PARTITIONS, clock=clock) as log,
+            Log.open(folder, clock=clock) as door,
+        ):
             runtime = Runtime(log, site.processor_of(here, listed), listed, key, pace)
-            yield Stage(runtime, clock, _sent(generate(plan)))
+            yield Stage(runtime, door, clock, _sent(generate(plan)))
     finally:
         log_file.unlock(lock)
 
 
 def _sent(happenings: list[Happening]) -> list[Sent]:
-    from orchestrator.stream.topic_layout import topic_of
+    from schemas.topics import topic_of
 
     # What has no topic of its own, an invented type, goes where its sender put the others.
     return [

@@ -29,6 +29,7 @@ class Screen:
         self._out = console()
         self._colours = decorated(sys.stdout)
         self._live = decorated(sys.stderr)
+        self._zones: dict[str, str] = {}  # of patients: their hospital's
         self._tasks: dict[str, Change] = {}
         self._gaps: dict[str, Change] = {}
         self._patients: set[str] = set()
@@ -60,6 +61,7 @@ class Screen:
         self._patients.add(change["patient"])
         if task := change.get("task"):
             self._tasks[task["task_id"]] = task
+            self._zones[task["patient"]] = task["zone"]
         if gap := change.get("gap"):
             self._gaps[gap["gap_id"]] = gap
 
@@ -76,7 +78,8 @@ class Screen:
         )
 
     def _entry(self, at: str, patient: str, changes: list[Change]) -> None:
-        told = f"{words.moment(words.instant(at), self._zone):<22}"
+        zone = self._zones.get(patient, self._zone)
+        told = f"{words.moment(words.instant(at), zone):<22}"
         requested = [change for change in changes if change["change"] == "task.requested"]
         if requested:
             owed = _owed([change["task"] for change in requested])

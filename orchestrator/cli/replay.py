@@ -21,14 +21,19 @@ def run(
     as_json: bool,
 ) -> None:
     """Read *paths*, decide, print."""
+    here = site.load(facilities=facilities, policy=policy)
     if journal is not None:
-        raise Mistake("--journal comes with the export of journals; name files of events instead")
+        if paths or as_of or changes:
+            raise Mistake("--journal runs an export as it stands: without PATH, --as-of, --changes")
+        from orchestrator.cli import journal as command
+
+        command.run(journal, here)
+        return
     if not paths:
         raise Mistake("name at least one file or folder; - is standard input")
     from events.files import read
     from orchestrator.stream.replay import replay
 
-    here = site.load(facilities=facilities, policy=policy)
     listed = site.facilities_of(here)
     policies = site.policies_of(here)
     with as_mistakes(), progress("reading", "MB", 1_000_000) as step:

@@ -1,6 +1,7 @@
 """``up``: intake, clock and decisions in one process over the embedded log, on the real clock."""
 
 import signal
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -27,10 +28,14 @@ def run(*, data_dir: Path | None, facilities: Path | None, policy: Path | None) 
 
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGTERM, stop)
-        hint(f"Deciding on what arrives in {here.data_dir}.  [Ctrl-C stops]")
+        # Piped, standard error is for a log collector: JSON lines and nothing else.
+        tell = hint if sys.stderr.isatty() else _nothing
+        tell(f"Deciding on what arrives in {here.data_dir}.  [Ctrl-C stops]")
         runtime.run()
         done = runtime.health
-        hint(
-            f"Stopped. {counted(done.results.total(), 'record')} taken in, "
-            f"{done.published:,} published; nothing was lost."
-        )
+        taken = counted(done.results.total(), "record")
+        tell(f"Stopped: {taken} taken in, {done.published:,} published. Nothing was lost.")
+
+
+def _nothing(_text: str) -> None:
+    pass

@@ -191,6 +191,8 @@ class PersonCell:
     said: Registers = field(default_factory=dict)
     parked: dict[str, tuple[int, str]] = field(default_factory=dict)  # event id -> receipt, reason
     acknowledged: dict[str, int] = field(default_factory=dict)  # gap id -> receipt
+    # Every wish about outreach with its stamp: a new discharge asks again, so the last is not all.
+    wishes: dict[str, tuple[str | None, Stamp]] = field(default_factory=dict)
 
     def join(self, fact: PersonSaid | Parked) -> int:
         """Take in one fact; how much it changed."""
@@ -202,25 +204,34 @@ class PersonCell:
             if len(self.parked) > MOST_PARKED:
                 del self.parked[min(self.parked, key=lambda event: self.parked[event])]
             return MATERIAL
+        if "outreach" in fact.fields:
+            self.wishes[fact.stamp.event] = (fact.fields["outreach"], fact.stamp)
+            if len(self.wishes) > MOST_WISHES:
+                del self.wishes[min(self.wishes, key=lambda event: self.wishes[event][1])]
         changed = reg.say_all(self.said, fact.fields, fact.stamp)
         # A preference or a death said again is said of now: its time counts, not only its value.
         return MATERIAL if changed else NOTHING
 
     def dump(self) -> list[Any]:
         """Plain data for storage."""
-        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged]
+        wishes = {event: [wish, list(stamp)] for event, (wish, stamp) in self.wishes.items()}
+        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged, wishes]
 
     @classmethod
     def load(cls, plain: list[Any]) -> "PersonCell":
         """The inverse of `dump`."""
-        _, said, parked, acknowledged = plain
+        _, said, parked, acknowledged, wishes = plain
         return cls(
-            reg.load(said), {event: (at, why) for event, (at, why) in parked.items()}, acknowledged
+            reg.load(said),
+            {event: (at, why) for event, (at, why) in parked.items()},
+            acknowledged,
+            {event: (wish, Stamp(*stamp)) for event, (wish, stamp) in wishes.items()},
         )
 
 
 # A sender's fault may park every message of one patient; the gap needs only the newest few.
 MOST_PARKED: Final = 20
+MOST_WISHES: Final = 50
 
 
 @dataclass(slots=True)

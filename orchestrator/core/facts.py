@@ -160,4 +160,5 @@ class Told:
     receipt: int
     facts: tuple[Fact, ...]
     command: Command | None = None
+    at_once: tuple[Fact, ...] = ()  # of a held event, what is known now: that it was ahead
     effective: int = 0  # held until the clock reaches this, where it lies after the receipt

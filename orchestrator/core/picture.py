@@ -6,11 +6,12 @@ from typing import Any
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.instants import DAY, written
 from orchestrator.core.policy import Rules
+from orchestrator.core.registers import value_of
 from orchestrator.core.stays import Stay
 from orchestrator.core.transitions import derive, open_until
 from orchestrator.core.view import View
 
-SHOWN_FLAGS = ("END_IN_ADMIT", "TIME_AMBIGUOUS", "TIME_ADJUSTED", "CLOCK_SKEW")
+SHOWN_FLAGS = ("END_IN_ADMIT", "TIME_AMBIGUOUS", "TIME_ADJUSTED")
 
 
 def stays(view: View, rules: Rules, now: int) -> list[dict[str, Any]]:
@@ -28,6 +29,8 @@ def _stay(stay: Stay, rules: Rules, now: int) -> dict[str, Any]:
         flags |= set(discharge.flags)
     precision = "day" if "DAY" in flags else "time"
     shown = {flag for flag in flags if flag in SHOWN_FLAGS}
+    if value_of(stay.said, "clock_skew"):
+        shown.add("CLOCK_SKEW")
     if not stay.opened and not stay.planned:
         shown.add("SYNTHETIC_ADMIT")
     return {

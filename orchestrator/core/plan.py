@@ -42,7 +42,7 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
         found = duties(transition, view, horizon)
         wanted.gaps += transition_gaps(transition, found, view, horizon)
         wanted.transitions.append(_transition(transition, found, view))
-        chart_only = found.declined_at is not None
+        chart_only = found.declined_at is not None and transition.status != "closed"
         for duty in found.tasks:
             wanted.tasks.append(
                 Wanted(

@@ -203,7 +203,8 @@ def _gaps(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]
             continue
         else:
             thing = {**held, **content, "version": held["version"] + 1}
-            if live and held["status"] == "closed":
+            reopened = content["status"] == "open" and held["status"] != "open"
+            if reopened or (live and held["status"] == "closed"):
                 thing |= {
                     "occurrence": held["occurrence"] + 1,
                     "opened_at": moment,
@@ -240,7 +241,18 @@ def _close_reason(gap: dict[str, Any], ledger: Ledger) -> str:
         return "RETRACTED"
     if gap["code"] == "TASK_OVERDUE":
         return "TASK_TERMINAL"
+    if transition is not None and _settled_with(gap, transition):
+        return "RESOLVED"
     return "TRANSITION_CLOSED" if ended else "RESOLVED"
+
+
+def _settled_with(gap: dict[str, Any], transition: dict[str, Any]) -> bool:
+    """Whether what ended the transition is just what the gap was waiting for."""
+    if gap["code"] == "TRANSFER_NOT_ARRIVED":
+        return bool(transition["close_reason"] == "TRANSFERRED")
+    if gap["code"] == "DISPOSITION_UNKNOWN":
+        return bool(transition["disposition"] != gap["evidence"]["disposition"])
+    return False
 
 
 def _closing_sentence(gap: dict[str, Any]) -> str:

@@ -102,9 +102,7 @@ def _slot(
     if not is_primary_care(provider, pcp, transition.policy):
         return None
     held = said["status"]
-    receipt = said["starts_at"].since
-    if held.value == "booked":
-        receipt = max(receipt, held.since)
+    receipt = max(said["starts_at"].since, said["counts"].since)
     status = held.value
     if transition.ended_before(held.stamp.time):
         status = "booked"  # what became of it after the transition's end is no longer its matter

@@ -36,6 +36,8 @@ class Discharge:
     anchor_at: int  # the instant that this first statement gave
     visit: str  # the visit number that this first statement carried
     disposition: str | None
+    disposition_receipt: int  # when we first heard the disposition that holds
+    first_disposition: str | None  # what the first statement said of it
     events: tuple[str, ...]
     flags: tuple[str, ...]
     cancelled: Stamp | None = None
@@ -193,6 +195,10 @@ def _discharge(happening: Happening, closing: Callable[[str | None], str]) -> Di
         anchor_at=stated(first),
         visit=first.visit,
         disposition=disposition,
+        disposition_receipt=min(
+            (mark.stamp.receipt for mark in disposed if mark.said[4] == disposition), default=0
+        ),
+        first_disposition=first.said[4],
         events=tuple(dict.fromkeys(mark.stamp.event for mark in statements)),
         flags=holding.said[2],
         cancelled=happening.cancelled,

@@ -76,6 +76,8 @@ def fact(
         if one.effective > max(one.receipt, now):
             patient.held.append(one)
             step.rewake = True
+            for known in one.at_once:
+                step.tell(known)
         elif one.command is not None:
             commands.append(one)
         else:
@@ -137,11 +139,12 @@ class _Step:
         for one in told:
             self.causes.append(one.event)
             for said in one.facts:
-                changed = max(changed, self._join(said))
+                changed = max(changed, self.tell(said))
         if changed == MATERIAL or (changed and self._has_stale()):
             self.plan()
 
-    def _join(self, said: Fact) -> int:
+    def tell(self, said: Fact) -> int:
+        """Join one fact into its cell."""
         key = cell_key(said)
         patient = self.patient
         put_away = patient.sealed.get(key)

@@ -143,5 +143,5 @@ def _load_told(plain: list[Any]) -> Told:
         receipt,
         tuple(loaded),
         None if command is None else command_load(command),
-        effective,
+        effective=effective,
     )

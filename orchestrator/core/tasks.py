@@ -14,7 +14,7 @@ from orchestrator.core.facts import Command
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot, primary_care_slots
-from orchestrator.core.transitions import Transition
+from orchestrator.core.transitions import Transition, disposition_of
 from orchestrator.core.view import View
 from orchestrator.core.wanted import TERMINAL
 from orchestrator.core.work import Work, attempts_met, counted, done
@@ -124,23 +124,16 @@ def _issued(transition: Transition, duty: Duty) -> bool:
 
 def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -> int | None:
     """Since when the patient wants no calls; an ``accept`` said later brings them back."""
-    preference = view.register("outreach")
-    said_at = None
-    if preference is not None:
-        said_at = min(preference.stamp.time, preference.stamp.receipt)
-        if preference.value in ("decline-calls", "decline-all") and said_at >= transition.at:
-            return said_at
+    wish = view.wish(transition.at, transition.window_end)
+    if wish is not None and wish[0] in ("decline-calls", "decline-all"):
+        return wish[1]
     for rule in rows:
         if rule.kind != "CALL_48H":
             continue
         for command in view.work.get(ids.task_id(transition.id, rule.kind), ()):
             if command.what == "completed" and command.outcome == "declined_followup":
                 answered = command.stamp.time
-                if (
-                    preference is None
-                    or preference.value != "accept"
-                    or (said_at is not None and said_at < answered)
-                ):
+                if wish is None or wish[0] != "accept" or wish[1] < answered:
                     return answered
     return None
 
@@ -158,7 +151,7 @@ def _duty(
         task,
         due,
         transition.receipt,
-        transition.discharge.at_receipt,
+        _moved_receipt(transition),
         "requested",
         (transition.discharge.anchor.event,),
         due if first_at == at else rule.due.after(first_at, transition.facility),
@@ -169,7 +162,7 @@ def _duty(
         duty.flags.append("FROM_BACKFILL")
     call = rule.kind == "CALL_48H"
     work = done(view.work.get(task, ()), call=call, since=at, policy=transition.policy)
-    _worked(duty, work)
+    _worked(duty, work, transition.policy.reached_contact)
     if call:
         _call(duty, work, transition, found, horizon)
     elif rule.kind == "PCP_VISIT_7D":
@@ -184,7 +177,16 @@ def _duty(
     return duty
 
 
-def _worked(duty: Duty, work: Work) -> None:
+def _moved_receipt(transition: Transition) -> int:
+    """When we heard what makes the task due when it is: the instant, or that it is owed at all."""
+    discharge = transition.discharge
+    first = disposition_of(discharge.first_disposition, transition.policy)
+    if first.protocol == transition.disposition.protocol:
+        return discharge.at_receipt
+    return max(discharge.at_receipt, discharge.disposition_receipt)
+
+
+def _worked(duty: Duty, work: Work, contact: frozenset[str] = frozenset()) -> None:
     duty.owner = work.owner
     duty.team = work.team or duty.team
     if work.status is not None:
@@ -196,7 +198,7 @@ def _worked(duty: Duty, work: Work) -> None:
         duty.appointment = work.completed.appointment
     elif work.attempts and work.status == "in-progress":
         last = work.attempts[-1]
-        if last.what == "completed" and last.outcome == "ok":
+        if last.what == "completed" and last.outcome == "ok" and last.reached in contact:
             duty.reason = "incomplete"
 
 

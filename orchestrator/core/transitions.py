@@ -35,6 +35,7 @@ class Transition:
     status: str = "active"
     close_reason: str | None = None
     ended_at: int | None = None
+    stopped_at: int | None = None  # its first end; a readmission may follow and rename it
     ended_by: str = ""  # facility that told us what ended it
     ended_receipt: int = 0
     elsewhere: Stay | None = None
@@ -43,7 +44,6 @@ class Transition:
     readmission: tuple[Stay, int, bool] | None = None  # stay, instant, planned
     transferred_to: Stay | None = None
     arrival: Stay | None = None
-    declined_at: int | None = None
     restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
     stillborn: bool = False  # heard of after its window had ended
 
@@ -57,7 +57,7 @@ class Transition:
         return self.discharge.anchor.receipt
 
     def ended_before(self, instant: int) -> bool:
-        return self.ended_at is not None and self.ended_at <= instant
+        return self.stopped_at is not None and self.stopped_at <= instant
 
 
 def open_until(stay: Stay, policy: Policy, horizon: Horizon) -> int | None:
@@ -167,7 +167,10 @@ def _settle(
     if soft is not None and hard is not None and soft[0] <= hard[0] and hard[2] != "READMITTED":
         hard = None
     if hard is not None:
-        return _close(transition, hard[2], hard[0], hard[3])
+        _close(transition, hard[2], hard[0], hard[3])
+        if soft is not None:
+            transition.stopped_at = min(soft[0], hard[0])
+        return None
     if soft is not None:
         return _close(transition, soft[1], soft[0], stay.facility)
     if transition.elsewhere is not None:
@@ -178,16 +181,16 @@ def _settle(
 def _close(transition: Transition, reason: str, instant: int, told_by: str) -> None:
     transition.status = "closed"
     transition.close_reason = reason
-    transition.ended_at = instant
+    transition.ended_at = transition.stopped_at = instant
     transition.ended_by = told_by
     if reason not in ("EXPIRED", "HOSPICE", "READMITTED"):
         transition.in_ed = False
 
 
 def _begins_after(stay: Stay, transition: Transition) -> bool:
-    own = stay is transition.stay
     return (
-        not own
+        stay is not transition.stay
+        and stay.admitted_at is not None  # a discharge without any admission is no arrival
         and stay.cancelled is None
         and not stay.planned
         and (stay.start >= transition.at or stay.class_since("INPATIENT") not in (None, stay.start))
@@ -319,12 +322,9 @@ def _superseded(
 def _soft_end(transition: Transition, view: View, horizon: Horizon) -> tuple[int, str] | None:
     if transition.disposition.status == "closed":
         return transition.at, transition.disposition.close_reason
-    preference = view.register("outreach")
-    if preference is not None and preference.value == "decline-all":
-        said_at = min(preference.stamp.time, preference.stamp.receipt)
-        if transition.at <= said_at < transition.window_end:
-            transition.declined_at = said_at
-            return said_at, "DECLINED"
+    wish = view.wish(transition.at, transition.window_end)
+    if wish is not None and wish[0] == "decline-all":
+        return wish[1], "DECLINED"
     if transition.stillborn or horizon.reached(transition.window_end):
         return transition.window_end, "WINDOW_ENDED"
     return None

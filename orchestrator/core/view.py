@@ -34,6 +34,7 @@ class View:
     person: Registers = field(default_factory=dict)
     parked: dict[str, tuple[int, str]] = field(default_factory=dict)
     acknowledged: dict[str, int] = field(default_factory=dict)
+    wishes: list[tuple[str | None, Stamp]] = field(default_factory=list)
     work: dict[str, list[Command]] = field(default_factory=dict)
     facilities: list[FacilityCell] = field(default_factory=list)
 
@@ -41,6 +42,18 @@ class View:
         """What holds of the person; None where nothing was said."""
         held = self.person.get(field_name)
         return None if held is None else held.value
+
+    def wish(self, since: int, until: int) -> tuple[str | None, int] | None:
+        """The wish about outreach that holds of those said within [since, until), and when."""
+        said = [
+            (stamp, wish)
+            for wish, stamp in self.wishes
+            if since <= min(stamp.time, stamp.receipt) < until
+        ]
+        if not said:
+            return None
+        stamp, wish = max(said)
+        return wish, min(stamp.time, stamp.receipt)
 
     def register(self, field_name: str) -> Register | None:
         """The person's register, with its stamp."""
@@ -87,5 +100,6 @@ def _person(seen: View, cell: PersonCell) -> None:
         known = seen.person.get(name)
         if known is None or held.stamp > known.stamp:
             seen.person[name] = held
+    seen.wishes += cell.wishes.values()
     seen.parked.update(cell.parked)
     seen.acknowledged.update(cell.acknowledged)

@@ -60,6 +60,8 @@ def no_visit(happening: Happening, rng: Random) -> list[Happening]:
 
 def unknown_type(happening: Happening, _rng: Random) -> list[Happening]:
     """A message type of the vendor's own beside the real one."""
+    if not happening.trigger:
+        return [happening]
     odd = replace(happening, type="admission.teleported", trigger="ADT^Z99", id=f"{happening.id}Z")
     return [odd, happening]
 

@@ -34,8 +34,8 @@ from orchestrator.stream.rounds import JournalRecord, Processor, Store
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.stream.store import LogStore, commit_round
 from orchestrator.stream.timekeeper import JUMP, Timekeeper
-from orchestrator.stream.topic_layout import JOURNAL
 from schemas.facilities import Facilities
+from schemas.topics import JOURNAL
 
 # Beyond this the structure is not read through at each start; rows are still checked when read.
 CHECK_BYTES: Final = 512 * 1024 * 1024
@@ -171,6 +171,7 @@ class Runtime:
         if self.health.unavailable is None:
             logger.error("log.unavailable", reason=type(refusal).__name__)
         self.health.unavailable = type(refusal).__name__
+        self.log.shrink()
         self._sleep(self.pace.retry_s)
 
     def _sleep(self, seconds: float) -> None:

@@ -16,7 +16,7 @@ from orchestrator.core.instants import read as instant
 from orchestrator.core.instants import written
 from orchestrator.stream.rounds import JournalRecord
 from orchestrator.stream.sqlite_log import Log, Record
-from orchestrator.stream.topic_layout import JOURNAL
+from schemas.topics import JOURNAL
 
 BATCH: Final = 500
 POLL_S: Final = 0.1

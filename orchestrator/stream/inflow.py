@@ -16,8 +16,9 @@ from orchestrator.stream.intake import Intake, Result, Signs, Taken
 from orchestrator.stream.log_errors import LogMismatch, refusing
 from orchestrator.stream.sqlite_log import Log, Record, Transaction, within
 from orchestrator.stream.timekeeper import Timekeeper
-from orchestrator.stream.topic_layout import BACKFILL, DEAD_LETTER, INPUTS, JOURNAL, LIVE_INPUTS
+from orchestrator.stream.topic_layout import LIVE_INPUTS
 from schemas.facilities import Facilities
+from schemas.topics import BACKFILL, DEAD_LETTER, INPUTS, JOURNAL
 
 READER: Final = "intake"
 # Taken in under the write lock when a clock is due, so that a sender who never pauses cannot

@@ -27,13 +27,13 @@ from orchestrator.core.instants import MINUTE, written
 from orchestrator.log import describe
 from orchestrator.stream.keys import facility_key, patient_key
 from orchestrator.stream.sqlite_log import Record
-from orchestrator.stream.topic_layout import BACKFILL
 from schemas.facilities import Facilities
+from schemas.topics import BACKFILL
 
 # A too large record is kept by its beginning; its size and hash tell which it was (contract §1).
 DEAD_LETTER_BYTES: Final = 65_536
 # What an adapter at the door found out and no sender may say; it comes in headers of these names.
-NOTES: Final = ("timeflags", "unmapped")
+NOTES: Final = ("timeflags", "unmapped", "stamps")
 _COMMANDS: Final = "care.task."
 
 Result = Literal["journalled", "parked", "ignored"]

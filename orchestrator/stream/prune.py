@@ -16,7 +16,8 @@ from orchestrator.stream.failpoints import hit
 from orchestrator.stream.log_errors import LogError, refusing
 from orchestrator.stream.log_file import OFFSET_BITS
 from orchestrator.stream.sqlite_log import Log, Transaction
-from orchestrator.stream.topic_layout import COMPACTED, JOURNAL, retention
+from orchestrator.stream.topic_layout import COMPACTED, retention
+from schemas.topics import JOURNAL
 
 STEP: Final = 1000  # records looked at under one write lock: some ten milliseconds
 EVERY: Final = 10 * MINUTE  # of the log's clock, unless there is more to do

@@ -23,8 +23,8 @@ from orchestrator.core.instants import written
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.intake import NOTES, DeadLetter, dead_letter
 from orchestrator.stream.sqlite_log import Log
-from orchestrator.stream.topic_layout import DEAD_LETTER, topic_of
 from schemas.facilities import Facilities
+from schemas.topics import DEAD_LETTER, topic_of
 
 BATCH: Final = 500
 

@@ -87,7 +87,7 @@ def replay(
     Raises:
         ValueError: *as_of* is not an instant.
     """
-    facilities = facilities or Facilities()
+    facilities = facilities or Facilities.load(None)
     rules = made_rules(tuple(policies or load_policies(None)), facilities)
     found = decode(records, facilities)
     until = _until(found, as_of)
@@ -213,11 +213,13 @@ class _Run:
             self.feeds.setdefault(facility, _One()).add(receipt, _silent(facts, receipt))
 
     def _refused(self, reject: Reject, where: str) -> None:
+        receipt = read(reject.receipt) if reject.receipt else self.until
+        if receipt > self.until:
+            return
         self.rejected.append({"where": where, "reason": reject.reason, "detail": reject.detail})
         if reject.subject is not None:
-            receipt = min(read(reject.receipt), self.until + 1) if reject.receipt else self.until
-            if receipt <= self.until:
-                self._parked(reject.subject, reject.reason, reject.event_id or where, receipt)
+            name = reject.event_id or f"{reject.reason} at {written(receipt)}"
+            self._parked(reject.subject, reject.reason, name, receipt)
 
     def _parked(self, subject: str, reason: str, event: str, receipt: int) -> None:
         stamp = Stamp(receipt, -1, "", event, receipt, receipt)

@@ -202,6 +202,11 @@ class Log:
                         self.connection.execute("ROLLBACK")
                 raise
 
+    def shrink(self) -> None:
+        """Try to move the write-ahead log into the file: on a full disk it may be what is full."""
+        with suppress(sqlite3.Error):
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def note(self, name: str) -> str | None:
         """What `Transaction.note` kept under *name*."""
         for (value,) in self._rows("SELECT value FROM site WHERE name = ?", f"note/{name}"):

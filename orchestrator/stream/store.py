@@ -11,7 +11,8 @@ from orchestrator.stream.failpoints import hit
 from orchestrator.stream.log_errors import LogCorrupt, LogMismatch
 from orchestrator.stream.rounds import Out, Round
 from orchestrator.stream.sqlite_log import Log, Transaction, checksum
-from orchestrator.stream.topic_layout import JOURNAL, is_keyed
+from orchestrator.stream.topic_layout import is_keyed
+from schemas.topics import JOURNAL
 
 
 class LogStore:

@@ -15,7 +15,7 @@ from orchestrator.core.instants import SECOND, written
 from orchestrator.stream.clock import ClockGuard, Reference
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.sqlite_log import Log, Transaction
-from orchestrator.stream.topic_layout import JOURNAL
+from schemas.topics import JOURNAL
 
 CLOCK_KEY: Final = "clock"
 LAG: Final = "lag"

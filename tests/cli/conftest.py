@@ -32,7 +32,7 @@ Run = Callable[..., Ran]
 def bare_environment(given: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without settings of the product, and *given*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CARE_")}
-    return kept | {"PYTHONDONTWRITEBYTECODE": "1"} | given
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **given}
 
 
 @pytest.fixture

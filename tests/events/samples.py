@@ -1,12 +1,15 @@
 """Canonical events as publishers write them: defaults for all but what a test is about."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from schemas.facilities import Facilities
 
+# Frozen: one file per event type.
+EXAMPLES = Path(__file__).parents[1] / "schemas" / "data" / "events"
 GEN = Facilities.parse("GEN: {zone: America/New_York}")
-NOWHERE = Facilities.load(None)
+NOWHERE = Facilities()  # a file that names nobody and has no default
 
 
 def event(type_: str = "discharge.recorded", *, without: str = "", **said: Any) -> dict[str, Any]:

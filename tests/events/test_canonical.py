@@ -9,9 +9,7 @@ import pytest
 from events.canonical import accept, check_ahead, decode
 from events.reject import Reject
 from schemas.facilities import Facilities
-from tests.events.samples import GEN, NOWHERE, event, raw
-
-EXAMPLES = Path(__file__).parents[1] / "schemas" / "data" / "events"
+from tests.events.samples import EXAMPLES, GEN, NOWHERE, event, raw
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.json")), ids=lambda file: file.stem)
@@ -140,7 +138,7 @@ def test_local_times_are_read_in_the_facilitys_zone_and_flagged() -> None:
 
 
 def test_a_configured_default_makes_every_zone_known() -> None:
-    """The built-in one does not: it is nobody's word."""
+    """A file without a default knows only whom it names."""
     sent = raw(event(facility="OTHER", time="2026-10-06T14:00:00"))
     configured = Facilities.parse("default: {zone: America/Chicago}")
     assert decode(sent, configured)["time"] == "2026-10-06T19:00:00Z"

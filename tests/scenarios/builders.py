@@ -1,80 +1,22 @@
 """Turns the words of a `happens` cell into the event that a publisher would send.
 
-    admit V1 GEN inpatient emergency            discharge V1 home        book A1 pcp for Mon 10-12 10:00 EDT
-    class V2 inpatient, was V1                  correct V1 snf           no-show A1
-    cancel discharge V1                         leave V1 / return V1     complete CALL_48H V1 ok by rn
+    admit V1 GEN inpatient emergency       discharge V1 home
+    class V2 inpatient, was V1             correct V1 snf
+    cancel discharge V1                    leave V1, return V1
+    book A1 pcp for Mon 10-12 10:00 EDT    no-show A1
+    complete CALL_48H V1 ok by rn          attempt CALL_48H V1 voicemail by rn
 
 Anything unusual is said after `with`: `discharge V1 home with id E1, source hie/NET, recorded
 Wed 10-07 10:00 EDT, data.sequence 2`.  An event carries only what the words say, because a field
-not said must stay what it was.
+not said must stay what it was.  The verbs are in `happenings.py`.
 """
 
 import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
+from tests.scenarios.happenings import VERBS, Chart, Event
 from tests.scenarios.instants import StoryError, read_instant, wire
-
-Event = dict[str, Any]
-
-DISPOSITIONS: Final = {"home": "01", "transfer": "02", "snf": "03", "ama": "07", "expired": "20"}
-CLASSES: Final = {
-    "inpatient": "INPATIENT",
-    "observation": "OBSERVATION",
-    "ed": "EMERGENCY",
-    "outpatient": "OUTPATIENT",
-    "snf": "SNF",
-    "recurring": "RECURRING",
-    "newborn": "NEWBORN",
-    "preadmit": "PREADMIT",
-}
-ADMIT_TYPES: Final = {"emergency": "E", "urgent": "U", "elective": "C"}  # HL7 table 0007
-OUTCOMES: Final = {
-    "ok": "ok",
-    "scheduling-only": "scheduling-only",
-    "declined-followup": "declined_followup",
-    "needs-escalation": "needs_escalation",
-}
-# Ruling 23: all six are needed for `ok`.
-ANSWERS: Final = {
-    "understanding": "yes",
-    "medicines": "yes",
-    "symptoms": "no",
-    "appointment": "yes",
-    "help_at_home": "yes",
-    "education_given": "yes",
-}
-ATTRIBUTED_PCP: Final = {
-    "npi": "1111111112",
-    "name": "Alma Reyes",
-    "specialty": "Family Medicine",
-    "organization": "Elm Practice",
-}
-PROVIDERS: Final[dict[str, dict[str, Any]]] = {
-    "pcp": ATTRIBUTED_PCP,
-    "partner": {"npi": "2222222223", "specialty": "Nurse Practitioner", "organization": "ELM practice"},
-    "cardiologist": {"npi": "3333333334", "specialty": "Cardiology", "organization": "Heart Clinic"},
-    "internist": {"npi": "4444444445", "specialty": "internal medicine", "organization": "Bay Clinic"},
-    "says-pcp": {"npi": "5555555556", "organization": "Bay Clinic", "is_pcp": True},
-    "says-not-pcp": {
-        "npi": "6666666667",
-        "specialty": "Geriatrics",
-        "organization": "Bay Clinic",
-        "is_pcp": False,
-    },
-}
-
-
-@dataclass(slots=True)
-class Chart:
-    """What the story has said so far, so that later rows can be short."""
-
-    events: int = 0
-    visits: dict[str, str] = field(default_factory=dict)  # visit number -> facility
-    last: Event = field(default_factory=dict)
 
 
 def build_event(words: str, when: str, heard: str, chart: Chart) -> Event:
@@ -103,7 +45,7 @@ def build_event(words: str, when: str, heard: str, chart: Chart) -> Event:
         "receivedtime": wire(receipt),
         "data": {},
     }
-    for verb, build in _VERBS.items():
+    for verb, build in VERBS.items():
         if said == verb or said.startswith(verb + " "):
             build(said[len(verb) :].split(), event, chart)
             break
@@ -147,191 +89,6 @@ def _split_top(text: str) -> list[str]:
         else:
             current += char
     return [part for part in [*parts, current] if part.strip()]
-
-
-def _facility(visit: str, chart: Chart) -> str:
-    if visit not in chart.visits:
-        raise StoryError(f"visit {visit} has not been admitted; say where: `... at GEN`")
-    return chart.visits[visit]
-
-
-def _place(words: list[str], chart: Chart) -> str:
-    """The facility: `at MID`, else where the visit was admitted."""
-    if "at" in words:
-        where = words[words.index("at") + 1]
-        del words[words.index("at") : words.index("at") + 2]
-        chart.visits.setdefault(words[0], where)
-        return where
-    return _facility(words[0], chart)
-
-
-def _admit(words: list[str], event: Event, _chart: Chart) -> None:
-    visit, facility, kind, *rest = words
-    data = event["data"]
-    event |= {"type": "care.admission.opened.v1", "facility": facility}
-    data |= {"visit_number": visit, "class": CLASSES[kind], "admitted_at": event["time"]}
-    for word in rest:
-        if word == "transferred":
-            data["admit_source"] = {"code": "4"}  # HL7 table 0023: transfer from a hospital
-        else:
-            data["admit_type"] = {"code": ADMIT_TYPES[word]}
-
-
-def _plan_admission(words: list[str], event: Event, _chart: Chart) -> None:
-    visit, facility, *rest = words
-    event |= {"type": "care.admission.planned.v1", "facility": facility}
-    event["data"] |= {"visit_number": visit, "class": "PREADMIT"}
-    event["data"]["expected_at"] = wire(read_instant(_after("for", rest)))
-
-
-def _after(word: str, words: list[str]) -> str:
-    if word not in words:
-        raise StoryError(f"{word!r} is missing after {' '.join(words)!r}")
-    return " ".join(words[words.index(word) + 1 :])
-
-
-def _class(words: list[str], event: Event, chart: Chart) -> None:
-    visit, kind = words[0], words[1].rstrip(",")
-    event["type"] = "care.admission.updated.v1"
-    event["data"] |= {"visit_number": visit, "class": CLASSES[kind]}
-    if "was" in words:
-        event["data"]["previous_visit_number"] = words[-1]
-        chart.visits.setdefault(visit, _facility(words[-1], chart))
-    event["facility"] = _facility(visit, chart)
-
-
-def _of_visit(kind: str) -> Callable[[list[str], Event, Chart], None]:
-    def build(words: list[str], event: Event, chart: Chart) -> None:
-        event |= {"type": f"care.{kind}.v1", "facility": _place(words, chart)}
-        event["data"]["visit_number"] = words[0]
-
-    return build
-
-
-def _touch(words: list[str], event: Event, chart: Chart) -> None:
-    """An update that changes nothing of interest: the bed, as A02 says it."""
-    _of_visit("admission.updated")(words, event, chart)
-    event["data"]["location"] = {"code": "4W"}
-
-
-def _discharge(kind: str) -> Callable[[list[str], Event, Chart], None]:
-    """`discharge V1 home`, `correct V1 to Mon 10-05 23:30 EDT`, `update V1 snf`."""
-
-    def build(words: list[str], event: Event, chart: Chart) -> None:
-        event |= {"type": f"care.{kind}.v1", "facility": _place(words, chart)}
-        data = event["data"]
-        data["visit_number"] = words[0]
-        rest = words[1:]
-        if "to" in rest:
-            data["discharged_at"] = wire(read_instant(_after("to", rest)))
-            rest = rest[: rest.index("to")]
-        if rest:
-            data["disposition"] = {"code": DISPOSITIONS.get(rest[0], rest[0])}
-
-    return build
-
-
-def _book(kind: str) -> Callable[[list[str], Event, Chart], None]:
-    """`book A1 pcp video for Mon 10-12 10:00 EDT`, `move A1 to ...`, `keep A1`."""
-
-    def build(words: list[str], event: Event, _chart: Chart) -> None:
-        event |= {"type": f"care.appointment.{kind}.v1", "facility": "ELM", "source": "practice/elm"}
-        data = event["data"]
-        data["appointment_id"] = words[0]
-        rest = words[1:]
-        for mark in ("for", "to"):
-            if mark in rest:
-                data["starts_at"] = wire(read_instant(_after(mark, rest)))
-                rest = rest[: rest.index(mark)]
-        if rest:
-            data["provider"] = PROVIDERS[rest[0]]
-            data["modality"] = rest[1] if len(rest) > 1 else "in-person"
-
-    return build
-
-
-def _patient(words: list[str], event: Event, _chart: Chart) -> None:
-    event |= {"type": "care.patient.updated.v1", "facility": "GEN"}
-    if words[:2] == ["has", "pcp"]:
-        event["data"]["pcp"] = ATTRIBUTED_PCP
-    elif words[:2] == ["has", "no"]:
-        event["data"]["pcp"] = None
-
-
-def _died(words: list[str], event: Event, _chart: Chart) -> None:
-    event |= {"type": "care.patient.died.v1", "facility": "GEN"}
-    event["data"]["died_at"] = None if words else event["time"]
-
-
-def _prefers(words: list[str], event: Event, _chart: Chart) -> None:
-    event |= {"type": "care.patient.preference_changed.v1", "facility": "GEN"}
-    event["data"]["outreach"] = words[0]
-
-
-def _command(verb: str) -> Callable[[list[str], Event, Chart], None]:
-    """`complete CALL_48H V1 ok by rn nurse1`, `attempt CALL_48H V1 voicemail by rn`."""
-
-    def build(words: list[str], event: Event, chart: Chart) -> None:
-        head, by = words[: words.index("by")], words[words.index("by") + 1 :]
-        kind, visit, *rest = head
-        event |= {"type": f"care.task.{verb}.v1", "source": "worklist"}
-        data = event["data"]
-        data |= {"role": by[0], "actor": by[1] if len(by) > 1 else f"{by[0]}-1"}
-        if kind == "task":
-            data["task_id"] = visit
-            event["facility"] = "GEN"
-        else:
-            event["facility"] = _facility(visit, chart)
-            data |= {"kind": kind, "visit_number": visit}
-        if verb == "reassigned":
-            data["to"] = rest.pop(0)
-        for word in [word for word in rest if word != "reached"]:
-            if word in {"patient", "caregiver", "voicemail", "no-answer", "wrong-number", "bot"}:
-                data["reached"] = word
-            elif word == "unanswered":  # no script: the six answers are left out
-                data.pop("answers", None)
-            elif re.fullmatch(r"[a-z_]+=[a-z-]+", word):
-                name, _, value = word.partition("=")
-                data["answers"] = data.get("answers", ANSWERS) | {name: value}
-            else:
-                data["outcome"] = OUTCOMES[word]
-                if verb == "completed" and kind == "CALL_48H":
-                    data.setdefault("reached", "patient")
-                    data["answers"] = dict(ANSWERS)
-
-    return build
-
-
-_VERBS: Final[dict[str, Callable[[list[str], Event, Chart], None]]] = {
-    "admit": _admit,
-    "plan admission": _plan_admission,
-    "class": _class,
-    "leave": _of_visit("admission.left"),
-    "return": _of_visit("admission.returned"),
-    "cancel admission": _of_visit("admission.cancelled"),
-    "touch": _touch,
-    "update": _discharge("admission.updated"),
-    "discharge": _discharge("discharge.recorded"),
-    "correct": _discharge("discharge.corrected"),
-    "cancel discharge": _of_visit("discharge.cancelled"),
-    "book": _book("booked"),
-    "move": _book("rescheduled"),
-    "cancel appointment": _book("cancelled"),
-    "check in": _book("checked_in"),
-    "keep": _book("fulfilled"),
-    "no-show": _book("no_show"),
-    "void": _book("entered_in_error"),
-    "patient": _patient,
-    "died": _died,
-    "prefers": _prefers,
-    "accept": _command("accepted"),
-    "release": _command("released"),
-    "attempt": _command("attempted"),
-    "complete": _command("completed"),
-    "reject": _command("rejected"),
-    "reassign": _command("reassigned"),
-    "note": _command("noted"),
-}
 
 
 def instant_of(event: Event, name: str) -> datetime:

@@ -7,12 +7,15 @@ promises that hold for any story are checked (`invariants.py`).
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import yaml
 
+from orchestrator.stream.replay import replay_events
+from schemas.facilities import Facilities
 from tests.scenarios.builders import Chart, Event, build_event
 from tests.scenarios.expected import ANY, CORE, Expected, Fields, task_id
 from tests.scenarios.instants import StoryError, read_instant, read_wire, wire
@@ -134,16 +137,19 @@ def _look(
 
 def replay(events: list[Event], as_of: datetime | None, facilities: str) -> Answer:
     """The product's answer, contract §6."""
-    from orchestrator.stream.replay import replay_events
-
-    answer: Answer = replay_events(
+    return replay_events(
         events,
         as_of=None if as_of is None else wire(as_of),
-        facilities=facilities,
+        facilities=_parse_facilities(facilities),
         policy=None,
         changes=True,
     )
-    return answer
+
+
+@cache
+def _parse_facilities(text: str) -> Facilities:
+    """Parsed once: a story asks for the answer at many instants."""
+    return Facilities.parse(text)
 
 
 def compare(answer: Answer, expected: Expected) -> list[str]:
@@ -301,9 +307,7 @@ def _project_gap(gap: Fields) -> Fields:
 
 def _duration(text: str) -> timedelta:
     """ISO 8601, days to seconds; `P3D` and `PT72H` are one."""
-    match = re.fullmatch(
-        r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", text
-    )
+    match = re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", text)
     assert match is not None, f"not an ISO 8601 duration: {text}"
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
@@ -315,8 +319,3 @@ def _notices(answer: Answer, expected: Expected) -> Iterator[tuple[datetime, str
         for notice in patient["notices"]:
             about = tasks.get(notice["task_id"], notice["task_id"])
             yield read_wire(notice["at"]), notice["to"], about
-
-
-def with_rows(story: Story, count: int) -> Story:
-    """The first *count* rows of *story*."""
-    return replace(story, rows=story.rows[:count])

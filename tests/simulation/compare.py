@@ -227,15 +227,18 @@ READS_RECEIPTS = ("LATE_NOTIFICATION", "ADMIT_NOTICE_LATE", "ORPHAN_CANCEL")
 
 
 def current_without_ids(patient: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What stands for a patient, told without ids and without what depends on receipts."""
+    """What is live for a patient, told without ids and without what depends on receipts.
+
+    A closed transition is history: the ED visit whose admission came late was one for a while.
+    """
     name = {
         t["transition_id"]: f"{t['facility']}/{t['visit_number']}@{t['index_discharge_at']}"
         for t in patient["transitions"]
     }
     transitions = [
-        f"{name[t['transition_id']]} {t['status']} {t['close_reason']} {sorted(t['flags'])}"
+        f"{name[t['transition_id']]} {t['status']} {sorted(t['flags'])}"
         for t in patient["transitions"]
-        if t["close_reason"] not in UNPUBLISHED
+        if t["status"] != "closed"
     ]
     receipt_bound = ("born_overdue", "attribution", "priority")
     tasks = [

@@ -158,6 +158,8 @@ def _command(tale: Tale, kind: str, verb: str) -> tuple[str, dict[str, Any]]:
 def _outcome(tale: Tale) -> dict[str, Any]:
     reached = tale.pick({"patient": 8, "caregiver": 3, "voicemail": 1, "no-answer": 1})
     outcome = tale.pick({"ok": 8, "scheduling-only": 1, "declined_followup": 1.5})
+    if outcome == "declined_followup":
+        reached = "patient"
     answers = dict(ANSWERS)
     if tale.chance(0.15):
         del answers["medicines"]

@@ -24,7 +24,9 @@ ANCHORS = ("discharge.recorded", "discharge.corrected")
 
 
 def _as_bytes(answer: dict[str, Any]) -> bytes:
-    return json.dumps(answer, sort_keys=True).encode()
+    """The whole answer; where in the files a refusal stood is the one thing left out."""
+    rejected = sorted((r["reason"], r["detail"]) for r in answer["rejected"])
+    return json.dumps(answer | {"rejected": rejected}, sort_keys=True).encode()
 
 
 def _several(seed: int) -> Events:

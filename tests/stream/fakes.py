@@ -16,9 +16,12 @@ from orchestrator.core.instants import HOUR, read, written
 from orchestrator.stream.clock import ManualClock
 from orchestrator.stream.keys import facility_key, partition_of, patient_key
 from orchestrator.stream.log_errors import LogFull
+from orchestrator.stream.processor import Processor
 from orchestrator.stream.rounds import JournalRecord, Out, Round, Store
+from orchestrator.stream.rules import rules
 from orchestrator.stream.sqlite_log import Log
 from schemas.facilities import Facilities
+from schemas.policy import load_policies
 
 SITE_KEY = b"0123456789abcdef0123456789abcdef"
 PARTITIONS = 4
@@ -107,6 +110,11 @@ class FakeProcessor:
                 else {"task": key, "version": 0, "wake": None, "overdue": False}
             )
         return self._memory[key]
+
+
+def product(store: Store) -> Processor:
+    """The product's own processor, under the built-in policy."""
+    return Processor(store, rules(load_policies(None), FACILITIES), FACILITIES)
 
 
 def new_log(folder: Path, start: int = START) -> tuple[Log, ManualClock]:

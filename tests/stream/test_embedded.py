@@ -19,7 +19,7 @@ from orchestrator.stream.memory_store import MemoryStore
 from orchestrator.stream.rounds import JournalRecord, Out, Round
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.stream.timekeeper import confirm_clock
-from orchestrator.stream.topic_layout import BACKFILL, INPUTS, JOURNAL
+from schemas.topics import BACKFILL, INPUTS, JOURNAL
 from tests.stream.fakes import (
     FACILITIES,
     PARTITIONS,
@@ -45,6 +45,14 @@ def settle(runtime: Runtime) -> None:
     """Turn until there is nothing more to do."""
     while runtime.turn():
         pass
+
+
+def held(runtime: Runtime) -> str | None:
+    return runtime.timekeeper.held
+
+
+def unavailable(runtime: Runtime) -> str | None:
+    return runtime.health.unavailable
 
 
 def published(log: Log, topic: str = "care.task.v1") -> list[dict[str, Any]]:
@@ -325,11 +333,11 @@ def test_a_backlog_holds_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     runtime = runtime_of(log, Pace(intake_records=2))
     send(log, *(admitted(n) for n in range(20)))
     runtime.turn()
-    assert runtime.timekeeper.held == "lag"
+    assert held(runtime) == "lag"
     assert [v for v in journal_of(log) if v["kind"] == "clock"] == []
 
     settle(runtime)
-    assert runtime.timekeeper.held is None
+    assert held(runtime) is None
     assert runtime.timekeeper.last == [START] * PARTITIONS
     clock.advance(HOUR)
     settle(runtime)
@@ -368,14 +376,14 @@ def test_a_jump_of_the_machines_time_fires_nothing(tmp_path: Path) -> None:
     send(log, admitted(2))
     settle(runtime)
 
-    assert runtime.timekeeper.held == "clock-jump"
+    assert held(runtime) == "clock-jump"
     assert not any(task["overdue"] for task in published(log))
     assert len(published(log)) == 2, "events are still decided"
     assert runtime.timekeeper.last == [START] * PARTITIONS
 
     confirm_clock(log)
     settle(runtime)
-    assert runtime.timekeeper.held is None
+    assert held(runtime) is None
     assert sum(task["overdue"] for task in published(log)) == 1
 
 
@@ -386,11 +394,11 @@ def test_a_jump_that_is_taken_back_needs_nobody(tmp_path: Path) -> None:
     settle(runtime)
     clock.jump(2 * MINUTE)
     settle(runtime)
-    assert runtime.timekeeper.held == "clock-jump"
+    assert held(runtime) == "clock-jump"
     clock.jump(-2 * MINUTE)
     clock.advance(MINUTE)
     settle(runtime)
-    assert runtime.timekeeper.held is None
+    assert held(runtime) is None
     assert runtime.timekeeper.last == [START + MINUTE] * PARTITIONS
 
 
@@ -402,12 +410,12 @@ def test_a_restart_does_not_confirm_a_jump(tmp_path: Path, monkeypatch: pytest.M
     clock.jump(40 * DAY)
     runtime = runtime_of(log)
     settle(runtime)
-    assert runtime.timekeeper.held == "clock-jump"
+    assert held(runtime) == "clock-jump"
 
     monkeypatch.setattr(ManualClock, "boot", "next-boot")
     runtime = runtime_of(log)
     settle(runtime)
-    assert runtime.timekeeper.held is None
+    assert held(runtime) is None
 
 
 def test_time_that_is_set_back_does_not_run_backwards(tmp_path: Path) -> None:
@@ -418,7 +426,7 @@ def test_time_that_is_set_back_does_not_run_backwards(tmp_path: Path) -> None:
     clock.jump(-HOUR)
     send(log, admitted(1))
     settle(runtime)
-    assert runtime.timekeeper.held == "clock-jump"
+    assert held(runtime) == "clock-jump"
     confirm_clock(log)
     settle(runtime)
 
@@ -463,11 +471,11 @@ def test_a_full_disk_is_waited_for_with_the_same_round(
 
     monkeypatch.setattr(log, "transaction", sometimes_full)
     runtime.turn()
-    assert runtime.health.unavailable == "LogFull"
+    assert unavailable(runtime) == "LogFull"
     for _ in range(9):
         runtime.turn()
 
-    assert runtime.health.unavailable is None
+    assert unavailable(runtime) is None
     assert [task["version"] for task in published(log)] == [1] * 5
     assert len([v for v in journal_of(log) if v["kind"] == "alive"]) == 1
     assert stored(log) == replayed(log)
@@ -477,23 +485,22 @@ def test_a_full_disk_is_waited_for_with_the_same_round(
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_up_goes_on_by_itself_once_there_is_room(tmp_path: Path) -> None:
     """A disk that ran full and was emptied: nothing lost, nothing twice, no operator needed."""
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1536k", "tmpfs", str(tmp_path)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine does not let us mount")
     try:
         ballast = tmp_path / "ballast"
-        ballast.write_bytes(bytes(400_000))
+        ballast.write_bytes(bytes(5_000_000))
         log, _ = new_log(tmp_path / "data")
         runtime = runtime_of(log)
         numbers = count()
         acknowledged, _ = fill(lambda: send(log, admitted(next(numbers), padding="x" * 3000)))
         for _ in range(3):
             runtime.turn()
-        assert runtime.health.unavailable == "LogFull"
+        assert unavailable(runtime) == "LogFull"
         ballast.unlink()
-        settle(runtime)
-        while runtime.health.unavailable:
-            settle(runtime)
+        for _ in range(100):
+            runtime.turn()
         assert len(published(log)) == acknowledged
         assert stored(log) == replayed(log)
         assert_all_accounted(log)
@@ -546,7 +553,7 @@ def test_a_hole_in_the_journal_is_noticed(tmp_path: Path) -> None:
             value = orjson.dumps({"kind": "unmapped", "facility": "GEN", "field": str(n)})
             transaction.append(JOURNAL, "k", value, partition=p)
         transaction.flush()
-        transaction.execute("DELETE FROM records WHERE id % 1000 = 1")
+        transaction.execute("DELETE FROM records WHERE (id & 1099511627775) = 1")
     with pytest.raises(LogMismatch, match="hole"):
         runtime.turn()
 

@@ -124,9 +124,7 @@ def of_type(found: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return only
 
 
-def reject(
-    raw: bytes, receipt: str | None = RECEIPT, facilities: Facilities = GEN
-) -> Reject:
+def reject(raw: bytes, receipt: str | None = RECEIPT, facilities: Facilities = GEN) -> Reject:
     """The one reject of a message that became nothing."""
     result = read(raw, receipt, facilities)
     assert result.events == []

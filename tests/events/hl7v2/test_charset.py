@@ -35,15 +35,15 @@ def test_the_feeds_charset_holds_where_the_message_names_none() -> None:
     """
     raw = adt("A28", msh={3: "MIDAPP", 4: "MIDFAC"}, pid={5: "Müller"}).decode().encode("latin-1")
 
-    assert "Müller" == event(raw)["data"]["name"]
+    assert event(raw)["data"]["name"] == "Müller"
 
 
 def test_utf_8_declared_as_latin_1_is_read_as_utf_8() -> None:
     """
     Bytes that are UTF-8 beyond doubt are read so, whatever the header claims (trap 10).
     """
-    assert ("Müller", "utf-8") == decode("Müller".encode(), "8859/1", None)
-    assert ("Müller", "utf-8") == decode("Müller".encode(), "ASCII", None)
+    assert decode("Müller".encode(), "8859/1", None) == ("Müller", "utf-8")
+    assert decode("Müller".encode(), "ASCII", None) == ("Müller", "utf-8")
 
 
 @pytest.mark.parametrize("declared", ["", "UNICODE UTF-8", "ASCII"])
@@ -54,11 +54,11 @@ def test_bytes_outside_the_charset_are_refused(declared: str) -> None:
     raw = adt("A28", msh={18: declared}, pid={5: "Müller"}).decode().encode("latin-1")
     refused = reject(raw)
 
-    assert ("malformed", "MSH^1^18") == (refused.reason, refused.place)
+    assert (refused.reason, refused.place) == ("malformed", "MSH^1^18")
 
 
 def test_utf_16_is_no_message() -> None:
     """
     Two bytes a letter: not even MSH can be read.
     """
-    assert "malformed" == reject(adt("A01").decode().encode("utf-16")).reason
+    assert reject(adt("A01").decode().encode("utf-16")).reason == "malformed"

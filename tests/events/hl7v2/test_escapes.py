@@ -31,8 +31,8 @@ def test_hex_is_read_in_the_messages_charset() -> None:
     """
     The same byte is another letter in another charset.
     """
-    assert "é" == LATIN_1(r"\XE9\ ").strip()
-    assert r"\XE9\ " == UTF_8(r"\XE9\ ")
+    assert LATIN_1(r"\XE9\ ").strip() == "é"
+    assert UTF_8(r"\XE9\ ") == r"\XE9\ "
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_what_was_undone_starts_no_further_sequence() -> None:
     r"""
     ``\E\E\`` is a backslash and then the text ``E\``: the depth of escapes is one.
     """
-    assert "\\E\\" == UTF_8("\\E\\E\\")
-    assert "\\T\\" == UTF_8("\\E\\T\\E\\")
+    assert UTF_8("\\E\\E\\") == "\\E\\"
+    assert UTF_8("\\E\\T\\E\\") == "\\T\\"
 
 
 def test_a_long_run_of_escape_characters_is_quick() -> None:

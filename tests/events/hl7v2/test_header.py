@@ -40,7 +40,7 @@ def test_versions_from_2_1_to_2_8_are_read(version: str) -> None:
     """
     MSH-12 may have further components.
     """
-    assert "care.admission.opened.v1" == event(adt("A01", msh={12: version}))["type"]
+    assert event(adt("A01", msh={12: version}))["type"] == "care.admission.opened.v1"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_types_that_come_later_say_so(message_type: str) -> None:
     """
     refused = reject(adt("A01", msh={9: message_type}))
 
-    assert "unknown-type" == refused.reason
+    assert refused.reason == "unknown-type"
     assert f"messages of type {message_type[:3]} are not read yet" == refused.detail
 
 
@@ -70,12 +70,10 @@ def test_an_acknowledgement_at_our_door_is_dropped(message_type: str) -> None:
     """
     It is no message to be answered, or two systems would answer each other for ever.
     """
-    assert "ACK" == read(adt("A01", msh={9: message_type, 10: ""})).ignored
+    assert read(adt("A01", msh={9: message_type, 10: ""})).ignored == "ACK"
 
 
-@pytest.mark.parametrize(
-    ("table", "message_type"), [(triggers.ADT, "ADT"), (triggers.SIU, "SIU")]
-)
+@pytest.mark.parametrize(("table", "message_type"), [(triggers.ADT, "ADT"), (triggers.SIU, "SIU")])
 def test_a_legal_trigger_that_is_not_used_is_acknowledged(
     table: dict[str, triggers.Used | triggers.NotUsed], message_type: str
 ) -> None:
@@ -109,7 +107,7 @@ def test_a_message_of_one_component_takes_its_trigger_from_evn() -> None:
     """
     said = event(adt("A03", msh={9: "ADT", 12: "2.1"}))
 
-    assert "care.discharge.recorded.v1" == said["type"]
+    assert said["type"] == "care.discharge.recorded.v1"
 
 
 def test_an_unknown_trigger_does_not_say_what_it_was() -> None:

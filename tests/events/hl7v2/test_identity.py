@@ -62,7 +62,7 @@ def test_other_identifiers_are_named_but_not_social_security_numbers() -> None:
     """
     said = event(adt("A01", pid={3: "1^^^GEN^MR~E9^^^EPI^PI~999^^^USSSA^SS~7^^^^SS"}))
 
-    assert [{"authority": "EPI", "value": "E9", "type": "PI"}] == said["data"]["identifiers"]
+    assert said["data"]["identifiers"] == [{"authority": "EPI", "value": "E9", "type": "PI"}]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_sender_without_a_name_is_the_default_facility_and_shows_it() -> None:
     """
     said = event(adt("A03", msh={3: "X", 4: ""}, pv1={3: ""}))
 
-    assert ("default", ["MSH-4"]) == (said["facility"], said["unmapped"])
+    assert (said["facility"], said["unmapped"]) == ("default", ["MSH-4"])
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,11 @@ def test_a_message_about_a_visit_needs_one() -> None:
     """
     refused = reject(adt("A03", pv1={19: ""}))
 
-    assert ("missing-visit", "PV1^1^19") == (refused.reason, refused.place)
-    assert ("GEN|MRN123", "GEN", RECEIPT) == (refused.subject, refused.facility, refused.receipt)
+    assert (refused.reason, refused.place) == ("missing-visit", "PV1^1^19")
+    assert (refused.subject, refused.facility, refused.receipt) == ("GEN|MRN123", "GEN", RECEIPT)
     assert refused.source == "hl7v2/ADT1/GEN"
-    assert refused.event_id is not None and refused.event_id.startswith("GEN-MSG1-")
+    assert refused.event_id is not None
+    assert refused.event_id.startswith("GEN-MSG1-")
 
 
 def test_source_and_ids_are_made_of_the_header_and_the_content() -> None:
@@ -129,7 +130,7 @@ def test_source_and_ids_are_made_of_the_header_and_the_content() -> None:
 
     assert "hl7v2/ADT1/GEN" == first["source"] == second["source"]
     front, _, digest = first["id"].rpartition("-")
-    assert ("GEN-MSG1", 12) == (front, len(digest))
+    assert (front, len(digest)) == ("GEN-MSG1", 12)
     assert int(digest, 16) >= 0
     assert first["id"] + "#2" == second["id"]
 
@@ -170,7 +171,8 @@ def test_a_long_header_does_not_make_a_long_id() -> None:
     one = event(adt("A01", msh=msh, pv1={3: ""}))
     two = event(adt("A01", msh=msh, pv1={3: "", 19: "V2"}))
 
-    assert len(one["id"]) <= 126 and len(one["source"]) <= 256
+    assert len(one["id"]) <= 126
+    assert len(one["source"]) <= 256
     assert one["id"] != two["id"]
 
 
@@ -191,4 +193,4 @@ GEN:
     as_file = decode(adt("A01", pv1=local), moved).events[0]
 
     assert before["time"] == as_file["time"] == "2026-10-01T13:30:00Z"
-    assert "2026-10-01T14:30:00Z" == after["time"]
+    assert after["time"] == "2026-10-01T14:30:00Z"

@@ -22,8 +22,8 @@ def test_segments_end_with_cr_lf_or_crlf(end: str) -> None:
     """
     found = message(end.join([MSH, "PID|||1", "PV1||I"]) + end)
 
-    assert "1" == found.first("PID").text(3)
-    assert "I" == found.first("PV1").text(2)
+    assert found.first("PID").text(3) == "1"
+    assert found.first("PV1").text(2) == "I"
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_msh_counts_its_separator_as_field_one() -> None:
     """
     msh = message(MSH).first("MSH")
 
-    assert ("|", "^~\\&", "APP", "FAC", "A01") == (
+    assert (
         msh.raw(1),
         msh.raw(2),
         msh.text(3),
         msh.text(4),
         msh.text(9, 2),
-    )
+    ) == ("|", "^~\\&", "APP", "FAC", "A01")
 
 
 def test_the_delimiters_are_those_of_the_message() -> None:
@@ -74,8 +74,8 @@ def test_the_delimiters_are_those_of_the_message() -> None:
     found = message("MSH*:%!;*A*F***2026**ADT:A01*1*P*2.5\rPID***1:::A;B%2!T!3")
     pid = found.first("PID")
 
-    assert ("1", "A", "B") == (pid.text(3, 1), pid.text(3, 4), pid.text(3, 4, 2))
-    assert "2;3" == pid.repetitions(3)[1].text(1)
+    assert (pid.text(3, 1), pid.text(3, 4), pid.text(3, 4, 2)) == ("1", "A", "B")
+    assert pid.repetitions(3)[1].text(1) == "2;3"
 
 
 def test_a_fifth_encoding_character_is_taken() -> None:
@@ -84,7 +84,7 @@ def test_a_fifth_encoding_character_is_taken() -> None:
     """
     found = message("MSH|^~\\&#|A|F|||2026||ADT^A01|1|P|2.7\rPID|||1\\P\\")
 
-    assert "1#" == found.first("PID").text(3)
+    assert found.first("PID").text(3) == "1#"
 
 
 def test_fields_components_and_repetitions_are_counted_from_one() -> None:
@@ -94,13 +94,13 @@ def test_fields_components_and_repetitions_are_counted_from_one() -> None:
     pid = message(f"{MSH}\rPID|||1^^^A&1.2&ISO^MR~2^^^B&3.4&ISO").first("PID")
     first, second = pid.repetitions(3)
 
-    assert ("1", "A", "1.2", "MR") == (
+    assert (
         first.text(1),
         first.text(4),
         first.text(4, 2),
         first.text(5),
-    )
-    assert ("2", "3.4", "") == (second.text(1), second.text(4, 2), second.text(9))
+    ) == ("1", "A", "1.2", "MR")
+    assert (second.text(1), second.text(4, 2), second.text(9)) == ("2", "3.4", "")
 
 
 def test_null_is_not_empty() -> None:
@@ -109,8 +109,8 @@ def test_null_is_not_empty() -> None:
     """
     pid = message(f'{MSH}\rPID|||1||""|x|""^""~""|').first("PID")
 
-    assert [True, False, True, False] == [pid.is_null(n) for n in (5, 6, 7, 8)]
-    assert ["", "x", "", ""] == [pid.text(n) for n in (5, 6, 7, 99)]
+    assert [pid.is_null(n) for n in (5, 6, 7, 8)] == [True, False, True, False]
+    assert [pid.text(n) for n in (5, 6, 7, 99)] == ["", "x", "", ""]
 
 
 def test_a_line_break_inside_a_text_belongs_to_the_text() -> None:
@@ -119,8 +119,8 @@ def test_a_line_break_inside_a_text_belongs_to_the_text() -> None:
     """
     found = message(f"{MSH}\rNTE|1||first line\nsecond line, no segment\rPID|||1")
 
-    assert "first line\nsecond line, no segment" == found.first("NTE").text(3)
-    assert "1" == found.first("PID").text(3)
+    assert found.first("NTE").text(3) == "first line\nsecond line, no segment"
+    assert found.first("PID").text(3) == "1"
 
 
 def test_unknown_segments_are_no_obstacle() -> None:
@@ -129,8 +129,9 @@ def test_unknown_segments_are_no_obstacle() -> None:
     """
     found = message(f"{MSH}\rZXY|a|b\rPID|||1\rPV1")
 
-    assert found.has("ZXY") and found.has("PV1")
-    assert "" == found.first("PV1").text(44)
+    assert found.has("ZXY")
+    assert found.has("PV1")
+    assert found.first("PV1").text(44) == ""
 
 
 def test_the_order_of_segments_is_kept() -> None:
@@ -140,7 +141,7 @@ def test_the_order_of_segments_is_kept() -> None:
     found = message(f"{MSH}\rPID|||1\rMRG|2\rPID|||3\rMRG|4")
 
     names = [(one.name, one.text(3) or one.text(1)) for one in found.only("PID", "MRG")]
-    assert [("PID", "1"), ("MRG", "2"), ("PID", "3"), ("MRG", "4")] == names
+    assert names == [("PID", "1"), ("MRG", "2"), ("PID", "3"), ("MRG", "4")]
 
 
 @pytest.mark.parametrize(
@@ -163,4 +164,4 @@ def test_what_is_no_single_message_is_malformed(raw: bytes, says: str) -> None:
     with pytest.raises(Reject, match=says) as refused:
         message(raw)
 
-    assert "malformed" == refused.value.reason
+    assert refused.value.reason == "malformed"

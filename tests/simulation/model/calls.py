@@ -42,7 +42,8 @@ class CallRecord:
     contact: Event | None
     attempts: tuple[Event, ...]  # those that count
     wrong_number: bool
-    declined: bool
+    declined_at: datetime | None
+    spoken_to: bool  # somebody was reached, if only about scheduling
     contact_by: datetime
     days: int
 
@@ -58,7 +59,7 @@ class CallRecord:
     @property
     def unreachable(self) -> bool:
         tried = len(self.attempts) >= UNREACHABLE_ATTEMPTS and self.days >= UNREACHABLE_DAYS
-        return self.contact is None and (tried or self.wrong_number)
+        return not self.spoken_to and (tried or self.wrong_number)
 
 
 def read_calls(transition: Transition, commands: list[Event]) -> CallRecord:
@@ -85,7 +86,11 @@ def read_calls(transition: Transition, commands: list[Event]) -> CallRecord:
         wrong_number=any(
             e.data.get("reached") == "wrong-number" and e.time > transition.at for e in tried
         ),
-        declined=any(e.data.get("outcome") == "declined_followup" for e in contacts),
+        declined_at=max(
+            (e.time for e in contacts if e.data.get("outcome") == "declined_followup"),
+            default=None,
+        ),
+        spoken_to=any(e.data.get("reached") in PEOPLE for e in commands),
         contact_by=contact_by,
         days=len({day(e) for e in counted}),
         attempts_met=len(timely) >= ATTEMPTS_FOR_TCM,

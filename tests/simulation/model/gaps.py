@@ -10,7 +10,7 @@ from datetime import timedelta
 from tests.simulation.model.calendar import local_date
 from tests.simulation.model.dispositions import normalised
 from tests.simulation.model.stays import Stay
-from tests.simulation.model.tasks import Task, calls_of, returns
+from tests.simulation.model.tasks import CALLED, Task, calls_of, is_worth_doing, returns
 from tests.simulation.model.transitions import Transition, arrival, is_arriving
 from tests.simulation.model.visits import first_kept, missed, slots, without_outcome
 from tests.simulation.model.world import World
@@ -52,14 +52,11 @@ def _task_gaps(tasks: list[Task], world: World) -> Iterator[Gap]:
 def _contact_gaps(transition: Transition, tasks: list[Task], world: World) -> Iterator[Gap]:
     """The CMS window is a fact once it has passed; being unreachable ends with the call."""
     calls = calls_of(transition, world)
-    asked = transition.has_core_tasks and transition.kind != "law"
     end = transition.end
-    lasted = asked and not transition.elsewhere and (end is None or end.at > calls.contact_by)
-    if (
-        lasted
-        and calls.status(world.now) == "MISSED"
-        and not (transition.backfilled and transition.discharge.heard >= calls.contact_by)
-    ):
+    asked = transition.kind in CALLED and not transition.elsewhere
+    lasted = asked and (end is None or end.at > calls.contact_by)
+    missed_it = lasted and calls.status(world.now) == "MISSED"
+    if missed_it and is_worth_doing(transition, calls.contact_by):
         yield Gap("TCM_CONTACT_WINDOW_MISSED", transition.id, "", "medium", "recorded")
     open_call = any(t.kind == "CALL_48H" and t.is_live for t in tasks)
     if open_call and calls.unreachable:
@@ -79,8 +76,9 @@ def _visit_gaps(transition: Transition, tasks: list[Task], world: World) -> Iter
         return
     for slot in missed(found):
         yield Gap("PCP_NO_SHOW", transition.id, slot.id, "high")
-    reported = any(t.kind == "PCP_VISIT_7D" and t.status == "completed" for t in tasks)
-    if world.now < transition.at + timedelta(hours=24) or reported:
+    visit = next((t for t in tasks if t.kind == "PCP_VISIT_7D"), None)
+    settled = visit is None or visit.status == "completed"  # not asked for, or reported kept
+    if settled or world.now < transition.at + timedelta(hours=24):
         return
     if first_kept(found, transition.window_ends):
         return
@@ -120,13 +118,10 @@ def _arrival_gaps(transition: Transition, world: World) -> Iterator[Gap]:
         arrived = arrival(transition, world) is not None
     else:
         arrived = any(
-            is_arriving(transition, s)
-            and (s.is_open_at(transition.at) or s.admitted >= transition.at)
-            for s in world.stays
+            is_arriving(transition, s) and s.admitted >= transition.at for s in world.stays
         )
     expected_by = transition.at + timedelta(hours=24)
-    too_late = transition.backfilled and transition.discharge.heard >= expected_by
-    if not arrived and not too_late and world.now >= expected_by:
+    if not arrived and is_worth_doing(transition, expected_by) and world.now >= expected_by:
         visit = transition.discharge.known_by.visit
         yield Gap("TRANSFER_NOT_ARRIVED", transition.id, visit, "high")
     silent = transition.kind == "facility" and not arrived

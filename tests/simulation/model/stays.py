@@ -72,6 +72,7 @@ class Stay:
     admitted: datetime  # of an admission nobody told us of: when it is first known to be over
     classes: tuple[tuple[datetime, str, Event], ...]
     discharges: tuple[Discharge, ...] = field(default=())
+    synthetic: bool = False  # nobody told us of the admission, nor when it was
     cancelled: bool = False  # the admission was taken back; a discharge may have been told before
 
     @property
@@ -92,8 +93,8 @@ class Stay:
         return max(self.classes, key=lambda c: c[2].order)[1] if self.classes else "INPATIENT"
 
     def since(self, klass: str) -> datetime | None:
-        """Since when the stay is of its present class, if that is *klass*."""
-        if self.klass != klass:
+        """Since when the stay is of its present class, if that is *klass* and we know it."""
+        if self.klass != klass or self.synthetic:
             return None
         ordered = sorted(self.classes, key=lambda c: c[0])
         while len(ordered) > 1 and ordered[-1][1] == ordered[-2][1] == klass:
@@ -102,6 +103,8 @@ class Stay:
 
     def entered(self, klass: str) -> datetime | None:
         """When the stay first was of *klass*, whatever it became."""
+        if self.synthetic:
+            return None
         at = [max(self.admitted, at) for at, said, _ in self.classes if said == klass]
         return min(at, default=None)
 
@@ -139,11 +142,18 @@ def _admission_stands(event: Event) -> datetime:
 
 
 def _discharge_stands(event: Event) -> datetime:
-    """Where it stands among cancels; a correction is told apart by when it was made."""
+    """Where a discharge stands among cancels."""
     stated = stated_discharge(event)
-    if event.type != "discharge.recorded" or stated is None:
-        return event.time
+    assert stated is not None, "only a stated discharge stands anywhere"
     return min(stated, event.recorded)
+
+
+def _corrects(event: Event, recorded: "list[Happening]", cuts: list[datetime]) -> bool:
+    """Is there a discharge before the correction was made, with nothing in between?"""
+    starts = [min(map(_discharge_stands, h)) for h in recorded]
+    return any(
+        at <= event.time and not any(at <= cut <= event.time for cut in cuts) for at in starts
+    )
 
 
 Happening = list[Event]
@@ -195,11 +205,15 @@ def read_visit(
     opened = of("admission.opened")
     admission_cancels = of("admission.cancelled")
     discharge_cancels = of("discharge.cancelled")
-    founders = of("discharge.recorded") + [
-        e for e in of("discharge.corrected") if e.data.get("discharged_at") is not None
-    ]
     cuts = [e.time for e in discharge_cancels + of("admission.returned")]
-    discharged = _cut(founders, _discharge_stands, cuts + [_admission_stands(e) for e in opened])
+    cuts += [_admission_stands(e) for e in opened]
+    recorded = _cut(of("discharge.recorded"), _discharge_stands, cuts)
+    lone = [
+        e
+        for e in of("discharge.corrected")
+        if e.data.get("discharged_at") is not None and not _corrects(e, recorded, cuts)
+    ]
+    discharged = _cut(of("discharge.recorded") + lone, _discharge_stands, cuts)
     taken_back = [_target(c, discharged, _discharge_stands) for c in discharge_cancels]
     ends = [
         min(map(_discharge_stands, h)) for h in discharged if not any(h is t for t in taken_back)
@@ -318,4 +332,5 @@ class _Builder:
             admitted=instant(said) if said else min(d.at for d in discharges),
             classes=tuple((e.time, str(e.data["class"]), e) for e in founders if "class" in e.data),
             discharges=tuple(discharges),
+            synthetic=not said,
         )

@@ -101,9 +101,12 @@ def calls_of(transition: Transition, world: World) -> CallRecord:
 
 
 def declines(transition: Transition, world: World) -> bool:
-    """The patient wants no more calls, whoever heard it."""
-    wish, _ = world.preference_since(transition.at)
-    return wish != "accept" or calls_of(transition, world).declined
+    """The patient wants no more calls, whoever heard it; the last word counts."""
+    wish, said_at = world.preference_since(transition.at)
+    declined_at = calls_of(transition, world).declined_at
+    if declined_at is None or (said_at is not None and said_at > declined_at):
+        return wish != "accept"
+    return True
 
 
 # When a discharge at this time, with this outcome, owes the task; None: not at all.
@@ -120,11 +123,12 @@ def _since(transition: Transition, rule: Rule) -> datetime | None:
     return held_since(transition.discharge.statements, due)
 
 
-def _issued(transition: Transition, due: _Due) -> bool:
-    """Too late to be worth doing: backfill, and live news more than a week old."""
-    if due.heard < due.at:
+def is_worth_doing(transition: Transition, due: datetime) -> bool:
+    """Neither backfill nor live news more than a week old asks for what is already over."""
+    heard = transition.discharge.heard
+    if heard < due:
         return True
-    return not transition.backfilled and due.heard - transition.at <= STATE_ONLY_AFTER
+    return not transition.backfilled and heard - transition.at <= STATE_ONLY_AFTER
 
 
 def _by_commands(commands: list[Event]) -> tuple[str | None, str | None, str | None]:
@@ -273,7 +277,7 @@ class _Tasks:
         tcm_contact_status: str | None = None,
         appointment_id: str | None = None,
     ) -> Task | None:
-        if not _issued(self.transition, due):
+        if not is_worth_doing(self.transition, due.at):
             return None
         status = status or "requested"
         born_overdue = due.heard >= due.at

@@ -202,9 +202,7 @@ def _ends_by_others(transition: Transition, all_of_them: list[Transition]) -> It
             yield End(other.at, "TRANSFERRED")
         if transition.kind == "facility" and is_post_acute(other.stay) and homeward:
             yield End(other.at, "TRANSFERRED")
-        elif (came_after and other.stay.klass == "OBSERVATION") or (
-            transition.status == "active" and homeward and not other.elsewhere
-        ):
+        elif transition.is_active or (came_after and other.stay.klass == "OBSERVATION"):
             yield End(other.at, "SUPERSEDED")
 
 
