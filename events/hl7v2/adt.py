@@ -9,7 +9,7 @@ from typing import Final
 
 from events.hl7v2 import codes, identity, person, visit
 from events.hl7v2.context import Context
-from events.hl7v2.draft import Draft
+from events.hl7v2.draft import Draft, is_usable_id
 from events.hl7v2.identity import PRIOR_FIELD
 from events.hl7v2.timestamps import Moment, not_ahead
 from events.hl7v2.triggers import Content, Used
@@ -146,7 +146,7 @@ def _leave(context: Context, row: Used) -> Draft:
 
 def _visit_number(context: Context, row: Used) -> Draft:
     draft = visit_draft(context, row)
-    draft.text("account_number", context.pid, 18)
+    draft.number("account_number", context.pid, 18)
     visit.alternate_numbers(draft, context.pv1, context.visit)
     _previous_number(draft, context, also_alternate=False)
     if context.header.trigger in ("A42", "A50") and not context.message.first("MRG").text(5):
@@ -207,7 +207,7 @@ def _previous_number(draft: Draft, context: Context, *, also_alternate: bool) ->
     if also_alternate:
         candidates += [mrg.text(5), mrg.text(6), context.pv1.text(50)]
     for candidate in candidates:
-        if candidate and candidate != number and candidate.isprintable() and len(candidate) <= 128:
+        if candidate != number and is_usable_id(candidate):
             draft.data["previous_visit_number"] = candidate
             return
 

@@ -4,7 +4,7 @@ Facility, authority, zone, the clock of the message, its receipt, and when it wa
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from events.hl7v2 import identity, providers
@@ -24,8 +24,6 @@ from events.hl7v2.triggers import Chain
 from events.reject import Reject
 from schemas.facilities import Facilities, Feed
 from schemas.timestamp import BadTime, Timestamp
-
-_FACILITY_MAX: Final = 128
 
 
 class Context:
@@ -229,4 +227,4 @@ def _facility_of(
         return feed.facility
     if not header.facility:
         return "default"
-    return identity.printable_id(header.facility, "MSH^1^4", _FACILITY_MAX)
+    return identity.printable_id(header.facility, "MSH^1^4")

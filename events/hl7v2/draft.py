@@ -4,11 +4,13 @@ Absent fields are not said, so they leave no key; ``""`` becomes JSON ``null``, 
 said before"; what cannot be read is left out and flagged; what cannot be mapped is named.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from events.hl7v2.message import Repetition, Segment
 from events.hl7v2.timestamps import UNREADABLE, Moment
 from schemas.timestamp import Timestamp
+
+ID_MAX: Final = 128
 
 
 class Draft:
@@ -35,10 +37,13 @@ class Draft:
         elif moment.unreadable:
             self.timeflags["data." + key] = [UNREADABLE]
 
-    def text(self, key: str, segment: Segment, field: int, component: int = 1) -> None:
-        value = segment.text(field, component)
-        if value:
+    def number(self, key: str, segment: Segment, field: int) -> None:
+        """An id that the event can do without: one that is unusable as such is only a doubt."""
+        value = segment.text(field)
+        if is_usable_id(value):
             self.data[key] = value
+        elif value:
+            self.doubt(f"{segment.name}-{field}")
         elif segment.is_null(field):
             self.data[key] = None
 
@@ -54,6 +59,11 @@ class Draft:
         """A field whose code has no mapping, or which contradicts another one (ruling 38)."""
         if field not in self.unmapped:
             self.unmapped.append(field)
+
+
+def is_usable_id(value: str) -> bool:
+    """Whether *value* may stand in a key: contract.md, ids are at most 128 characters."""
+    return 0 < len(value) <= ID_MAX and value.isprintable()
 
 
 def code_value(cwe: Repetition, *, system: bool = False) -> dict[str, str]:

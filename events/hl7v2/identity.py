@@ -8,11 +8,11 @@ named beside it.
 
 from typing import Any, Final, NamedTuple
 
+from events.hl7v2.draft import ID_MAX
 from events.hl7v2.header import Header
 from events.hl7v2.message import Message, Repetition, Segment
 from events.reject import Reject
 
-_ID_MAX: Final = 128  # contract.md: ids are at most 128 characters
 _SUBJECT_MAX: Final = 256
 # What belongs to no rule of ours and identifies a person everywhere is not carried along.
 _NOT_CARRIED: Final = frozenset({"SS", "SSN", "USSSA", "SSA"})
@@ -29,7 +29,7 @@ class VisitNumber(NamedTuple):
 PRIOR_FIELD: Final = {"PV1-19": 5, "PV1-50": 6, "PID-18": 3}
 
 
-def printable_id(value: str, place: str, longest: int = _ID_MAX) -> str:
+def printable_id(value: str, place: str, longest: int = ID_MAX) -> str:
     """
     An id that may stand in a key.
 

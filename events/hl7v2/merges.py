@@ -193,7 +193,7 @@ def _moved(pair: Pair, *, now: str, before: str) -> list[Draft]:
             return found
     update = pair.draft(subject, "admission.updated")
     update.data["visit_number"] = now
-    update.text("account_number", pair.pid, 18)
+    update.number("account_number", pair.pid, 18)
     if now != before:
         update.data["previous_visit_number"] = before
     return [*found, update]

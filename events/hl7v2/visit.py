@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from events.hl7v2 import codes, providers
-from events.hl7v2.draft import Draft, code_value
+from events.hl7v2.draft import Draft, code_value, is_usable_id
 from events.hl7v2.identity import VisitNumber
 from events.hl7v2.message import Message, Segment
 
@@ -31,7 +31,7 @@ def fill(
         draft.data["attending"] = None
     _diagnoses(draft, message)
     _payer(draft, message)
-    draft.text("account_number", pid, 18)
+    draft.number("account_number", pid, 18)
     alternate_numbers(draft, pv1, visit)
 
 
@@ -94,6 +94,6 @@ def alternate_numbers(draft: Draft, pv1: Segment, visit: VisitNumber) -> None:
     if visit.field == "PV1-50":
         return
     numbers = [cx.text(1) for cx in pv1.repetitions(50)]
-    numbers = [n for n in numbers if n and n.isprintable() and len(n) <= 128]
+    numbers = [number for number in numbers if is_usable_id(number)]
     if numbers and numbers != [visit.number]:
         draft.data["alternate_visit_numbers"] = numbers

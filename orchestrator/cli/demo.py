@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.stream.embedded import Runtime
     from orchestrator.stream.sqlite_log import Log
 
+FOLDER: Final = Path("care-demo")
 START: Final = date(2026, 10, 5)  # a Monday; the days to come hold a holiday, 12 October
 DAYS: Final = 40
 PATIENTS_A_DAY: Final = 14
@@ -70,10 +71,7 @@ def run(folder: Path, *, seed: int, speed: int, seconds: int | None) -> None:
                 screen.show(stage.now, stage.changes())
                 time.sleep(FRAME_S)
             screen.close(stage.now)
-    hint(
-        f"Its log stays in {folder}: care-orchestrator topics read care.task.v1 --data-dir {folder}"
-    )
-    hint("Delete it: care-orchestrator demo --reset")
+    hint(f"Look closer: care-orchestrator topics read care.task.v1 --data-dir {folder}")
 
 
 def reset(folder: Path, *, quietly: bool = False) -> None:
@@ -251,7 +249,8 @@ def _introduce(folder: Path, speed: int) -> None:
     day = words.day(datetime.combine(START, datetime.min.time(), UTC) + timedelta(days=4), "UTC")
     say("Simulated hospitals GEN and MID, made-up patients. Nothing is real.")
     say(f"  clock       a second is {words.length(timedelta(seconds=speed))}, from {day} on")
-    say(f"  data        {folder}    deleted by: care-orchestrator demo --reset")
+    where = "" if folder == FOLDER else f" --folder {folder}"
+    say(f"  data        {folder}    deleted by: care-orchestrator demo --reset{where}")
     say("")
 
 

@@ -45,7 +45,9 @@ class Screen:
             ):
                 self._entry(at, patient, list(group))
         if self._live:
-            sys.stderr.write(f"\r\x1b[2K  {self._status(now)}  [Ctrl-C stops]")
+            line = f"  {self._status(now)}  [Ctrl-C stops]"
+            # A line that wraps would not be redrawn in place.
+            sys.stderr.write(f"\r\x1b[2K{line[: width() - 1]}")
             sys.stderr.flush()
 
     def close(self, now: int) -> None:

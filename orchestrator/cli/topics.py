@@ -20,12 +20,13 @@ def read(topic: str, start: int, *, follow: bool, data_dir: Path | None, as_json
     """
     from orchestrator.stream.export import line, records
     from orchestrator.stream.sqlite_log import Log
+    from schemas.topics import TOPICS
 
     here = site.load(data_dir)
     with Log.open(here.data_dir) as log:
         there = log.topics()
-        if topic not in there and not follow:
-            raise Mistake(f"nothing lies in {topic}; there is {', '.join(there) or 'nothing yet'}")
+        if topic not in TOPICS and topic not in there:
+            raise Mistake(f"{topic} is no topic; there is {', '.join(there) or 'nothing yet'}")
         number = 0
         try:
             for record in records(
@@ -34,7 +35,8 @@ def read(topic: str, start: int, *, follow: bool, data_dir: Path | None, as_json
                 number += 1
                 if as_json:
                     sys.stdout.buffer.write(line(record) + b"\n")
-                    sys.stdout.buffer.flush()
+                    if follow:
+                        sys.stdout.buffer.flush()
                 else:
                     _print(record)
         except KeyboardInterrupt:

@@ -49,4 +49,5 @@ class Patient:
             self.subject,
             {self.subject: {**self.cells, **self.sealed} if sealed else self.cells},
             lambda code: disposition_of(code, newest).status,
+            self.key,
         )

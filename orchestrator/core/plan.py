@@ -70,6 +70,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
     published: dict[str, Any] = {
         "transition_id": transition.id,
         "patient": view.patient,
+        "patient_key": view.key,
         "subject": transition.stay.subject,
         "status": transition.status,
         "close_reason": transition.close_reason,

@@ -71,6 +71,7 @@ class Scope:
         content = {
             "gap_id": gap,
             "patient": None if (self.scope or "").startswith("facility:") else self.view.patient,
+            "patient_key": self.view.key,
             "transition_id": self.transition,
             "scope": self.scope,
             "facility": self.facility,

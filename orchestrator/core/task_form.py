@@ -18,6 +18,7 @@ def content(duty: Duty, transition: Transition, view: View, chart_only: bool) ->
     return {
         "task_id": duty.id,
         "patient": view.patient,
+        "patient_key": view.key,
         "subject": transition.stay.subject,
         "transition_id": transition.id,
         "facility": transition.stay.facility,

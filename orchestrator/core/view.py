@@ -28,6 +28,7 @@ class View:
     """The plan's input: stays in order of their beginning, appointments, the person, the work."""
 
     patient: str
+    key: str = ""  # pseudonymous, for addresses
     stays: list[Stay] = field(default_factory=list)
     orphans: list[tuple[str, str, Stamp]] = field(default_factory=list)  # facility, visit, cancel
     appointments: list[AppointmentCell] = field(default_factory=list)
@@ -60,7 +61,12 @@ class View:
         return self.person.get(field_name)
 
 
-def view(patient: str, members: Mapping[str, Cells], closing: Callable[[str | None], str]) -> View:
+def view(
+    patient: str,
+    members: Mapping[str, Cells],
+    closing: Callable[[str | None], str],
+    key: str = "",
+) -> View:
     """
     Unite the cells of a patient's identifiers.
 
@@ -68,8 +74,9 @@ def view(patient: str, members: Mapping[str, Cells], closing: Callable[[str | No
         patient: The surviving identifier.
         members: By identifier its open cells, by (kind, id).
         closing: See `derive`.
+        key: The patient key of *patient*.
     """
-    seen = View(patient)
+    seen = View(patient, key)
     for subject in sorted(members):
         visits: list[VisitCell] = []
         for cell in members[subject].values():

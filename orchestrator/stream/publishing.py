@@ -38,17 +38,17 @@ def outputs(change: dict[str, Any], partition: int, teams: dict[str, str]) -> It
         yield from _task(change, task, key, partition, teams)
     gap = change.get("gap")
     if gap is not None:
-        yield Out(GAPS, gap["gap_id"], partition, orjson.dumps({**gap, "patient_key": key}))
+        yield Out(GAPS, gap["gap_id"], partition, orjson.dumps(gap))
 
 
 def _task(
     change: dict[str, Any], task: dict[str, Any], key: str, partition: int, teams: dict[str, str]
 ) -> Iterator[Out]:
-    yield Out(TASKS, task["task_id"], partition, orjson.dumps({**task, "patient_key": key}))
+    yield Out(TASKS, task["task_id"], partition, orjson.dumps(task))
     queued = {
         "change": "task.withdrawn" if task["status"] in LOST else change["change"],
         "at": change["at"],
-        "task": {**task, "patient_key": key},
+        "task": task,
         "why": change["why"],
     }
     yield Out(queue_topic(task["team"]), key, partition, orjson.dumps(queued))

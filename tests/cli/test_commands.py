@@ -216,13 +216,15 @@ def test_publish_up_and_read_walk_one_discharge_to_its_tasks(
     assert "CALL_48H" in readable.out
 
 
-def test_a_topic_that_holds_nothing_is_a_mistake(run: Run, feed: Path) -> None:
+def test_a_topic_that_is_none_is_a_mistake(run: Run, feed: Path) -> None:
     """A misspelled topic is answered with those that are there."""
     assert run("publish", feed).code == 0
     ran = run("topics", "read", "care.tasks.v1")
 
     assert ran.code == 2
     assert "care.discharge.v1" in ran.err
+    empty = run("topics", "read", "care.task.v1")
+    assert (empty.code, empty.out) == (0, "")
 
 
 def test_key_needs_a_site(run: Run) -> None:

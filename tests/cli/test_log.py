@@ -1,8 +1,11 @@
 """No log line tells about a patient, whatever somebody tries to log."""
 
+import ast
 import io
 import logging
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -11,6 +14,8 @@ import structlog
 from orchestrator import log
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
+
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 # Recognisable, and found nowhere else.
 CANARIES = ("Zzyzx Canary", "MRN-CANARY-77", "1931-02-29", "555-CANARY")
@@ -137,3 +142,28 @@ def test_level_decides_what_is_written(stream: io.StringIO) -> None:
     structlog.get_logger().warning("record.parked")
 
     assert [line["event"] for line in written(stream)] == ["record.parked"]
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """Every ``logger.<level>(...)`` of the product."""
+    for package in ("events", "handlers", "orchestrator", "schemas"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and ast.unparse(node.func.value) in ("logger", "structlog.get_logger()")
+                ):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def test_every_log_call_names_an_event_and_listed_fields() -> None:
+    """Nothing is lost between a call and the list: who needs another field adds it there."""
+    found = list(calls())
+    assert found, "nobody logs"
+    for where, call in found:
+        assert isinstance(call.args[0], ast.Constant), where
+        assert log.EVENT_NAME.fullmatch(str(call.args[0].value)), where
+        assert len(call.args) == 1, where
+        fields = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
+        assert fields - {"exc_info"} <= log.FIELDS, where

@@ -13,7 +13,6 @@ not said must stay what it was.  The verbs are in `happenings.py`.
 
 import json
 from datetime import datetime
-from typing import Any
 
 from tests.scenarios.happenings import VERBS, Chart, Event
 from tests.scenarios.instants import StoryError, read_instant, wire

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from tests.scenarios.answer import Answer
 from tests.scenarios.builders import Event
-from tests.scenarios.expected import gap_id, task_id
+from tests.scenarios.identity import gap_id, task_id
 from tests.scenarios.instants import read_wire
-from tests.scenarios.runner import Answer, replay
+from tests.scenarios.runner import replay
 
 TERMINAL: Final = frozenset({"completed", "cancelled", "failed", "entered-in-error"})
 _THINGS: Final = (("tasks", "task_id"), ("gaps", "gap_id"), ("transitions", "transition_id"))

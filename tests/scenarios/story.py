@@ -5,9 +5,9 @@
 
     Story 2a: an emergency admission twenty hours after the discharge
     Given: home
-    when                 | heard | happens                          | then
-    Wed 10-07 10:00 EDT  |       | admit V2 GEN inpatient emergency | stay V2 open
-                         |       |                                  | transition V1 closed READMITTED
+    when                | heard | happens                          | then
+    Wed 10-07 10:00 EDT |       | admit V2 GEN inpatient emergency | stay V2 open
+                        |       |                                  | transition V1 closed READMITTED
 
 `heard` is when the message reached us; empty means at once.  A row without `when` and `happens`
 continues the `then` above it; one without `when` only happens at the same instant.  What a `then`

@@ -1,4 +1,4 @@
-"""Sixty discharges and the instants that follow from them: zones, clock changes, holidays, year ends.
+"""Sixty discharges and the instants that follow: zones, clock changes, holidays, year ends.
 
 The table was made with `zoneinfo` and holidays written down by hand, without the product's own
 calendar; here it is asked of the product through `replay`, as any reader of tasks would see it.

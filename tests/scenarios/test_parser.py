@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.answer import compare
 from tests.scenarios.builders import Chart, build_event
 from tests.scenarios.expected import Expected
 from tests.scenarios.instants import StoryError, end_of_local_day, read_instant, wire
-from tests.scenarios.runner import compare
 from tests.scenarios.story import read_file
 
 ZONES = {"GEN": "America/New_York"}
@@ -94,7 +94,7 @@ def test_an_outcome_that_nothing_created_is_refused() -> None:
 
 def test_what_is_not_expected_is_named() -> None:
     """An answer with one gap too many differs."""
-    gap = {
+    gap: dict[str, object] = {
         "code": "NO_PCP_ON_FILE",
         "subject": "",
         "transition_id": None,

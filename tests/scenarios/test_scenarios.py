@@ -13,7 +13,7 @@ RULINGS = {*range(1, 17), *range(19, 31), 40}
 
 @pytest.mark.parametrize("story", read_stories(), ids=str)
 def test_story(story: Story) -> None:
-    """What a story says happens at each of its instants, nothing else, and in any order of input."""
+    """What a story says happens at its instants, nothing else, and in any order of input."""
     answers = run_story(story)
     invariants.check_history(answers)
     for as_of, answer in answers:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.expected import ANY, CORE
+from tests.scenarios.expected_tasks import ANY, CORE
 from tests.scenarios.instants import read_instant, wire
 from tests.scenarios.runner import facilities_of, replay
 from tests.scenarios.story import Story

@@ -68,7 +68,8 @@ class Sender:
                     topic, event = self.random.choice(self.events)
                 elif draw < 0.18 and self.events:
                     # The same name with other content: parked by decide.
-                    event = {**event, "id": self.random.choice(self.events)[1]["id"]}
+                    earlier = self.random.choice(self.events)[1]
+                    event |= {name: earlier[name] for name in ("id", "source", "subject")}
                 elif draw < 0.22:
                     event["lane"] = "test"
                 elif draw < 0.27:

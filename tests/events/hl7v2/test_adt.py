@@ -89,6 +89,17 @@ def test_an_admission_carries_the_visit() -> None:
     }
 
 
+@pytest.mark.parametrize("number", ["AC\nC1", "9" * 129])
+def test_an_account_number_that_is_none_is_a_doubt(number: str) -> None:
+    """
+    The visit has a number of its own, so the rest of the message counts.
+    """
+    said = event(adt("A01", pid={18: number}))
+
+    assert "account_number" not in said["data"]
+    assert said["unmapped"] == ["PID-18"]
+
+
 def test_a_discharge_carries_where_the_patient_went() -> None:
     """
     The raw code of PV1-36; the facility's map is applied by the handlers.
