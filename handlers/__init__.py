@@ -71,6 +71,8 @@ def told(event: Mapping[str, Any], facilities: Facilities) -> Told:
 def unmapped_fields(event: Mapping[str, Any], facilities: Facilities) -> list[str]:
     """The fields whose codes nothing maps, each a reason for the gap ``DATA_QUALITY``."""
     found = list(event.get("unmapped") or ())
+    flags = event.get("timeflags") or {}
+    found += [name.removeprefix("data.") for name in flags if "UNREADABLE" in flags[name]]
     data = event["data"]
     if "visit_number" in data and not event["type"].startswith("care.task."):
         facility = facilities.get(event.get("facility") or data.get("facility") or "")

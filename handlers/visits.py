@@ -97,8 +97,9 @@ def returned(said: Said) -> Told:
 
 
 def admission_cancelled(said: Said) -> Told:
-    """A11, A23, A27, A38."""
-    return _cancel(said, "cancel-admit", f"Admission cancelled by {said.facility}")
+    """A11, A23; A27 and A38 take back a plan, never an admission that happened."""
+    what = "cancel-planned" if said.data.get("cancels") == "planned" else "cancel-admit"
+    return _cancel(said, what, f"Admission cancelled by {said.facility}")
 
 
 def discharge_cancelled(said: Said) -> Told:

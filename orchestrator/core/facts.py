@@ -64,7 +64,15 @@ class VisitMark:
 
     facility: str
     visit: str
-    what: Literal["left", "returned", "planned", "pending", "cancel-admit", "cancel-discharge"]
+    what: Literal[
+        "left",
+        "returned",
+        "planned",
+        "pending",
+        "cancel-admit",
+        "cancel-planned",
+        "cancel-discharge",
+    ]
     at: int
     stamp: Stamp
     cancels_at: int | None = None

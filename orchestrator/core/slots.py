@@ -56,7 +56,8 @@ def is_primary_care(
     if said is True:
         return True
     if pcp is not None:
-        if provider.get("npi") and provider.get("npi") == pcp.get("npi"):
+        # A local id stands in where a sender gives no NPI.
+        if any(provider.get(name) and provider[name] == pcp.get(name) for name in ("npi", "id")):
             return True
         organization = _folded(provider.get("organization"))
         if organization and organization == _folded(pcp.get("organization")):

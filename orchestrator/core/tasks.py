@@ -163,6 +163,7 @@ def _duty(
     call = rule.kind == "CALL_48H"
     work = done(view.work.get(task, ()), call=call, since=at, policy=transition.policy)
     _worked(duty, work, transition.policy.reached_contact)
+    duty.attempts = len(counted(work.attempts, at, transition.policy))
     if call:
         _call(duty, work, transition, found, horizon)
     elif rule.kind == "PCP_VISIT_7D":
@@ -209,7 +210,6 @@ def _call(duty: Duty, work: Work, transition: Transition, found: Duties, horizon
     attempts = counted(work.attempts, at, policy)
     found.call, found.work, found.attempts, found.tcm_contact_by = duty, work, attempts, contact_by
     duty.tcm_contact_by = contact_by
-    duty.attempts = len(attempts)
     duty.urgent = bool(transition.returns)
     if work.completed is not None:
         found.contact_at = work.completed.stamp.time

@@ -12,10 +12,13 @@ from typing import Any, Final, NamedTuple
 from orchestrator.core.cells import VisitCell, matching_instant
 from orchestrator.core.facts import Stamp
 
-ADMIT, WEAK, DISCHARGE, RETURNED, LEFT, CANCEL_ADMIT, CANCEL_DISCHARGE = range(7)
+# In order of rank at one instant: what is announced, what happens, what is taken back.
+PLANNED, PENDING = -2, -1
+ADMIT, WEAK, DISCHARGE, RETURNED, LEFT, CANCEL_PLANNED, CANCEL_ADMIT, CANCEL_DISCHARGE = range(8)
 RANK: Final = {
     "left": LEFT,
     "returned": RETURNED,
+    "cancel-planned": CANCEL_PLANNED,
     "cancel-admit": CANCEL_ADMIT,
     "cancel-discharge": CANCEL_DISCHARGE,
 }
@@ -75,10 +78,9 @@ def marks_of(members: list[VisitCell]) -> list[Mark]:
         for mark, stamp in cell.marks.items():
             if mark[0] in RANK:
                 marks.append(Mark(mark[1], RANK[mark[0]], stamp, mark, cell.number))
-            elif mark[0] == "planned":
-                marks.append(Mark(mark[1], -1, stamp, mark, cell.number))
             else:
-                marks.append(Mark(mark[1], -2, stamp, mark, cell.number))
+                rank = PLANNED if mark[0] == "planned" else PENDING
+                marks.append(Mark(mark[1], rank, stamp, mark, cell.number))
     marks.sort(key=itemgetter(0, 1, 2))
     return marks
 
@@ -111,8 +113,8 @@ class Walk:
     def run(self) -> tuple[list[Segment], list[Stamp]]:
         for mark in self.marks:
             if mark.rank < 0:
-                self.planned |= mark.rank == -1
-                self.pending |= mark.rank == -2
+                self.planned |= mark.rank == PLANNED
+                self.pending |= mark.rank == PENDING
             elif mark.rank <= WEAK:
                 self._admit(mark)
             elif mark.rank == DISCHARGE:
@@ -122,8 +124,10 @@ class Walk:
                     self.current.on_leave = True
             elif mark.rank == RETURNED:
                 self._returned(mark)
-            else:
+            elif mark.rank != CANCEL_PLANNED:
                 self._cancel(mark)
+            elif not self.planned:
+                self.orphans.append(mark.stamp)
         return self.segments, self.orphans
 
     def _begin(self, segment: Segment) -> Segment:

@@ -21,10 +21,10 @@ leaves out has the default of the contract: a new task is `requested`, `routine`
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.scenarios.builders import Event
 from tests.scenarios.expected_gaps import edit_gap, new_gap, read_gap_clause
 from tests.scenarios.expected_stays import edit_stay, edit_transition, new_stay, new_transition
 from tests.scenarios.expected_tasks import CORE, Fields, edit_task, new_task
+from tests.scenarios.happenings import Event
 from tests.scenarios.identity import transition_id
 from tests.scenarios.instants import StoryError
 

@@ -1,9 +1,10 @@
-"""What a clause about a stay or a transition says: `discharged`, `closed READMITTED`, `flag AMA`."""
+"""What a clause about a stay or a transition says: `discharged`, `closed READMITTED`."""
 
 from datetime import datetime
 
-from tests.scenarios.builders import Event, instant_of
+from tests.scenarios.builders import instant_of
 from tests.scenarios.expected_tasks import ANY, Fields
+from tests.scenarios.happenings import Event
 from tests.scenarios.instants import StoryError, end_of_local_day, read_instant
 
 

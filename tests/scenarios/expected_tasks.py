@@ -1,4 +1,4 @@
-"""What a clause about a task says: `accepted by nurse1`, `due end of Mon 10-12 EDT`, `attempts 2`."""
+"""What a clause about a task says: `accepted by nurse1`, `due end of Mon 10-12 EDT`."""
 
 import re
 from datetime import datetime, timedelta

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from tests.scenarios.answer import Answer
-from tests.scenarios.builders import Event
+from tests.scenarios.happenings import Event
 from tests.scenarios.identity import gap_id, task_id
 from tests.scenarios.instants import read_wire
 from tests.scenarios.runner import replay

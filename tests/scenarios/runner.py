@@ -15,8 +15,9 @@ import yaml
 from orchestrator.stream.replay import replay_events
 from schemas.facilities import Facilities
 from tests.scenarios.answer import Answer, compare
-from tests.scenarios.builders import Chart, Event, build_event
+from tests.scenarios.builders import build_event
 from tests.scenarios.expected import Expected
+from tests.scenarios.happenings import Chart, Event
 from tests.scenarios.instants import StoryError, read_instant, wire
 from tests.scenarios.story import HERE, Story
 

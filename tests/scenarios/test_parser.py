@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.answer import compare
-from tests.scenarios.builders import Chart, build_event
+from tests.scenarios.builders import build_event
 from tests.scenarios.expected import Expected
+from tests.scenarios.happenings import Chart
 from tests.scenarios.instants import StoryError, end_of_local_day, read_instant, wire
 from tests.scenarios.story import read_file
 

@@ -8,7 +8,7 @@ import pytest
 
 import handlers
 from orchestrator.core import step
-from orchestrator.core.instants import read
+from orchestrator.core.instants import HOUR, read
 from orchestrator.core.patient import Patient
 from orchestrator.core.plan import plan
 from orchestrator.core.wanted import Plan
@@ -132,12 +132,12 @@ def _contents(found: Plan) -> list[tuple[str, str]]:
 
 
 def _patients(seed: int) -> Iterator[tuple[Patient, int, Random]]:
-    """A patient as known at three instants of one history."""
+    """A patient as known at three instants of one history; the clock may lag behind the facts."""
     rng = Random(seed)
     told = history(rng, NO_COMMANDS)
     events = accepted(told.events)
     for last in sorted(rng.choices(range(len(events)), k=3)):
-        now = read(events[last]["receivedtime"])
+        now = read(events[last]["receivedtime"]) - rng.choice([0, 0, 1, 9, 80]) * HOUR
         patient = Patient(told.events[0]["subject"], "")
         facts = [handlers.told(e, SETTINGS) for e in _first_copies(events[: last + 1])]
         step.fact(patient, facts, now, now, RULES)

@@ -62,6 +62,16 @@ class CallRecord:
         return not self.spoken_to and (tried or self.wrong_number)
 
 
+def counted_attempts(transition: Transition, tried: list[Event]) -> list[Event]:
+    """After the discharge, not a bot's, an hour after the last one that counted."""
+    counted: list[Event] = []
+    for event in sorted(tried, key=lambda e: (e.time, e.source, e.id)):
+        far_enough = not counted or event.time >= counted[-1].time + BETWEEN_ATTEMPTS
+        if event.time > transition.at and event.data.get("reached") != "bot" and far_enough:
+            counted.append(event)
+    return counted
+
+
 def read_calls(transition: Transition, commands: list[Event]) -> CallRecord:
     contacts = [e for e in commands if is_contact(e) and e.time >= transition.at]
     tried = [
@@ -69,11 +79,7 @@ def read_calls(transition: Transition, commands: list[Event]) -> CallRecord:
         for e in commands
         if e.type == "task.attempted" or (e.type == "task.completed" and not is_contact(e))
     ]
-    counted: list[Event] = []
-    for event in sorted(tried, key=lambda e: (e.time, e.source, e.id)):
-        far_enough = not counted or event.time >= counted[-1].time + BETWEEN_ATTEMPTS
-        if event.time > transition.at and event.data.get("reached") != "bot" and far_enough:
-            counted.append(event)
+    counted = counted_attempts(transition, tried)
     contact_by = transition.stay.at_facility.end_of_business_days(transition.at, 2)
 
     def day(event: Event) -> date:

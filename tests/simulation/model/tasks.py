@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tests.simulation.model.calendar import end_of_day_number
-from tests.simulation.model.calls import CallRecord, read_calls
+from tests.simulation.model.calls import CallRecord, counted_attempts, read_calls
 from tests.simulation.model.dispositions import Kind, kind
 from tests.simulation.model.facts import Event, code, held_since, value
 from tests.simulation.model.stays import Stay, discharged_at
@@ -255,6 +255,10 @@ class _Tasks:
     def _commands(self, kind: str) -> list[Event]:
         return self.world.commands_on(task_id(self.transition.id, kind))
 
+    def _attempts(self, kind: str) -> int:
+        tried = [e for e in self._commands(kind) if e.type == "task.attempted"]
+        return len(counted_attempts(self.transition, tried))
+
     def _day_7(self, discharged_at: datetime) -> datetime:
         return end_of_day_number(discharged_at, VISIT_DAYS, self.transition.zone)
 
@@ -273,7 +277,7 @@ class _Tasks:
         *,
         urgent: bool = False,
         cause: str = "",
-        attempts: int = 0,
+        attempts: int | None = None,
         tcm_contact_status: str | None = None,
         appointment_id: str | None = None,
     ) -> Task | None:
@@ -282,7 +286,8 @@ class _Tasks:
         status = status or "requested"
         born_overdue = due.heard >= due.at
         overdue = self.world.now >= due.at and status not in TERMINAL
-        flags = {"FROM_BACKFILL"} if self.transition.backfilled else set()
+        from_backfill = self.transition.backfilled and not cause  # a cause of its own is its own
+        flags = {"FROM_BACKFILL"} if from_backfill else set()
         if self.chart_only and kind == "MED_REC":
             flags.add("CHART_ONLY")
         return Task(
@@ -298,7 +303,7 @@ class _Tasks:
             attribution=_attribution(due, self.world.now) if overdue else None,
             priority="urgent" if urgent or born_overdue else "routine",
             team=team,
-            attempts=attempts,
+            attempts=self._attempts(kind) if attempts is None else attempts,
             tcm_contact_status=tcm_contact_status,
             appointment_id=appointment_id,
             flags=frozenset(flags),

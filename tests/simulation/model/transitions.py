@@ -134,6 +134,7 @@ def arrival(transition: Transition, world: World) -> Stay | None:
         for s in world.stays
         if s is not transition.stay
         and is_post_acute(s)
+        and not s.synthetic
         and (s.is_open_at(transition.at) or transition.at <= s.admitted < transition.closes)
     ]
     return min(stays, key=lambda s: s.admitted) if stays else None

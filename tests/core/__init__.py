@@ -1,0 +1,1 @@
+"""What the core promises, module by module; no I/O, no asyncio."""
