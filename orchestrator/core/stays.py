@@ -113,15 +113,21 @@ def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> De
         if planned:
             stay = _stay(members, Segment(), closing)
             stay.planned = True
-            cancels = [
-                stamp
-                for cell in members
-                for (what, _, _), stamp in cell.marks.items()
-                if what == "cancel-admit"
-            ]
-            stay.cancelled = min(cancels, default=None)
+            stay.cancelled = _plan_taken_back(members)
             stays.append(stay)
     return Derived(stays, orphans)
+
+
+def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
+    """The cancellation of an announced admission that was not announced again since."""
+    marks = [(at, what, stamp) for cell in members for (what, at, _), stamp in cell.marks.items()]
+    announced = max((at for at, what, _ in marks if what == "planned"), default=0)
+    cancels = [
+        stamp
+        for at, what, stamp in marks
+        if what in ("cancel-admit", "cancel-planned") and at >= announced
+    ]
+    return min(cancels, default=None)
 
 
 def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | None], str]) -> Stay:
