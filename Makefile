@@ -49,7 +49,8 @@ LOCK_ARGS := --quiet --universal --python-version 3.11 --generate-hashes --no-em
 	--no-emit-find-links --no-annotate --custom-compile-command "make lock" $(UPGRADE)
 
 $(STAMP): requirements-dev.lock
-	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer (PYTHON=/path/to/python)" >&2; exit 2; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: needs Python 3.11 or newer (PYTHON=/path/to/python)" >&2; exit 2; }
 	@echo "making $(VENV) with $(PYTHON) (once; again when the locks change)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)

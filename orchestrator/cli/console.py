@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,32 +78,54 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+class Progress(Protocol):
+    """Makes a bar for each phase of a long piece of work."""
+
+    def __call__(self, verb: str, unit: str = "", scale: int = 1) -> Step:
+        """
+        The function by which the phase says how far it is.
+
+        Args:
+            verb: What is being done, as in ``reading``.
+            unit: What is counted, if not plain things: ``MB``.
+            scale: How many of what is counted make one unit.
+        """
+        ...
+
+
 @contextmanager
-def progress(verb: str, unit: str = "", scale: int = 1) -> Iterator[Step]:
-    """
-    Show how far a long piece of work is; the caller says so now and then by (done, in all).
-
-    Args:
-        verb: What is being done, as in ``reading``.
-        unit: What is counted, if not plain things: ``MB``.
-        scale: How many of what the caller counts make one unit.
-    """
-    measure = _Measure(unit, scale)
+def progress() -> Iterator[Progress]:
+    """Show long work while it lasts: bars on a terminal, now and then a line elsewhere."""
     if not decorated(sys.stderr):
-        yield _PlainProgress(verb, measure).step
+        yield _plain
         return
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich import progress as bars
 
-    columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.fields[amount]}"))
-    with Progress(*columns, console=console(sys.stderr), transient=True) as bar:
-        task = bar.add_task(verb, total=None, amount="", visible=False)
+    columns = (
+        bars.TextColumn("  {task.description}"),
+        bars.BarColumn(),
+        bars.TextColumn("{task.fields[amount]}"),
+    )
+    with bars.Progress(*columns, console=console(sys.stderr), transient=True) as shown:
 
-        def step(done: int, total: int) -> None:
-            if measure.seconds >= BAR_AFTER_S:
-                amount = measure.amount(done, total)
-                bar.update(task, completed=done, total=total or None, amount=amount, visible=True)
+        def bar(verb: str, unit: str = "", scale: int = 1) -> Step:
+            task = shown.add_task(verb, total=None, amount="", visible=False)
+            measure = _Measure(unit, scale)
 
-        yield step
+            def step(done: int, total: int) -> None:
+                if measure.seconds >= BAR_AFTER_S:
+                    amount = measure.amount(done, total)
+                    shown.update(
+                        task, completed=done, total=total or None, amount=amount, visible=True
+                    )
+
+            return step
+
+        yield bar
+
+
+def _plain(verb: str, unit: str = "", scale: int = 1) -> Step:
+    return _PlainProgress(verb, _Measure(unit, scale)).step
 
 
 class _PlainProgress:
@@ -124,14 +146,18 @@ class _Measure:
     def __init__(self, unit: str, scale: int) -> None:
         self._unit = f" {unit}" if unit else ""
         self._scale = scale
-        self._began = time.monotonic()
+        self._began: float | None = None
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        """Since the first look: a phase begins when it first says something."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        return now - self._began
 
     def amount(self, done: int, total: int) -> str:
-        rate = done / self.seconds
+        rate = done / max(self.seconds, 1e-3)
         text = self._number(done) + (f"/{self._number(total)}" if total else "") + self._unit
         text += f"  {self._number(rate)}{self._unit}/s"
         return text + (f"  {(total - done) / rate:,.0f} s left" if total and rate else "")

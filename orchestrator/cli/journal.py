@@ -29,9 +29,9 @@ def run(export: Path, here: "Settings") -> None:
 
     listed = site.facilities_of(here)
     number = 0
-    with as_mistakes(), export.open("rb") as lines, progress("deciding") as step:
+    with as_mistakes(), export.open("rb") as lines, progress() as bar:
         try:
-            for record in _published(journal(lines), here, listed, step):
+            for record in _published(journal(lines), here, listed, bar("deciding")):
                 sys.stdout.buffer.write(line(record) + b"\n")
                 number += 1
         except ExportError as fault:

@@ -24,8 +24,9 @@ def run(paths: list[str], *, data_dir: Path | None, facilities: Path | None) -> 
     with (
         as_mistakes(),
         Log.open(here.data_dir, create=True, partitions=here.partitions) as log,
-        progress("sending") as step,
+        progress() as bar,
     ):
+        step = bar("sending")
 
         def on_progress(report: "Report") -> None:
             step(report.sent.total() + len(report.refused) + report.ignored, 0)

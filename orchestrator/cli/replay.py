@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli import site
-from orchestrator.cli.console import console, decorated, hint, progress, say_json
+from orchestrator.cli.console import console, decorated, hint, progress, say_json, width
 from orchestrator.cli.faults import Mistake, as_mistakes
 
 
@@ -36,13 +36,15 @@ def run(
 
     listed = site.facilities_of(here)
     policies = site.policies_of(here)
-    with as_mistakes(), progress("reading", "MB", 1_000_000) as step:
+    with as_mistakes(), progress() as bar:
+        deciding = bar("deciding", "patients")
         answer = replay(
-            read(paths, step),
+            read(paths, bar("reading", "MB", 1_000_000)),
             as_of=_as_of(as_of),
             facilities=listed,
             policies=policies,
             changes=changes or not as_json,
+            on_progress=lambda patients: deciding(patients, 0),
         )
     seen = {row["facility"] for patient in answer["patients"] for row in patient["stays"]}
     site.warn_of_unlisted(listed, seen)
@@ -58,7 +60,7 @@ def _print(answer: dict[str, Any], zone: str, *, changes: bool, show: int) -> No
     from orchestrator.cli.report import chronology, lines
 
     out = console()
-    told = lines(answer, zone, 0 if changes else show)
+    told = lines(answer, zone, 0 if changes else show, width())
     for text, style in told:
         out.print(text, style=style if decorated(sys.stdout) else None)
     if changes:

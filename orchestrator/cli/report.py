@@ -22,6 +22,7 @@ FAINT: Final = "dim"
 OPEN: Final = frozenset({"requested", "accepted", "in-progress", "on-hold"})
 WITHDRAWN: Final = frozenset({"cancelled", "entered-in-error"})
 REJECTED_SHOWN: Final = 20
+SIDE_BY_SIDE: Final = 92  # columns that both tables need beside each other
 _SEVERITY: Final = ("critical", "high", "medium", "low", "info")
 
 
@@ -40,7 +41,7 @@ class Why:
         return self._sentences.get(thing_id, "")
 
 
-def lines(answer: Thing, zone: str, show: int) -> Iterator[Line]:
+def lines(answer: Thing, zone: str, show: int, columns: int = 100) -> Iterator[Line]:
     """
     The report.
 
@@ -48,6 +49,7 @@ def lines(answer: Thing, zone: str, show: int) -> Iterator[Line]:
         answer: What ``replay`` gave, with its changes.
         zone: For instants that belong to no facility.
         show: How many patients to show in full, those with the most pressing things first.
+        columns: Width of the screen.
     """
     patients = answer["patients"]
     transitions = [row for patient in patients for row in patient["transitions"]]
@@ -55,7 +57,7 @@ def lines(answer: Thing, zone: str, show: int) -> Iterator[Line]:
     as_of = words.instant(answer["as_of"])
     stood = f"{counted(len(transitions), 'transition')} ({active:,} active)"
     yield f"As of {words.moment(as_of, zone)}: {counted(len(patients), 'patient')}, {stood}", STRONG
-    yield from _totals(patients)
+    yield from _totals(patients, columns)
     yield from _rejected(answer["rejected"])
     for gap in answer["operations"]:
         yield from _gap(gap, zone, Why(()))
@@ -79,26 +81,32 @@ def chronology(changes: Sequence[Thing], zone: str) -> Iterator[Line]:
             yield f"    {change['why']}", FAINT
 
 
-def _totals(patients: Iterable[Thing]) -> Iterator[Line]:
+def _totals(patients: Iterable[Thing], columns: int) -> Iterator[Line]:
     tasks: dict[str, Counter[str]] = {}
     gaps: Counter[str] = Counter()
     for patient in patients:
         for task in patient["tasks"]:
             tasks.setdefault(task["kind"], Counter()).update(_columns(task))
         gaps.update(gap["code"] for gap in patient["gaps"] if gap["status"] == "open")
-    names = ("open", "overdue", "done", "withdrawn")
-    left = [f"  {'Task':<20}" + "".join(f"{name:>10}" for name in names)]
+    names = {"open": 8, "overdue": 9, "done": 8, "withdrawn": 11}
+    left = [f"  {'Task':<20}" + "".join(f"{name:>{wide}}" for name, wide in names.items())]
     for kind in sorted(tasks, key=_kind_order):
         row = tasks[kind]
-        left.append(f"  {words.task(kind):<20}" + "".join(f"{row[name]:>10,}" for name in names))
+        left.append(
+            f"  {words.task(kind):<20}"
+            + "".join(f"{row[name]:>{wide},}" for name, wide in names.items())
+        )
     right = [f"{'Gap':<24}{'open':>6}"]
     right += [f"{words.gap(code):<24}{number:>6,}" for code, number in gaps.most_common()]
     if not tasks and not gaps:
         return
+    if columns < SIDE_BY_SIDE:
+        yield from ((row, PLAIN) for row in (*left, *(f"  {row}" for row in right)))
+        return
     for index in range(max(len(left), len(right))):
         a = left[index] if index < len(left) else ""
         b = right[index] if index < len(right) else ""
-        yield f"{a:<62}    {b}".rstrip(), PLAIN
+        yield f"{a:<58}    {b}".rstrip(), PLAIN
 
 
 def _columns(task: Thing) -> list[str]:

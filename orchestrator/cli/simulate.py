@@ -34,7 +34,7 @@ def run(
                 old.unlink()
         (out / FACILITIES).write_text(facilities_yaml(), encoding="utf-8")
         files: dict[str, IO[bytes]] = {}
-        step = open_files.enter_context(progress("writing"))
+        step = open_files.enter_context(progress())("writing")
         for number, (name, raw) in enumerate(lines(happenings, chosen), 1):
             if name not in files:
                 files[name] = open_files.enter_context((feed / name).open("wb"))

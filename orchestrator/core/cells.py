@@ -197,24 +197,33 @@ class PersonCell:
     def join(self, fact: PersonSaid | Parked) -> int:
         """Take in one fact; how much it changed."""
         if isinstance(fact, Parked):
-            held = self.parked.get(fact.stamp.event)
-            if held is not None and held[0] <= fact.stamp.receipt:
+            held, said = self.parked.get(fact.stamp.event), (fact.stamp.receipt, fact.reason)
+            if held is not None and held <= said:
                 return NOTHING
-            self.parked[fact.stamp.event] = (fact.stamp.receipt, fact.reason)
+            self.parked[fact.stamp.event] = said
             if len(self.parked) > MOST_PARKED:
-                del self.parked[min(self.parked, key=lambda event: self.parked[event])]
+                del self.parked[min(self.parked, key=lambda event: (self.parked[event], event))]
             return MATERIAL
-        if "outreach" in fact.fields:
-            self.wishes[fact.stamp.event] = (fact.fields["outreach"], fact.stamp)
-            if len(self.wishes) > MOST_WISHES:
-                del self.wishes[min(self.wishes, key=lambda event: self.wishes[event][1])]
-        changed = reg.say_all(self.said, fact.fields, fact.stamp)
         # A preference or a death said again is said of now: its time counts, not only its value.
+        changed = reg.say_all(self.said, fact.fields, fact.stamp) != NOTHING
+        if "outreach" in fact.fields:
+            changed |= self._wish(fact.fields["outreach"], fact.stamp)
         return MATERIAL if changed else NOTHING
+
+    def _wish(self, wish: str | None, stamp: Stamp) -> bool:
+        """Keep one more wish, an older one too: it may be the one that holds for a discharge."""
+        name = f"{stamp.source} {stamp.event}"
+        held = self.wishes.get(name)
+        if held is not None and held[1] >= stamp:
+            return False
+        self.wishes[name] = (wish, stamp)
+        if len(self.wishes) > MOST_WISHES:
+            del self.wishes[min(self.wishes, key=lambda event: self.wishes[event][1])]
+        return True
 
     def dump(self) -> list[Any]:
         """Plain data for storage."""
-        wishes = {event: [wish, list(stamp)] for event, (wish, stamp) in self.wishes.items()}
+        wishes = {name: [wish, list(stamp)] for name, (wish, stamp) in self.wishes.items()}
         return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged, wishes]
 
     @classmethod
@@ -225,7 +234,7 @@ class PersonCell:
             reg.load(said),
             {event: (at, why) for event, (at, why) in parked.items()},
             acknowledged,
-            {event: (wish, Stamp(*stamp)) for event, (wish, stamp) in wishes.items()},
+            {name: (wish, Stamp(*stamp)) for name, (wish, stamp) in wishes.items()},
         )
 
 

@@ -47,8 +47,9 @@ logger = structlog.get_logger()
 class Pace:
     """How much at a time and how often; of what is published only the clock's instants depend."""
 
-    intake_records: int = 1000
-    decide_records: int = 500
+    # A commit waits for the disk some milliseconds, so a backlog is worked off in large bites.
+    intake_records: int = 3000
+    decide_records: int = 1000
     sign_of_life: int = 30 * SECOND  # of the log's clock
     poll_s: float = 0.05
     retry_s: float = 1.0

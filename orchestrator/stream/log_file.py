@@ -32,8 +32,10 @@ APPLICATION: Final = int.from_bytes(b"care", "big")
 VERSION: Final = 1
 OFFSET_BITS: Final = 40  # a trillion records for each of eight million partitions
 
-# Another writer is waited for this long (CARE_STORE_TIMEOUT's default).
+# Another writer is waited for this long (CARE_STORE_TIMEOUT's default).  Who decides tries again
+# anyway, and must answer SIGTERM within three seconds.
 BUSY_S: Final = 10.0
+BUSY_OWNER_S: Final = 2.0
 _CACHE_KIB: Final = 65_536
 # Who decides moves the write-ahead log into the file every 16 MiB; who only appends leaves that to
 # them, as long as it stays reasonable.
@@ -98,6 +100,8 @@ def create(folder: Path, partitions: int, clock: str) -> None:
     with refusing(str(path)):
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
+            if _number(connection, "user_version"):
+                return
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
@@ -122,7 +126,8 @@ def connect(folder: Path, *, owner: bool) -> sqlite3.Connection:
     if not path.is_file():
         raise LogMissing(f"{path}: there is no log; `care-orchestrator up` makes one")
     with refusing(str(path)):
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        timeout = BUSY_OWNER_S if owner else BUSY_S
+        connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
         try:
             _check_kind(connection, path)
             connection.execute("PRAGMA synchronous=FULL")

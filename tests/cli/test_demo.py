@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from orchestrator import log
-from orchestrator.cli import demo
+from orchestrator.cli import demo, demo_stage
 from orchestrator.core.instants import HOUR, MINUTE
 from orchestrator.simulate.places import facilities_yaml
 from tests.cli.conftest import Run, bare_environment
@@ -31,7 +31,7 @@ def played(folder: Path, hours: int, step: int) -> Iterator[dict[str, Any]]:
     """What the demo publishes in its first *hours* after the prologue, in frames of *step*."""
     folder.mkdir()
     log.configure("error", "json", io.StringIO())
-    with demo._stage(folder, SEED) as stage:
+    with demo_stage.opened(folder, SEED) as stage:
         stage.prologue(going)
         began = stage.now
         stage.changes()

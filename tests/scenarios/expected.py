@@ -12,6 +12,7 @@ The clauses, several in a cell separated by `;`:
     suppress NO_PCP_APPOINTMENT V1          notice to nurse1 about CALL_48H V1
     refused terminal                        rejected bad-time
     episode V1 M1                           unsettled stay V1
+    gone stay V1                            (joined to another visit number)
 
 `V1/2` is the second transition of visit V1; `core` is the three core tasks.  A field set to `?`,
 and a thing called `unsettled`, are not compared from then on, and the line says why.  What a clause
@@ -74,6 +75,8 @@ class _Clause:
                 pass
             case "unsettled":
                 self._leave(" ".join(words[1:]))
+            case "gone":
+                del self.state.things[" ".join(words[1:])]
             case "stay":
                 self._stay(words[1], [" ".join(words[2:]), *edits])
             case "transition":

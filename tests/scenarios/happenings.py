@@ -89,6 +89,11 @@ def _of_visit(kind: str) -> Callable[[list[str], Event, Chart], None]:
     return build
 
 
+def _expect_discharge(words: list[str], event: Event, chart: Chart) -> None:
+    _of_visit("discharge.pending")(words[:1], event, chart)
+    event["data"]["expected_at"] = wire(read_instant(_after("for", words)))
+
+
 def _touch(words: list[str], event: Event, chart: Chart) -> None:
     """An update that changes nothing of interest: the bed, as A02 says it."""
     _of_visit("admission.updated")(words, event, chart)
@@ -198,6 +203,7 @@ VERBS: Final[dict[str, Callable[[list[str], Event, Chart], None]]] = {
     "update": _discharge("admission.updated"),
     "discharge": _discharge("discharge.recorded"),
     "correct": _discharge("discharge.corrected"),
+    "expect discharge": _expect_discharge,
     "cancel discharge": _of_visit("discharge.cancelled"),
     "book": _book("booked"),
     "move": _book("rescheduled"),

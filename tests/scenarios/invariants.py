@@ -1,6 +1,7 @@
 """Promises that hold for every story, whatever it is about."""
 
 import random
+import re
 from collections import defaultdict
 from datetime import datetime
 from typing import Any, Final
@@ -57,6 +58,8 @@ def _check_changes(as_of: datetime, answer: Answer) -> None:
     for change in answer["changes"]:
         by_subject[change["subject"]].append(change)
         assert read_wire(change["at"]) <= as_of, f"a change of the future: {change}"
+        # screens.md, the "why" sentence: short, and a sentence, never a code.
+        assert re.fullmatch(r"[^_]{8,140}", change["why"]), f"not a sentence: {change['why']}"
         for sort, identity in (("task", "task_id"), ("gap", "gap_id")):
             thing = change.get(sort)
             if thing and change["change"].startswith((f"{sort}.", "notice")):
@@ -102,6 +105,12 @@ def check_any_order(events: list[Event], as_of: datetime, facilities: str) -> No
         mixed = events + [source.choice(events) for _ in range(len(events) // 2 + 1)]
         source.shuffle(mixed)
         assert _bytes(replay(mixed, as_of, facilities)) == plain, f"seed {seed}"
+
+
+def check_default_end(events: list[Event], facilities: str) -> None:
+    """Without `as_of` the clock ends at the latest receipt (contract §6)."""
+    last = max(read_wire(event["receivedtime"]) for event in events)
+    assert _bytes(replay(events, None, facilities)) == _bytes(replay(events, last, facilities))
 
 
 def check_future_is_not_known(

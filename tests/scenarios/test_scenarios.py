@@ -22,6 +22,7 @@ def test_story(story: Story) -> None:
     facilities = facilities_of(story)
     last, _ = answers[-1]
     invariants.check_any_order(events, last, facilities)
+    invariants.check_default_end(events, facilities)
     for as_of, answer in answers[:: max(1, len(answers) // 4)]:
         invariants.check_future_is_not_known(events, as_of, facilities, answer)
 

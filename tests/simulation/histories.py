@@ -146,10 +146,13 @@ def _instants(tale: Tale, stays: list[Left]) -> list[datetime]:
 
 
 def as_of_instants(rng: Random, told: History, count: int) -> list[datetime]:
-    """Some instants at which to compare; always one after everything."""
+    """Some instants at which to compare: one after everything, a turning point, any instant."""
     receipts = [instant(e.get("receivedtime", e["time"])) for e in told.events]
     pool = [*told.instants, *receipts, *(r - SECOND for r in receipts)]
-    return [max(receipts) + DAY, *rng.choices(pool, k=max(0, count - 1))]
+    span = int((max(receipts) + 95 * DAY - min(receipts)) / SECOND)
+    anywhere = [min(receipts) + rng.randint(0, span) * SECOND for _ in range(count // 3)]
+    near = rng.choices(pool, k=max(0, count - 1 - len(anywhere)))
+    return [max(receipts) + DAY, *near, *anywhere]
 
 
 @st.composite

@@ -156,6 +156,8 @@ def _tell_discharge(
     left.at, left.event, left.disposition = at, name, disposition
     if tale.chance(0.07):
         tale.repeat(name, later=tale.between(MINUTE, 2 * DAY), same_id=tale.chance(0.5))
+    if tale.chance(0.2):
+        _tell_later_update(tale, left, name)
     if tale.chance(0.18) and disposition != "30":
         _tell_correction(tale, left, name)
     if tale.chance(0.14):
@@ -171,6 +173,14 @@ def _say_discharge(tale: Tale, left: Left, at: datetime, disposition: str | None
         at += tale.between(MINUTE, 20 * MINUTE)
     tale.marks.append(at)
     return tale.say("discharge.recorded", at, data, facility=left.facility)
+
+
+def _tell_later_update(tale: Tale, left: Left, name: str) -> None:
+    """An A08 about something else: the coder's final word, days later.  It must change nothing."""
+    assert left.at is not None
+    at = left.at + tale.between(HOUR, 4 * DAY)
+    data = {"visit_number": left.visit, "service": tale.rng.choice(["MED", "SUR"])}
+    tale.say("admission.updated", at, data, facility=left.facility, after=name)
 
 
 def _tell_correction(tale: Tale, left: Left, name: str) -> None:

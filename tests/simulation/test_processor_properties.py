@@ -82,6 +82,35 @@ def test_incremental_equals_a_full_refold_at_every_prefix(seed: int) -> None:
             assert incremental == _anonymous(_refold(subject, seen, now)), record.offset
 
 
+# Gaps that only the passing of time opens; `since` is the instant they do.
+BY_THE_CLOCK = (
+    "TASK_OVERDUE",
+    "TCM_CONTACT_WINDOW_MISSED",
+    "NO_PCP_APPOINTMENT",
+    "APPT_OUTCOME_UNKNOWN",
+    "TRANSFER_NOT_ARRIVED",
+    "SNF_STATUS_UNKNOWN",
+    "STALE_STAY",
+)
+
+
+@pytest.mark.parametrize("seed", seeds(12))
+def test_nothing_fires_before_the_clock_has_passed_it(seed: int) -> None:
+    """A fact moves no clock: what could still be contradicted by a late message is not claimed."""
+    worker, now = Worker(), 0
+    for record in journal(_told(seed), Random(seed)):
+        value, before = json.loads(record.value), len(worker.published)
+        if is_clock(record):
+            now = micros(value["at"])
+        worker.run([record])
+        for change in changes_of(worker.published[before:]):
+            task, gap = change.get("task"), change.get("gap")
+            if task and task["overdue"]:
+                assert micros(task["due_at"]) <= now
+            if gap and gap["code"] in BY_THE_CLOCK and gap["status"] == "open":
+                assert micros(gap["since"]) <= now, gap["code"]
+
+
 def _newest(outs: list[Out]) -> dict[tuple[str, str], bytes | None]:
     return {(o.topic, o.key): o.value for o in outs if o.topic in COMPACTED}
 

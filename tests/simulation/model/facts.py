@@ -75,7 +75,8 @@ def accepted(raw: dict[str, Any], backfill_receipt: datetime) -> Event:
         received = instant(raw["receivedtime"])
     else:
         received = backfill_receipt if lane == "backfill" else at
-    default = received if kind.endswith(RECORDED_AT_RECEIPT) else at
+    late_by_nature = kind.endswith(RECORDED_AT_RECEIPT) and lane != "backfill"
+    default = received if late_by_nature else at
     recorded = instant(raw["recordedtime"]) if "recordedtime" in raw else default
     return Event(
         id=raw["id"],
@@ -85,7 +86,7 @@ def accepted(raw: dict[str, Any], backfill_receipt: datetime) -> Event:
         facility=raw.get("facility") or raw.get("data", {}).get("facility", ""),
         lane=lane,
         time=at,
-        recorded=at if lane == "backfill" else recorded,
+        recorded=recorded,
         received=received,
         data=raw.get("data", {}),
     )

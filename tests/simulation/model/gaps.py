@@ -35,10 +35,12 @@ class Gap:
 def _overdue_severity(task: Task, world: World) -> str:
     facility = task.transition.stay.at_facility
     due_day = local_date(task.due_at, facility.zone)
+    if task.tcm_contact_status == "ATTEMPTS_MET":
+        return "low"
     unstaffed = not facility.weekend_staffing and not facility.is_business_day(due_day)
     if unstaffed and world.now < facility.morning_of_next_business_day(task.due_at):
         return "info"
-    return "low" if task.tcm_contact_status == "ATTEMPTS_MET" else "high"
+    return "high"
 
 
 def _task_gaps(tasks: list[Task], world: World) -> Iterator[Gap]:
@@ -52,9 +54,9 @@ def _task_gaps(tasks: list[Task], world: World) -> Iterator[Gap]:
 def _contact_gaps(transition: Transition, tasks: list[Task], world: World) -> Iterator[Gap]:
     """The CMS window is a fact once it has passed; being unreachable ends with the call."""
     calls = calls_of(transition, world)
-    end = transition.end
+    over = transition.over_since
     asked = transition.kind in CALLED and not transition.elsewhere
-    lasted = asked and (end is None or end.at > calls.contact_by)
+    lasted = asked and (over is None or over > calls.contact_by)
     missed_it = lasted and calls.status(world.now) == "MISSED"
     if missed_it and is_worth_doing(transition, calls.contact_by):
         yield Gap("TCM_CONTACT_WINDOW_MISSED", transition.id, "", "medium", "recorded")
@@ -112,14 +114,11 @@ def in_hospital_again(transition: Transition, world: World) -> list[Stay]:
 
 
 def _arrival_gaps(transition: Transition, world: World) -> Iterator[Gap]:
-    if transition.status != "deferred" or transition.kind not in ("transfer", "facility"):
+    if transition.status != "deferred" or not transition.waits_for_arrival:
         return
-    if transition.kind == "facility":
-        arrived = arrival(transition, world) is not None
-    else:
-        arrived = any(
-            is_arriving(transition, s) and s.admitted >= transition.at for s in world.stays
-        )
+    arrived = arrival(transition, world) is not None or any(
+        is_arriving(transition, s) and s.admitted >= transition.at for s in world.stays
+    )
     expected_by = transition.at + timedelta(hours=24)
     if not arrived and is_worth_doing(transition, expected_by) and world.now >= expected_by:
         visit = transition.discharge.known_by.visit

@@ -7,13 +7,20 @@ it names.  Nothing depends on the order of arrival.
 Source: contract.md §2 (happenings), rulings 6, 11, 14, 35; messages.md (dirt, stale stays).
 """
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from tests.simulation.model.calendar import Facility, facility, instant
 from tests.simulation.model.facts import ABSENT, Event, code, statement, value
+from tests.simulation.model.happenings import (
+    Happening,
+    admission_stands,
+    corrects,
+    cut,
+    discharge_stands,
+    discharged_at,
+    target,
+)
 
 # Without an update for so long a stay is taken for over (rulings, numbers of P0).
 STALE_AFTER = {
@@ -122,70 +129,6 @@ class Stay:
         return min((e.received for e in self.admissions), default=None)
 
 
-def stated_discharge(event: Event) -> datetime | None:
-    said = event.data.get("discharged_at")
-    if said is not None:
-        return instant(said)
-    return event.time if event.type == "discharge.recorded" else None
-
-
-def discharged_at(statements: Iterable[Event]) -> datetime | None:
-    """When the patient left, by the statement that holds."""
-    said = [e for e in statements if stated_discharge(e) is not None]
-    return stated_discharge(max(said, key=lambda e: e.order)) if said else None
-
-
-def _admission_stands(event: Event) -> datetime:
-    said = event.data.get("admitted_at")
-    at = instant(said) if said is not None and event.type == "admission.opened" else event.time
-    return min(at, event.recorded)
-
-
-def _discharge_stands(event: Event) -> datetime:
-    """Where a discharge stands among cancels."""
-    stated = stated_discharge(event)
-    assert stated is not None, "only a stated discharge stands anywhere"
-    return min(stated, event.recorded)
-
-
-def _corrects(event: Event, recorded: "list[Happening]", cuts: list[datetime]) -> bool:
-    """Is there a discharge before the correction was made, with nothing in between?"""
-    starts = [min(map(_discharge_stands, h)) for h in recorded]
-    return any(
-        at <= event.time and not any(at <= cut <= event.time for cut in cuts) for at in starts
-    )
-
-
-Happening = list[Event]
-
-
-def _cut(
-    events: Iterable[Event], stands: Callable[[Event], datetime], cuts: Iterable[datetime]
-) -> list[Happening]:
-    """One happening until a cut lies between; a cut at the same instant lies behind it."""
-    ordered = sorted(events, key=lambda e: (stands(e), e.order))
-    out = [ordered[:1]] if ordered else []
-    cuts = list(cuts)
-    for before, after in pairwise(ordered):
-        if any(stands(before) <= cut < stands(after) for cut in cuts):
-            out.append([])
-        out[-1].append(after)
-    return out
-
-
-def _target(
-    cancel: Event, happenings: list[Happening], stands: Callable[[Event], datetime]
-) -> Happening | None:
-    named = cancel.data.get("cancels_at")
-    if named is not None:
-        at = instant(named)
-        for happening in reversed(happenings):
-            if any(at in (stands(e), stated_discharge(e)) for e in happening):
-                return happening
-    before = [h for h in happenings if min(map(stands, h)) <= cancel.time]
-    return before[-1] if before else None
-
-
 @dataclass(frozen=True)
 class Visit:
     """A visit number's stays, and the cancels that found nothing to cancel."""
@@ -206,23 +149,23 @@ def read_visit(
     admission_cancels = of("admission.cancelled")
     discharge_cancels = of("discharge.cancelled")
     cuts = [e.time for e in discharge_cancels + of("admission.returned")]
-    cuts += [_admission_stands(e) for e in opened]
-    recorded = _cut(of("discharge.recorded"), _discharge_stands, cuts)
+    cuts += [admission_stands(e) for e in opened]
+    recorded = cut(of("discharge.recorded"), discharge_stands, cuts)
     lone = [
         e
         for e in of("discharge.corrected")
-        if e.data.get("discharged_at") is not None and not _corrects(e, recorded, cuts)
+        if e.data.get("discharged_at") is not None and not corrects(e, recorded, cuts)
     ]
-    discharged = _cut(of("discharge.recorded") + lone, _discharge_stands, cuts)
-    taken_back = [_target(c, discharged, _discharge_stands) for c in discharge_cancels]
+    discharged = cut(of("discharge.recorded") + lone, discharge_stands, cuts)
+    taken_back = [target(c, discharged, discharge_stands) for c in discharge_cancels]
     ends = [
-        min(map(_discharge_stands, h)) for h in discharged if not any(h is t for t in taken_back)
+        min(map(discharge_stands, h)) for h in discharged if not any(h is t for t in taken_back)
     ]
     admission_cuts = [e.time for e in admission_cancels]
-    admitted = _cut(opened, _admission_stands, admission_cuts + ends)
-    planned = _cut(of("admission.planned"), _admission_stands, admission_cuts)
-    either = sorted(admitted + planned, key=lambda h: _admission_stands(h[0]))
-    undone = [_target(c, either, _admission_stands) for c in admission_cancels]
+    admitted = cut(opened, admission_stands, admission_cuts + ends)
+    planned = cut(of("admission.planned"), admission_stands, admission_cuts)
+    either = sorted(admitted + planned, key=lambda h: admission_stands(h[0]))
+    undone = [target(c, either, admission_stands) for c in admission_cancels]
     orphans = [
         c
         for c, target in zip(
@@ -250,7 +193,7 @@ class _Builder:
         for number, happening in enumerate(self.discharged):
             owner = self._admission_of(happening)
             undone = [t for t, h in cancels if owner is not None and h is self.admitted[owner]]
-            at = min(map(_discharge_stands, happening))
+            at = min(map(discharge_stands, happening))
             if undone and max(undone) < at:
                 owner, undone = None, []  # discharged after all: the admission is not known
             discharge = Discharge(
@@ -267,15 +210,15 @@ class _Builder:
         return known + ([self._synthetic(of[None])] if None in of else [])
 
     def _admission_of(self, discharge: Happening) -> int | None:
-        at = min(map(_discharge_stands, discharge))
-        before = [i for i, h in enumerate(self.admitted) if min(map(_admission_stands, h)) <= at]
+        at = min(map(discharge_stands, discharge))
+        before = [i for i, h in enumerate(self.admitted) if min(map(admission_stands, h)) <= at]
         return before[-1] if before else None
 
     def _statements(self, number: int) -> list[Event]:
         """The discharge's founders and the updates that fall between it and the next one."""
-        start = min(map(_discharge_stands, self.discharged[number]))
+        start = min(map(discharge_stands, self.discharged[number]))
         later = self.discharged[number + 1 :]
-        end = min(map(_discharge_stands, later[0])) if later else None
+        end = min(map(discharge_stands, later[0])) if later else None
         about = [
             e
             for e in self.events
@@ -287,7 +230,7 @@ class _Builder:
 
     def _classes(self, start: datetime, end: datetime | None) -> list[tuple[datetime, str, Event]]:
         said = [
-            (_admission_stands(e), str(e.data["class"]), e)
+            (admission_stands(e), str(e.data["class"]), e)
             for e in self.events
             if e.data.get("class") and e.type != "admission.planned"
         ]
@@ -300,9 +243,9 @@ class _Builder:
         cancels: list[tuple[datetime, Happening]],
     ) -> Stay:
         happening = self.admitted[number]
-        start = min(map(_admission_stands, happening))
+        start = min(map(admission_stands, happening))
         later = self.admitted[number + 1 :]
-        end = min(map(_admission_stands, later[0])) if later else None
+        end = min(map(admission_stands, later[0])) if later else None
         undone = any(h is happening for _, h in cancels)
         said, _ = statement(happening, "admitted_at")
         best = max(happening, key=lambda e: e.order)

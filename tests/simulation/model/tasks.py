@@ -13,7 +13,8 @@ from tests.simulation.model.calendar import end_of_day_number
 from tests.simulation.model.calls import CallRecord, counted_attempts, read_calls
 from tests.simulation.model.dispositions import Kind, kind
 from tests.simulation.model.facts import Event, code, held_since, value
-from tests.simulation.model.stays import Stay, discharged_at
+from tests.simulation.model.happenings import discharged_at
+from tests.simulation.model.stays import Stay
 from tests.simulation.model.transitions import HOMEWARD, NS, Transition, arrival, is_arriving
 from tests.simulation.model.visits import Slot, booked, counts_since, first_kept, missed, slots
 from tests.simulation.model.world import World

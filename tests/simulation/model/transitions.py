@@ -52,6 +52,7 @@ class Transition:
     id: str
     elsewhere: tuple[Stay, ...] = ()  # stays open at other facilities when this one was left
     end: End | None = None
+    over_since: datetime | None = None  # since when nothing is owed; a readmission may come later
 
     @property
     def at(self) -> datetime:
@@ -81,8 +82,11 @@ class Transition:
     def status(self) -> str:
         if self.end is not None:
             return "closed"
-        waits = self.kind in ("transfer", "facility") or self.elsewhere
-        return "deferred" if waits else "active"
+        return "deferred" if self.waits_for_arrival or self.elsewhere else "active"
+
+    @property
+    def waits_for_arrival(self) -> bool:
+        return self.kind in ("transfer", "facility")
 
     @property
     def is_active(self) -> bool:
@@ -193,18 +197,16 @@ def readmissions(transition: Transition, world: World) -> Iterator[End]:
 
 
 def _ends_by_others(transition: Transition, all_of_them: list[Transition]) -> Iterator[End]:
-    """Ends that come with the end of a later stay."""
+    """A later discharge takes the obligations over, whether it leads home or on.
+
+    Where the stay it ends is the one this transition waited for, that is its transfer completed.
+    """
     for other in all_of_them:
         if other is transition or not other.discharge.stands or other.at <= transition.at:
             continue
-        homeward = other.kind in HOMEWARD
-        came_after = other.stay.admitted > transition.at
-        if other.stay in transition.elsewhere and homeward:
-            yield End(other.at, "TRANSFERRED")
-        if transition.kind == "facility" and is_post_acute(other.stay) and homeward:
-            yield End(other.at, "TRANSFERRED")
-        elif transition.is_active or (came_after and other.stay.klass == "OBSERVATION"):
-            yield End(other.at, "SUPERSEDED")
+        at_the_facility = transition.waits_for_arrival and is_post_acute(other.stay)
+        waited_for = other.stay in transition.elsewhere or at_the_facility
+        yield End(other.at, "TRANSFERRED" if waited_for else "SUPERSEDED")
 
 
 def _deaths(world: World) -> Iterator[datetime]:
@@ -237,17 +239,18 @@ def ended(transition: Transition, world: World, others: list[Transition]) -> Tra
     if transition.kind == "expired":
         return replace(transition, end=End(transition.at, "EXPIRED"))
     past = [end for end in _ends(transition, world, others) if end.at <= world.now]
-    readmitted = min(
-        (e for e in past if e.reason == "READMITTED"), key=lambda e: e.at, default=None
-    )
+    past.sort(key=lambda e: (e.at, RANK.index(e.reason)))
     if transition.kind == "hospice":
-        past = [End(transition.at, "HOSPICE")]
-    first = min(
-        past, key=lambda e: (e.at, RANK.index(e.reason) if e.reason in RANK else 99), default=None
-    )
-    if first and first.reason in ("DECLINED", "HOSPICE") and readmitted:
-        first = readmitted
-    return replace(transition, end=first)
+        past.insert(0, End(transition.at, "HOSPICE"))
+    if not past:
+        return transition
+    first = past[0]
+    if first.reason in ("DECLINED", "HOSPICE"):
+        # Nothing is owed any more, yet a readmission is still one (rulings 12).
+        after = next((e for e in past[1:] if e.reason not in ("DECLINED", "WINDOW_ENDED")), first)
+        if after.reason == "READMITTED":
+            return replace(transition, end=after, over_since=first.at)
+    return replace(transition, end=first, over_since=first.at)
 
 
 def transitions(world: World) -> list[Transition]:

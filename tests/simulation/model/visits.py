@@ -126,4 +126,5 @@ def missed(found: list[Slot]) -> list[Slot]:
 
 
 def without_outcome(found: list[Slot], now: datetime) -> list[Slot]:
-    return [s for s in found if s.is_pending and now >= s.ends_at + OUTCOME_AFTER]
+    """A check-in is a word about it, if not the last one."""
+    return [s for s in found if s.status == "booked" and now >= s.ends_at + OUTCOME_AFTER]

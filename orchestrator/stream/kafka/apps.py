@@ -1,0 +1,112 @@
+"""The two Faust apps, written out: every setting that matters, and nothing left to a default.
+
+`intake` and `decide` differ in transport, source topics, shell and table.  Each is a consumer
+group of its own, so one may be scaled or stopped without the other.
+"""
+
+import asyncio
+import tempfile
+import threading
+import time
+from typing import Any, Final
+
+import faust
+from faust.stores import STORES
+from faust.transport.drivers import TRANSPORTS
+
+from orchestrator.stream.kafka.clockwork import Clockwork
+from orchestrator.stream.kafka.decide import DecideShell
+from orchestrator.stream.kafka.intake import IntakeShell
+from orchestrator.stream.kafka.leaving import STUCK, leave
+from orchestrator.stream.kafka.recovery import TABLE
+from orchestrator.stream.kafka.rounds_in import RoundSchema
+from orchestrator.stream.kafka.site import Site
+from orchestrator.stream.kafka.topic_settings import STATE
+from schemas.topics import INPUTS, JOURNAL
+
+STOP_S: Final = 15.0  # an orderly stop takes a second or two; after this it is none
+UNSETTLED_S: Final = 120.0
+MODULES: Final = "orchestrator.stream.kafka"
+
+# Registered before any app is made: Faust makes the transport when the first agent is declared.
+TRANSPORTS.aliases["care-intake"] = f"{MODULES}.rounds_in:IntakeTransport"
+TRANSPORTS.aliases["care-decide"] = f"{MODULES}.recovery:DecideTransport"
+STORES.aliases["care"] = f"{MODULES}.recovery:Store"
+
+
+class App(faust.App):
+    """A Faust app with a shell that does the work; it ends even if its orderly stop does not."""
+
+    shell: Any
+
+    async def on_stop(self) -> None:
+        """Stop, within limits."""
+        # A daemon: the thread of the limit must not keep the process itself.
+        limit = threading.Timer(STOP_S, leave, ("stop-took-too-long",))
+        limit.daemon = True
+        limit.start()
+        await super().on_stop()
+
+
+def app_of(site: Site, role: str) -> App:
+    """The app of *role*, with its agent and its watchdog."""
+    servers = ";".join(site.kafka.servers)
+    app = App(
+        site.group_of(role),
+        broker=f"care-{role}://{servers}",
+        # Faust's own exactly_once is not: streams.md, 0.
+        processing_guarantee="at_least_once",
+        topic_allow_declare=False,  # topics are created beforehand and checked
+        topic_disable_leader=True,
+        topic_partitions=site.partitions,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=None if site.instance is None else f"{site.instance}-{role}",
+        broker_session_timeout=site.session_s,
+        broker_heartbeat_interval=site.session_s / 5,
+        broker_rebalance_timeout=30,
+        broker_request_timeout=40,
+        broker_max_poll_records=site.poll_records,
+        broker_commit_interval=0.2,  # the clock's gate waits for intake's commits
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        stream_recovery_delay=0.0,
+        producer_linger=0,
+        producer_request_timeout=30,
+        web_enabled=False,  # its pages would show patients' data to anybody
+        worker_redirect_stdouts=False,
+        datadir=tempfile.gettempdir(),  # named, or it makes a folder where it stands
+        debug=False,
+    )
+    if role == "intake":
+        app.shell = IntakeShell(site, app)
+    else:
+        app.shell = DecideShell(site, app)
+        app.task(Clockwork(site, app, app.shell).run)
+        # A host, or the URL counts as none and Faust takes its own store.
+        app.Table(
+            TABLE,
+            key_type=bytes,
+            value_type=bytes,
+            partitions=site.partitions,
+            store="care://memory",
+            changelog_topic=app.topic(STATE.name, key_type=bytes, value_type=bytes),
+        )
+    sources = [JOURNAL] if role == "decide" else list(INPUTS)
+
+    @app.agent(app.topic(*sources, schema=RoundSchema()), concurrency=1, name=role)
+    async def rounds(stream: Any) -> None:
+        async for rnd in stream:
+            await app.shell.handle(rnd)
+
+    @app.task
+    async def watchdog() -> None:
+        tables: Any = app.tables
+        settled = time.monotonic()
+        while True:
+            await asyncio.sleep(1.0)
+            if not (app.rebalancing or tables.recovery.in_recovery):
+                settled = time.monotonic()
+            if time.monotonic() - settled > UNSETTLED_S:
+                leave("no-progress", code=STUCK)
+
+    return app

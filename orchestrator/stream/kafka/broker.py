@@ -1,0 +1,133 @@
+"""Where the brokers are, and what is asked of them outside the streams: topics, ends, offsets."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import ClassVar, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from orchestrator.stream.kafka.topic_settings import Found, Wanted, differences
+
+_REQUEST_MS: Final = 10_000
+
+
+class BrokerAway(Exception):
+    """No broker answers, or it refuses what is asked."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class TopicMismatch(Exception):
+    """The topics are not as the product needs them; says which, one line each."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Kafka(NamedTuple):
+    """How to reach the cluster."""
+
+    bootstrap: str
+
+    @property
+    def servers(self) -> list[str]:
+        return [server.strip() for server in self.bootstrap.split(",")]
+
+
+@asynccontextmanager
+async def admin(kafka: Kafka) -> AsyncIterator["Admin"]:
+    """
+    A connection for questions; closed at the end.
+
+    Raises:
+        BrokerAway: Nobody answers, or a request fails.
+    """
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=kafka.servers, request_timeout_ms=_REQUEST_MS, client_id="care-admin"
+    )
+    # Ends of partitions are a consumer's question, one without a group.
+    reader = AIOKafkaConsumer(
+        bootstrap_servers=kafka.servers, enable_auto_commit=False, client_id="care-admin"
+    )
+    try:
+        await client.start()
+        await reader.start()
+        yield Admin(client, reader)
+    except (KafkaError, OSError) as problem:
+        raise BrokerAway(f"{kafka.bootstrap}: {type(problem).__name__}") from problem
+    finally:
+        await reader.stop()
+        await client.close()
+
+
+class Admin:
+    """Questions to the brokers."""
+
+    def __init__(self, client: AIOKafkaAdminClient, reader: AIOKafkaConsumer) -> None:
+        self._client = client
+        self._reader = reader
+
+    async def create(self, wanted: Iterable[Wanted], replication: int) -> list[str]:
+        """Create those that are missing; their names."""
+        have = set(await self._client.list_topics())
+        missing = [one for one in wanted if one.name not in have]
+        if not missing:
+            return []
+        answer = await self._client.create_topics(
+            [
+                NewTopic(one.name, one.partitions, replication, topic_configs=dict(one.config))
+                for one in missing
+            ]
+        )
+        for name, code, *_ in answer.topic_errors:
+            if code and code != TopicAlreadyExistsError.errno:
+                raise BrokerAway(f"{name}: {for_code(code).__name__}")
+        return [one.name for one in missing]
+
+    async def found(self, names: Iterable[str]) -> dict[str, Found]:
+        """What there is of *names*."""
+        have = sorted(set(await self._client.list_topics()) & set(names))
+        if not have:
+            return {}
+        counts = await self.partitions(have)
+        configs: dict[str, dict[str, str]] = {name: {} for name in have}
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in have]
+        for answer in await self._client.describe_configs(resources):
+            for code, _, _, name, entries in answer.resources:
+                if code:
+                    raise BrokerAway(f"{name}: {for_code(code).__name__}")
+                configs[name] = {entry[0]: entry[1] for entry in entries}
+        return {name: Found(counts[name], configs[name]) for name in have}
+
+    async def check(self, wanted: list[Wanted]) -> None:
+        """
+        Look whether the topics are as they must be.
+
+        Raises:
+            TopicMismatch: They are not.
+        """
+        wrong = differences(wanted, await self.found(one.name for one in wanted))
+        if wrong:
+            raise TopicMismatch("\n".join(wrong))
+
+    async def partitions(self, names: Iterable[str]) -> dict[str, int]:
+        """How many partitions each topic has."""
+        answers = await self._client.describe_topics(list(names))
+        return {answer["topic"]: len(answer["partitions"]) for answer in answers}
+
+    async def ends(self, tps: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The offset that the next record of each partition gets: its high watermark."""
+        ends: Mapping[TopicPartition, int] = await self._reader.end_offsets(list(tps))
+        return ends
+
+    async def beginnings(self, tps: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The first offset that each partition still holds."""
+        firsts: Mapping[TopicPartition, int] = await self._reader.beginning_offsets(list(tps))
+        return firsts
+
+    async def committed(self, group: str) -> dict[TopicPartition, int]:
+        """Where *group* goes on, in the partitions where it ever committed."""
+        found = await self._client.list_consumer_group_offsets(group)
+        return {tp: at.offset for tp, at in found.items() if at.offset >= 0}

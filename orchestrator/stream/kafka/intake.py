@@ -1,0 +1,97 @@
+"""Takes a poll of the public topics into the journal: decoded, re-keyed, acknowledged, then done.
+
+Stateless and at least once: what a crash lets it append twice is dropped by the journal's
+reader, which alone knows what a patient's events were.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+
+from orchestrator.stream.failpoints import hit
+from orchestrator.stream.intake import Intake, Signs, Taken
+from orchestrator.stream.kafka.fenced_out import OutRow
+from orchestrator.stream.kafka.leaving import leave
+from orchestrator.stream.kafka.rounds_in import Round
+from orchestrator.stream.kafka.site import Site
+from orchestrator.stream.keys import partition_of
+from orchestrator.stream.sqlite_log import Record
+from schemas.topics import DEAD_LETTER, JOURNAL
+
+ROUND_S: Final = 30.0
+_BREATH: Final = 100  # records taken in before others of this process get a turn
+
+logger = structlog.get_logger()
+
+
+class IntakeShell:
+    """The work of the intake app."""
+
+    def __init__(self, site: Site, app: Any) -> None:
+        self._site = site
+        self._app = app
+        # Signs of life are sampled anew after a restart; one too many says nothing new.
+        self._intake = Intake(site.facilities, site.site_key, Signs())
+        self.woken = asyncio.Event()
+
+    async def handle(self, rnd: Round) -> None:
+        """Append what follows from *rnd*, and only then let it be committed."""
+        try:
+            async with asyncio.timeout(ROUND_S):
+                hit("intake.read")
+                await self._append(*await self._taken(rnd))
+        except Exception as problem:  # noqa: BLE001 - no exception may leave an agent
+            leave("intake-failed", problem)
+        done = self._app.consumer.done
+        done.update({tp: rows[-1].offset + 1 for tp, rows in rnd.items()})
+        rnd.finished = True
+        self.woken.set()
+        hit("intake.committed")
+
+    async def _taken(self, rnd: Round) -> tuple[dict[int, list[OutRow]], list[OutRow]]:
+        journal: dict[int, list[OutRow]] = defaultdict(list)
+        letters: list[OutRow] = []
+        # In the order in which they were accepted, as far as one poll shows it.
+        rows = sorted((row for rows in rnd.values() for row in rows), key=lambda r: r.timestamp)
+        for number, row in enumerate(rows, 1):
+            taken = self._intake.take(record_of(row))
+            for key, value in taken.journal:
+                partition = partition_of(key, self._site.partitions)
+                journal[partition].append(OutRow(key.encode(), value))
+            letters += _letters(row, taken)
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+        hit("intake.decoded")
+        return journal, letters
+
+    async def _append(self, journal: dict[int, list[OutRow]], letters: list[OutRow]) -> None:
+        producer = self._app.producer
+        await asyncio.gather(
+            *(producer.rows(JOURNAL, p, rows) for p, rows in journal.items()),
+            producer.rows(DEAD_LETTER, 0, letters),
+        )
+        hit("intake.appended")
+
+
+def record_of(row: Any) -> Record:
+    """A record of a public topic as intake reads it; its stamp is the broker's append time."""
+    return Record(
+        row.topic,
+        row.partition,
+        row.offset,
+        row.timestamp * 1000,
+        None if row.key is None else row.key.decode("utf-8", "replace"),
+        row.value or b"",
+        {name: (value or b"").decode("utf-8", "replace") for name, value in row.headers},
+    )
+
+
+def _letters(row: Any, taken: Taken) -> Iterable[OutRow]:
+    """Dead letters with the sender's own key and headers; what we say of it stands above them."""
+    for letter in taken.dead_letters:
+        theirs = [(name, value) for name, value in row.headers if name not in letter.headers]
+        ours = [(name, value.encode()) for name, value in letter.headers.items()]
+        yield OutRow(row.key, letter.value, theirs + ours)

@@ -1,0 +1,26 @@
+"""The one way out of a worker that must not go on.
+
+Faust commits and flushes on its way out; a process whose memory may be ahead of the brokers must
+do neither.  What is not committed is read again by whoever comes next.
+"""
+
+import os
+import sys
+from typing import Final, NoReturn
+
+import structlog
+
+from orchestrator.log import describe
+
+FAILED: Final = 70  # sysexits.h, EX_SOFTWARE
+STUCK: Final = 75  # EX_TEMPFAIL
+
+logger = structlog.get_logger()
+
+
+def leave(reason: str, problem: BaseException | None = None, code: int = FAILED) -> NoReturn:
+    """End the process at once; says why in one line."""
+    detail = {} if problem is None else {"detail": describe(problem)[-200:]}
+    logger.error("worker.exited", reason=reason, exit_code=code, **detail)
+    sys.stderr.flush()
+    os._exit(code)

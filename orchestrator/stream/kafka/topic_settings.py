@@ -1,0 +1,102 @@
+"""How each topic must be set up on Kafka, and how that differs from what is there.
+
+One list (`schemas.topics`) says what the topics are; here it becomes partition counts and broker
+settings.  A difference is never put right silently: another partition count moves patients, and
+a shorter retention has already lost what it lost.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from schemas.topics import DEAD_LETTER, MAX_MESSAGE_BYTES, TOPICS, Topic
+
+# What decide keeps for itself beside the journal: cells, heads, what was seen; named by us, so
+# that the group's name may be chosen freely.
+STATE: Final = Topic(
+    "care.state.v1",
+    "internal",
+    "patient key, kind, name",
+    "cells, heads and what was seen, as of the last transaction",
+    ("decide",),
+    ("decide",),
+    None,
+    max_message_bytes=MAX_MESSAGE_BYTES,
+    partitioned=True,
+)
+ALL: Final = (*TOPICS.values(), STATE)
+_ONE_LOG: Final = frozenset({DEAD_LETTER, "care.audit.v1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One topic as it should lie on the broker."""
+
+    name: str
+    partitions: int
+    fixed: bool  # whether another count is an error: records are found by patient
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One topic as it lies there."""
+
+    partitions: int
+    config: Mapping[str, str]
+
+
+def wanted(partitions: int, replication: int) -> list[Wanted]:
+    """
+    Every topic of the product.
+
+    Args:
+        partitions: Of the journal and what follows from it; inputs are made with as many.
+        replication: Copies of each record; an acknowledged one is on all but one of them.
+    """
+    return [_wanted(topic, partitions, replication) for topic in ALL]
+
+
+def differences(wanted: Iterable[Wanted], found: Mapping[str, Found]) -> list[str]:
+    """What is not as it should be, a line each; empty: all is well."""
+    lines = []
+    for want in wanted:
+        there = found.get(want.name)
+        if there is None:
+            lines.append(f"{want.name}: missing")
+            continue
+        if want.fixed and there.partitions != want.partitions:
+            lines.append(f"{want.name}: {there.partitions} partitions, not {want.partitions}")
+        lines += [
+            f"{want.name}: {name}={there.config.get(name)}, not {value}"
+            for name, value in want.config.items()
+            if not _serves(name, there.config.get(name), value)
+        ]
+    return lines
+
+
+def _wanted(topic: Topic, partitions: int, replication: int) -> Wanted:
+    config = {
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "max.message.bytes": str(topic.max_message_bytes),
+        "message.timestamp.type": "LogAppendTime" if topic.append_time else "CreateTime",
+        # An acknowledged record outlives one broker, and one broker may be away.
+        "min.insync.replicas": str(max(1, replication - 1)),
+    }
+    if topic.retention is not None:
+        config["retention.ms"] = str(topic.retention // timedelta(milliseconds=1))
+        config["retention.bytes"] = "-1"
+    count = 1 if topic.name in _ONE_LOG else partitions
+    return Wanted(topic.name, count, topic.partitioned, config)
+
+
+def _serves(name: str, value: str | None, least: str) -> bool:
+    """Whether a setting does what is asked: a site may keep longer and allow larger records."""
+    if value is None:
+        return False
+    if name == "retention.ms":
+        return int(value) == -1 or int(value) >= int(least)
+    if name in ("max.message.bytes", "min.insync.replicas"):
+        return int(value) >= int(least)
+    return value == least

@@ -1,0 +1,1 @@
+"""Tests against a real Apache Kafka; they run with `make test-kafka`."""
