@@ -8,10 +8,18 @@ versions stay in the file: a transition keeps the policy in force at its dischar
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from schemas.duration import parse_duration
 from schemas.yaml_node import FileFault
@@ -30,6 +38,12 @@ class DuePart(_Part):
 
     clock: Literal["elapsed", "calendar", "business"]
     length: Length
+
+    @model_validator(mode="after")
+    def _whole_days(self) -> Self:
+        if self.clock != "elapsed" and self.length % timedelta(days=1):
+            raise ValueError("days are counted whole")
+        return self
 
 
 class TaskPart(_Part):
@@ -187,6 +201,9 @@ def _policy(said: Any, base: dict[str, Any], where: str) -> Policy:
         first = fault.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise FileFault(f"{where}: {field}: {first['msg']}") from None
+    for code in base.get("gaps", ()):
+        if code not in policy.gaps:
+            raise FileFault(f"{where}: gaps: {code} is missing")
     _check_references(policy, where)
     return policy
 

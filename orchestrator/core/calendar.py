@@ -17,9 +17,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Facility:
-    """What the rules need to know of a facility (``contract.md`` §6, facilities file)."""
+    """What the rules need to know of a facility (``contract.md`` §6, facilities file).
+
+    The rules hand out one object for it, which is its own key in the caches below.
+    """
 
     id: str
     zone: str  # IANA name
@@ -47,6 +50,7 @@ def day_start(day: int, zone: str) -> int:
     return local_time(day, 0, zone)
 
 
+@lru_cache(maxsize=65536)
 def end_of_day(instant: int, count: int, zone: str) -> int:
     """The end, exclusive, of the *count*-th local day after that of *instant* (day 0)."""
     return day_start(local_day(instant, zone) + count + 1, zone)
@@ -62,6 +66,7 @@ def end_of_business_day(instant: int, count: int, facility: Facility) -> int:
     )
 
 
+@lru_cache(maxsize=65536)
 def nth_business_day(day: int, count: int, facility: Facility) -> int:
     """The *count*-th business day after local day *day*, as an ordinal."""
     while count > 0:
@@ -76,12 +81,14 @@ def day_number(instant: int, start: int, zone: str) -> int:
     return local_day(instant, zone) - local_day(start, zone)
 
 
+@lru_cache(maxsize=65536)
 def spoken(instant: int, zone: str) -> str:
     """As on the pages: ``Thu 8 Oct 14:00``, in *zone*."""
     moment = (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(zone))
     return f"{moment:%a} {moment.day} {moment:%b %H:%M}"
 
 
+@lru_cache(maxsize=65536)
 def spoken_end(instant: int, zone: str) -> str:
     """The day that ends at *instant*, exclusive: ``Tue 13 Oct``, never the next midnight."""
     moment = (_EPOCH + timedelta(microseconds=instant - DAY // 24)).astimezone(ZoneInfo(zone))

@@ -71,9 +71,12 @@ class VisitCell:
     discharges: dict[type_of_discharge, list[Stamp]] = field(default_factory=dict)
     marks: dict[type_of_mark, Stamp] = field(default_factory=dict)
     last_update: int = 0
+    # What `stays.derive` made of this cell; any fact may change it.
+    derived: object = field(default=None, init=False, compare=False, repr=False)
 
     def join(self, fact: VisitSaid | Admitted | DischargeSaid | VisitMark) -> int:
         """Take in one fact; how much it changed."""
+        self.derived = None
         stamp = fact.stamp
         changed = NOTHING
         if stamp.time > self.last_update:

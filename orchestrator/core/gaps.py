@@ -207,16 +207,10 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
     pcp = next((duty for duty in found.tasks if duty.kind == "PCP_VISIT_7D"), None)
     policy, at, zone = transition.policy, transition.at, transition.zone
     cause = (transition.discharge.anchor.event,)
-    day7_end = end_of_day(at, 7, zone)
+    last_day = transition.visit_days
+    in_time = end_of_day(at, last_day, zone)
     opens = at + policy.no_pcp_after
-    owed = pcp is not None or (
-        transition.disposition.protocol
-        and any(
-            rule.kind == "PCP_VISIT_7D"
-            for rule in policy.protocols[transition.disposition.protocol]
-        )
-        and _ahead(transition, day7_end)
-    )
+    owed = pcp is not None or (last_day > 0 and _ahead(transition, in_time))
     kept = any(slot.kept for slot in found.slots) or (pcp is not None and pcp.status == "completed")
     if owed and not kept and clock.reached(opens):
         earliest = next((slot for slot in found.slots if slot.alive), None)
@@ -227,12 +221,12 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
                 why.says(
                     "No visit with a primary-care provider is booked before the end of {end}.",
                     zone,
-                    end=day7_end,
+                    end=in_time,
                 ),
-                evidence={"slots": 0, "window_ends_at": written(day7_end)},
+                evidence={"slots": 0, "window_ends_at": written(in_time)},
                 caused_by=cause,
             )
-        elif earliest.day > 7:
+        elif earliest.day > last_day:
             scope.add(
                 "PCP_APPT_OUT_OF_WINDOW",
                 opens,
@@ -240,7 +234,7 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
                     "The first primary-care visit is on day {day}; the window ends on {end}.",
                     zone,
                     day=earliest.day,
-                    end=day7_end,
+                    end=in_time,
                 ),
                 second=earliest.day <= policy.tcm_visit_days[1],
                 evidence={"day": earliest.day, "appointment_id": earliest.id},

@@ -7,15 +7,15 @@ that varies continuously, and says at which first instant after *now* its answer
 from functools import partial
 from typing import Any
 
-from orchestrator.core import why
-from orchestrator.core.calendar import end_of_day, spoken
+from orchestrator.core.calendar import end_of_day
 from orchestrator.core.gaps import transition_gaps
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.instants import written
 from orchestrator.core.policy import Rules
+from orchestrator.core.sentences import task_sentence, transition_sentence
 from orchestrator.core.standing_gaps import standing_gaps
 from orchestrator.core.task_form import content, tcm_codes
-from orchestrator.core.tasks import Duties, Duty, duties
+from orchestrator.core.tasks import Duties, duties
 from orchestrator.core.transitions import Transition, derive
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Plan, Wanted
@@ -48,7 +48,7 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
                 Wanted(
                     duty.id,
                     content(duty, transition, view, chart_only),
-                    partial(_task_sentence, duty, transition),
+                    partial(task_sentence, duty, transition),
                 )
             )
     wanted.gaps += standing_gaps(view, rules, horizon)
@@ -95,7 +95,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
         "policy_version": policy.version,
         "caused_by": list(transition.discharge.events[:1]),
     }
-    return Wanted(transition.id, published, partial(_transition_sentence, transition))
+    return Wanted(transition.id, published, partial(transition_sentence, transition))
 
 
 def _hrrp_index(transition: Transition) -> bool:
@@ -109,37 +109,3 @@ def _hrrp_index(transition: Transition) -> bool:
         and transition.close_reason
         not in ("TRANSFERRED", "DISCHARGE_CANCELLED", "ADMIT_CANCELLED", "WRONG_PATIENT")
     )
-
-
-def _lead(transition: Transition) -> str:
-    return why.discharged(
-        transition.stay.facility, transition.at, transition.zone, transition.disposition
-    )
-
-
-def _transition_sentence(transition: Transition) -> str:
-    if transition.status == "closed" and transition.close_reason not in (
-        "COMPLETED",
-        "WINDOW_ENDED",
-    ):
-        return why.withdrawn(
-            transition.close_reason or "", transition.ended_by, transition.ended_at, transition.zone
-        )
-    if transition.status == "closed":
-        return why.clipped(f"{_lead(transition)}; the window has ended.")
-    return why.clipped(f"{_lead(transition)}.")
-
-
-def _task_sentence(duty: Duty, transition: Transition) -> str:
-    if duty.status == "completed":
-        if duty.evidence == "slot" or duty.ended_at is None:
-            return "Done: a new visit is booked."
-        when = spoken(duty.ended_at, transition.zone)
-        if duty.evidence == "arrival":
-            return f"Done: arrived on {when}."
-        return f"Done on {when}{', late' if duty.ended_at >= duty.due_at else ''}."
-    if duty.terminal:
-        return why.withdrawn(duty.reason or "", transition.ended_by, duty.ended_at, transition.zone)
-    if duty.kind == "RESCHEDULE":
-        return "A primary-care visit was not kept; a new one must be booked."
-    return why.owed(duty.kind, _lead(transition))

@@ -123,6 +123,8 @@ class Rules:
 
     def policy(self, instant: int) -> Policy:
         """The version in force at *instant*; the oldest one before all of them."""
+        if len(self.policies) == 1:
+            return self.policies[0]
         index = bisect_right(self.policies, instant, key=lambda policy: policy.effective_from)
         return self.policies[max(index - 1, 0)]
 

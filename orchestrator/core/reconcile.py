@@ -8,7 +8,7 @@ heard of it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from orchestrator.core.instants import written
 from orchestrator.core.wanted import TERMINAL, Plan, Wanted
@@ -27,8 +27,7 @@ class Ledger:
     gaps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One published change; *thing* is the whole new version."""
 
     kind: Kind
@@ -59,7 +58,8 @@ def reconcile(ledger: Ledger, wanted: Plan, at: int) -> list[Change]:
 
 
 def _same(held: dict[str, Any], content: dict[str, Any]) -> bool:
-    return content.items() <= held.items()
+    # Faster than asking whether the items of the one are among those of the other.
+    return {**held, **content} == held
 
 
 def _transitions(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:

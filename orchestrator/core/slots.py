@@ -4,8 +4,7 @@ Rulings 25 to 29.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.core.calendar import day_number
 from orchestrator.core.cells import AppointmentCell
@@ -18,8 +17,7 @@ ALIVE = ("booked", "checked_in")
 KEPT = "fulfilled"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One primary-care slot beside one transition."""
 
     id: str
@@ -90,11 +88,13 @@ def _slot(
 ) -> Slot | None:
     said = cell.said
     starts = value_of(said, "starts_at")
-    if starts is None:
+    if starts is None or starts < transition.at:
+        return None
+    # Beyond the window nothing of this transition is settled; day 0 belongs to the discharge.
+    if starts >= transition.window_end and value_of(said, "status") not in ALIVE:
         return None
     day = day_number(starts, transition.at, transition.zone)
-    # Day 0 belongs to the discharge; beyond the window nothing of this transition is settled.
-    if day < 1 or (starts >= transition.window_end and value_of(said, "status") not in ALIVE):
+    if day < 1:
         return None
     provider = value_of(said, "provider") or {}
     modality = value_of(said, "modality") or "in-person"

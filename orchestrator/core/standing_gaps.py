@@ -4,7 +4,7 @@ from orchestrator.core import why
 from orchestrator.core.calendar import end_of_day
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.instants import HOUR, MINUTE, written
-from orchestrator.core.policy import Rules
+from orchestrator.core.policy import Policy, Rules
 from orchestrator.core.scope import Scope, stay_scope
 from orchestrator.core.stays import Stay
 from orchestrator.core.transitions import open_until
@@ -27,19 +27,12 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
     policy = rules.newest
     open_now = []
     for stay in view.stays:
-        if stay.planned:
+        if stay.planned or stay.cancelled is not None:
             continue
-        scope = Scope(
-            view,
-            policy,
-            stay.facility,
-            None,
-            stay_scope(stay.subject, stay.facility, stay.visit),
-            stay.subject,
-        )
-        if stay.cancelled is None and stay.discharge is None:
+        if stay.discharge is None:
             until = open_until(stay, policy, horizon)
             if until is not None:
+                scope = _scope_of(stay, view, policy)
                 scope.add(
                     "STALE_STAY",
                     until,
@@ -47,22 +40,15 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
                     subject=stay.visit,
                     evidence={"class": stay.cls, "last_update": written(stay.last_update)},
                 )
+                found += scope.found
             elif stay.cls in ("INPATIENT", "OBSERVATION"):
                 open_now.append(stay)
-        _admit_late(scope, stay, rules)
-        found += scope.found
+        found += _admit_late(stay, view, rules)
     for index, later in enumerate(open_now[1:], start=1):
         earlier = open_now[index - 1]
         if earlier.visit == later.visit and earlier.facility == later.facility:
             continue
-        scope = Scope(
-            view,
-            policy,
-            later.facility,
-            None,
-            stay_scope(later.subject, later.facility, later.visit),
-            later.subject,
-        )
+        scope = _scope_of(later, view, policy)
         scope.add(
             "OVERLAPPING_STAYS",
             later.start,
@@ -89,18 +75,30 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
     return found
 
 
-def _admit_late(scope: Scope, stay: Stay, rules: Rules) -> None:
-    if stay.admit is None or stay.admit_at is None or stay.cancelled is not None:
-        return
-    if stay.admit.backfill or stay.cls not in ADMISSION_CLASSES:
-        return
+def _scope_of(stay: Stay, view: View, policy: Policy) -> Scope:
+    return Scope(
+        view,
+        policy,
+        stay.facility,
+        None,
+        stay_scope(stay.subject, stay.facility, stay.visit),
+        stay.subject,
+    )
+
+
+def _admit_late(stay: Stay, view: View, rules: Rules) -> list[Wanted]:
+    policy = rules.newest
+    if stay.admit is None or stay.admit_at is None:
+        return []
     late = stay.admit.receipt - stay.admit_at
-    policy = scope.policy
+    if late <= policy.late_notification:
+        return []
+    if stay.admit.backfill or stay.cls not in ADMISSION_CLASSES:
+        return []
     zone = rules.facility(stay.facility, stay.admit_at).zone
-    if late <= policy.late_notification or stay.admit.receipt >= end_of_day(
-        stay.admit_at, policy.readmission_days, zone
-    ):
-        return
+    if stay.admit.receipt >= end_of_day(stay.admit_at, policy.readmission_days, zone):
+        return []
+    scope = _scope_of(stay, view, policy)
     scope.add(
         "ADMIT_NOTICE_LATE",
         stay.admit.receipt,
@@ -109,6 +107,7 @@ def _admit_late(scope: Scope, stay: Stay, rules: Rules) -> None:
         evidence={"hours": late // HOUR},
         caused_by=(stay.admit.event,),
     )
+    return scope.found
 
 
 def _person_gaps(view: View, rules: Rules) -> list[Wanted]:

@@ -7,7 +7,7 @@ happening until a cancel or a return lies between them (ruling 14).  Cells that
 ``previous_visit_number`` connects are one visit.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -66,13 +66,14 @@ class Stay:
     planned: bool = False  # announced, not yet begun
     subject: str = ""
     start: int = 0  # for order: admission, else the earliest that is known
+    # The class that holds; a discharge without any admission counts as INPATIENT.
+    cls: str = field(init=False, default="INPATIENT")
 
-    @property
-    def cls(self) -> str:
-        """The class that holds; a discharge without any admission counts as INPATIENT."""
-        if not self.classes:
-            return "INPATIENT"
-        return max(self.classes.items(), key=lambda item: item[1][1])[0]
+    def __post_init__(self) -> None:
+        if len(self.classes) == 1:
+            (self.cls,) = self.classes
+        elif self.classes:
+            self.cls = max(self.classes.items(), key=lambda item: item[1][1])[0]
 
     def class_since(self, cls: str) -> int | None:
         """From when it had this class: its admission, or the class change; None: never had."""
@@ -104,7 +105,20 @@ def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> De
         members: Not empty.
         closing: What a disposition code does: ``interim`` (still a patient: no discharge),
             ``none`` (admitted here: ends the account, starts nothing), else anything.
+
+    Returns:
+        Not to be changed: a visit that stands alone keeps it until a fact touches its cell.
     """
+    alone = members[0] if len(members) == 1 else None
+    if alone is not None and isinstance(alone.derived, Derived):
+        return alone.derived
+    found = _derive(members, closing)
+    if alone is not None:
+        alone.derived = found
+    return found
+
+
+def _derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> Derived:
     marks = marks_of(members)
     segments, orphans = Walk(marks).run()
     stays = [_stay(members, segment, closing) for segment in segments]
@@ -136,10 +150,12 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
     stay = Stay(
         newest.facility,
         newest.number,
-        tuple(cell.number for cell in sorted(members, key=_first_seen)),
+        (newest.number,)
+        if single
+        else tuple(cell.number for cell in sorted(members, key=_first_seen)),
         newest.said if single else _union(members),
         newest.classes if single else _classes(members),
-        max(cell.last_update for cell in members),
+        newest.last_update if single else max(cell.last_update for cell in members),
         cancelled=segment.cancelled,
         on_leave=segment.on_leave,
         returned_from=segment.returned_from is not None,
@@ -211,8 +227,10 @@ def _discharge(happening: Happening, closing: Callable[[str | None], str]) -> Di
     )
 
 
-def connected(cells: Iterable[VisitCell]) -> list[list[VisitCell]]:
+def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
     """Cells in the sets that ``previous_visit_number`` connects."""
+    if not any("previous_visit_number" in cell.said for cell in cells):
+        return [[cell] for cell in cells]
     by_key = {(cell.facility, cell.number): cell for cell in cells}
     parent = {key: key for key in by_key}
 

@@ -37,16 +37,18 @@ from orchestrator.core.reconcile import Change, reconcile
 from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
 
+OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark)
+OF_FACILITY = (FacilityHeard, FieldUnmapped)
 WITHDRAWN_STATUS = ("cancelled", "entered-in-error", "failed")
 
 
 def cell_key(fact: Fact) -> CellKey:
     """The cell that a fact belongs to."""
-    if isinstance(fact, VisitSaid | Admitted | DischargeSaid | VisitMark):
+    if isinstance(fact, OF_VISIT):
         return ("visit", f"{fact.facility}|{fact.visit}")
     if isinstance(fact, AppointmentSaid):
         return ("appointment", fact.appointment)
-    if isinstance(fact, FacilityHeard | FieldUnmapped):
+    if isinstance(fact, OF_FACILITY):
         return ("facility", fact.facility)
     return ("person", "")
 
@@ -332,10 +334,10 @@ def _named(command: Command) -> dict[str, Any]:
 
 
 def _new_cell(said: Fact) -> Cell:
-    if isinstance(said, VisitSaid | Admitted | DischargeSaid | VisitMark):
+    if isinstance(said, OF_VISIT):
         return VisitCell(said.facility, said.visit)
     if isinstance(said, AppointmentSaid):
         return AppointmentCell(said.appointment)
-    if isinstance(said, FacilityHeard | FieldUnmapped):
+    if isinstance(said, OF_FACILITY):
         return FacilityCell(said.facility)
     return PersonCell()

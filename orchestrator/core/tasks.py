@@ -33,6 +33,7 @@ class Duty:
     status: str
     caused_by: tuple[str, ...]
     due_at_birth: int  # the due time that the first news gave
+    due_at_discharge: int = 0  # by the rule alone, before a visit pulled it
     reason: str | None = None
     owner: str | None = None
     team: str = ""
@@ -102,24 +103,20 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
         found.tasks.append(_duty(rule, transition, view, found, horizon))
     _reschedules(transition, view, found)
     _escalation(transition, view, found)
-    completed = all(duty.status == "completed" for duty in found.tasks[: len(rows)])
     if (
-        completed
-        and transition.close_reason == "WINDOW_ENDED"
-        and (transition.disposition.status == "active")
+        transition.close_reason == "WINDOW_ENDED"
+        and transition.disposition.status == "active"
+        and all(duty.status == "completed" for duty in found.tasks[: len(rows)])
     ):
         transition.close_reason = "COMPLETED"
     for duty in found.tasks:
         _close_with(transition, duty)
         if not duty.terminal:
             duty.overdue = horizon.reached(duty.due_at)
-    found.tasks = [duty for duty in found.tasks if _issued(transition, duty)]
+    if transition.restricted:
+        # Ruling 20: very late or backfilled, only what is still ahead when we hear of it.
+        found.tasks = [duty for duty in found.tasks if duty.due_at > duty.anchor_receipt]
     return found
-
-
-def _issued(transition: Transition, duty: Duty) -> bool:
-    """Ruling 20: very late or backfilled, only what is still ahead when we hear of it."""
-    return not transition.restricted or duty.due_at > duty.anchor_receipt
 
 
 def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -> int | None:
@@ -157,13 +154,17 @@ def _duty(
         due if first_at == at else rule.due.after(first_at, transition.facility),
         team=rule.team,
     )
-    duty.flags += [flag for flag in transition.disposition.flags if flag == "AMA"]
+    duty.due_at_discharge = due
+    if "AMA" in transition.disposition.flags:
+        duty.flags.append("AMA")
     if transition.discharge.anchor.backfill:
         duty.flags.append("FROM_BACKFILL")
     call = rule.kind == "CALL_48H"
-    work = done(view.work.get(task, ()), call=call, since=at, policy=transition.policy)
-    _worked(duty, work, transition.policy.reached_contact)
-    duty.attempts = len(counted(work.attempts, at, transition.policy))
+    work = Work()
+    if task in view.work:
+        work = done(view.work[task], call=call, since=at, policy=transition.policy)
+        _worked(duty, work, transition.policy.reached_contact)
+        duty.attempts = len(counted(work.attempts, at, transition.policy))
     if call:
         _call(duty, work, transition, found, horizon)
     elif rule.kind == "PCP_VISIT_7D":
@@ -229,7 +230,7 @@ def _visit(
     """Ruling 27: confirmed by a slot, completed by a visit kept."""
     if work.status == "completed":
         return
-    last_day = _last_day(duty)
+    last_day = transition.visit_days
     kept = next((slot for slot in slots if slot.kept), None)
     if kept is not None and kept.starts_at < transition.window_end:
         duty.status, duty.evidence, duty.appointment = "completed", "visit", kept.id
@@ -247,16 +248,11 @@ def _visit(
         duty.flags.append("SAME_DAY")
 
 
-def _last_day(duty: Duty) -> int:
-    """The last local day on which a visit still is in time: day 7."""
-    return duty.rule.due.length if duty.rule.due.clock == "calendar" else 7
-
-
 def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Duties) -> None:
     """Ruling 28: no later than the date of the visit (CMS TCM)."""
     if work.completed is not None:
         found.reconciled_at = work.completed.stamp.time
-    last_day = _last_day(duty)
+    last_day = transition.visit_days
     slot = next((s for s in found.slots if (s.alive or s.kept) and s.day <= last_day), None)
     if slot is None:
         return
@@ -271,11 +267,14 @@ def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Dutie
 def _reschedules(transition: Transition, view: View, found: Duties) -> None:
     """Ruling 29: a visit not kept must be booked anew; a later slot settles it."""
     rule = transition.policy.tasks.get("RESCHEDULE")
-    if rule is None or not any(duty.kind == "PCP_VISIT_7D" for duty in found.tasks):
+    missed = [
+        slot
+        for slot in found.slots
+        if slot.status == "no_show" and slot.starts_at < transition.window_end
+    ]
+    if rule is None or not missed or not any(duty.kind == "PCP_VISIT_7D" for duty in found.tasks):
         return
-    for slot in found.slots:
-        if slot.status != "no_show" or slot.starts_at >= transition.window_end:
-            continue
+    for slot in missed:
         stamp = slot.said.stamp
         due = rule.due.after(stamp.time, transition.facility)
         task = ids.task_id(transition.id, rule.kind, slot.id)

@@ -56,6 +56,14 @@ class Transition:
         """When we first heard of this discharge."""
         return self.discharge.anchor.receipt
 
+    @property
+    def visit_days(self) -> int:
+        """The last local day on which a primary-care visit is in time; 0: none is owed."""
+        for rule in self.policy.protocols.get(self.disposition.protocol, ()):
+            if rule.kind == "PCP_VISIT_7D":
+                return rule.due.length if rule.due.clock == "calendar" else 7
+        return 0
+
     def ended_before(self, instant: int) -> bool:
         return self.stopped_at is not None and self.stopped_at <= instant
 

@@ -6,6 +6,7 @@ unites them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from orchestrator.core.cells import (
@@ -91,14 +92,17 @@ def view(
             else:
                 seen.facilities.append(cell)
         for group in connected(visits):
-            derived = derive(group, closing)
-            for stay in derived.stays:
+            found = derive(group, closing)
+            for stay in found.stays:
                 stay.subject = subject
-            seen.stays += derived.stays
-            newest = derived.stays[-1].visit if derived.stays else group[0].number
-            seen.orphans += [(group[0].facility, newest, stamp) for stamp in derived.orphans]
-    seen.stays.sort(key=lambda stay: (stay.start, stay.facility, stay.visit))
-    seen.appointments.sort(key=lambda cell: cell.appointment)
+            seen.stays += found.stays
+            if found.orphans:
+                newest = found.stays[-1].visit if found.stays else group[0].number
+                seen.orphans += [(group[0].facility, newest, stamp) for stamp in found.orphans]
+    if len(seen.stays) > 1:
+        seen.stays.sort(key=attrgetter("start", "facility", "visit"))
+    if len(seen.appointments) > 1:
+        seen.appointments.sort(key=attrgetter("appointment"))
     return seen
 
 

@@ -42,6 +42,11 @@ class Mark(NamedTuple):
 class Happening:
     statements: list[Mark]
     cancelled: Stamp | None = None
+    closed: bool = False  # a cancel or a return lies behind it
+
+    def over(self, instant: int) -> bool:
+        """Taken back before *instant*: a discharge said there is another one (ruling 14)."""
+        return self.cancelled is not None and (self.closed or self.cancelled.time < instant)
 
 
 @dataclass(slots=True)
@@ -148,15 +153,18 @@ class Walk:
     def _discharge(self, mark: Mark) -> None:
         opens = mark.said[1]
         current = self.current
-        if current is None or current.cancelled is not None:
+        # A cancel that names the admission may have been said after the discharge: it takes both.
+        if current is None or (
+            current.cancelled is not None and current.cancelled.time < mark.instant
+        ):
             if not opens:
                 return  # an amendment of nothing
             current = self._begin(Segment())
-        if not current.happenings or current.happenings[-1].cancelled is not None:
+        if not current.happenings or current.happenings[-1].over(mark.instant):
             current.happenings.append(Happening([]))
         happening = current.happenings[-1]
         happening.statements.append(mark)
-        if opens:
+        if opens and happening.cancelled is None:
             happening.cancelled = self.named[CANCEL_DISCHARGE].get(stated(mark))
 
     def _returned(self, mark: Mark) -> None:
@@ -164,6 +172,8 @@ class Walk:
         if current is None:
             return
         current.on_leave = False
+        if current.happenings:
+            current.happenings[-1].closed = True
         if current.standing() and current.cancelled is None:
             self._begin(Segment(returned_from=mark.instant))
 
@@ -186,6 +196,8 @@ class Walk:
         )
         if target is not None:
             target.cancelled = target.cancelled or mark.stamp
+            if isinstance(target, Happening):
+                target.closed = True
         elif not (self.pending if discharge else self.planned):
             self.orphans.append(mark.stamp)
 

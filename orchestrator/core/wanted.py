@@ -6,15 +6,14 @@ version, occurrence, opened_at, closed_at.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 TERMINAL = frozenset({"completed", "cancelled", "failed", "entered-in-error"})
 
 Why = Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A task, gap or transition that should stand, by its id."""
 
     id: str

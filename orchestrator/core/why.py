@@ -20,18 +20,14 @@ KIND_WORDS = {
 }
 
 WITHDRAWN = {
-    "DISCHARGE_CANCELLED": (
-        "{who} cancelled the discharge at {when}. There is nothing to do about it."
-    ),
-    "ADMIT_CANCELLED": (
-        "{who} cancelled the admission at {when}. There is nothing to do about it."
-    ),
+    "DISCHARGE_CANCELLED": ("{who} cancelled the discharge on {when}. Nothing needs to be done."),
+    "ADMIT_CANCELLED": ("{who} cancelled the admission on {when}. Nothing needs to be done."),
     "READMITTED": "back in hospital since {when}; the next discharge starts anew.",
     "PLANNED_READMISSION": (
         "back in hospital as planned since {when}; the next discharge starts anew."
     ),
     "TRANSFERRED": "in another facility's care since {when}; its discharge starts anew.",
-    "SUPERSEDED": "a later discharge at {when} starts anew.",
+    "SUPERSEDED": "a later discharge on {when} starts anew.",
     "EXPIRED": "{who} reports that the patient has died. Do not call the home.",
     "HOSPICE": "in hospice care since {when}.",
     "DECLINED": "the patient declined.",

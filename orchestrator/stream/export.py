@@ -93,8 +93,9 @@ def records(
         # Short reads, not one long one: that would keep the write-ahead log from being reset.
         batches = {p: log.read(topic, p, at, BATCH) for p, at in positions.items()}
         # A partition with more to come holds the others at its last stamp, so that order holds.
+        ends = log.end_offsets(topic)
         horizon = min(
-            (batch[-1].stamp for batch in batches.values() if len(batch) == BATCH),
+            (b[-1].stamp for p, b in batches.items() if b and b[-1].offset + 1 < ends[p]),
             default=None,
         )
         found = sorted(

@@ -90,7 +90,9 @@ def create(folder: Path, partitions: int, clock: str) -> None:
     """
     path = folder / FILE
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(folder.parent)
         # SQLite gives its -wal and -shm files the mode of the main one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except (PermissionError, NotADirectoryError) as problem:
@@ -177,6 +179,15 @@ def lock(folder: Path) -> int:
 def unlock(descriptor: int) -> None:
     """Let the next ``up`` have the folder."""
     os.close(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in *folder* durable; SQLite does so for its own files only."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _fill(connection: sqlite3.Connection, partitions: int, clock: str) -> None:

@@ -24,7 +24,7 @@ from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.log import describe
 from orchestrator.stream.content import content_hash, event_hash
-from orchestrator.stream.publishing import outputs
+from orchestrator.stream.outputs import outputs
 from orchestrator.stream.rounds import JournalRecord, Out, Round, Store
 from schemas.facilities import Facilities
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.core import registers as reg
 from orchestrator.core.cells import (
     MOST_PARKED,
     MOST_WISHES,
@@ -25,8 +24,8 @@ from orchestrator.core.facts import (
     Admitted,
     AppointmentSaid,
     DischargeSaid,
-    Fact,
     FacilityHeard,
+    Fact,
     FieldUnmapped,
     Parked,
     PersonSaid,
@@ -274,7 +273,7 @@ def test_an_older_wish_that_arrives_later_is_not_lost() -> None:
 
 
 def test_two_sources_may_use_one_event_id() -> None:
-    """An event is (source, id): the wish heard from the hospital does not replace the practice's."""
+    """An event is (source, id): one hospital's wish does not replace the practice's."""
     cell = PersonCell()
     for source, wish in (("adt", "accept"), ("practice", "decline-all")):
         cell.join(PersonSaid({"outreach": wish}, stamp(D, "E1", source=source)))

@@ -111,9 +111,7 @@ def test_admitted_here_ends_the_account() -> None:
 
 def test_admitted_here_says_nothing_where_the_real_discharge_does() -> None:
     """Under one number both come; the patient went home."""
-    discharge = only(
-        discharged(D - DAY, disposition="09"), discharged(D, recorded=D)
-    ).discharge
+    discharge = only(discharged(D - DAY, disposition="09"), discharged(D, recorded=D)).discharge
     assert discharge is not None
     assert discharge.disposition == "01"
     assert discharge.at == D

@@ -59,12 +59,8 @@ def test_a_cancel_takes_back_what_stands_at_or_before_it(after: int, taken_back:
     assert bool(derived.orphans) is not taken_back
 
 
-@pytest.mark.parametrize(
-    ("shift", "taken_back"), [(-SECOND, False), (0, True), (SECOND, False)]
-)
-def test_a_cancel_that_names_an_instant_means_that_one_alone(
-    shift: int, taken_back: bool
-) -> None:
+@pytest.mark.parametrize(("shift", "taken_back"), [(-SECOND, False), (0, True), (SECOND, False)])
+def test_a_cancel_that_names_an_instant_means_that_one_alone(shift: int, taken_back: bool) -> None:
     """One second beside it is not it, however near; it waits for its own."""
     cancel = marked("cancel-discharge", D + HOUR, cancels_at=D + shift)
     derived = walked(admitted(ADMITTED), discharged(D), cancel)
@@ -199,6 +195,42 @@ def test_a_cancel_of_an_admission_can_name_it() -> None:
     assert [stay.cancelled is None for stay in derived.stays] == [False, True]
 
 
+@pytest.mark.parametrize(("said_at", "standing"), [(D - SECOND, [D]), (D, []), (D + DAY, [])])
+@pytest.mark.parametrize("names", [True, False])
+def test_a_cancel_of_an_admission_takes_the_discharge_before_it_too(
+    said_at: int, standing: list[int], names: bool
+) -> None:
+    """Named or not; a discharge said after the cancel is one of an admission nobody reported."""
+    cancel = marked("cancel-admit", said_at, cancels_at=ADMITTED if names else None)
+    derived = walked(admitted(ADMITTED), discharged(D), cancel)
+    assert [stay.ended_at for stay in derived.stays if stay.cancelled is None] == standing
+
+
+@pytest.mark.parametrize("named", [D, D + HOUR])
+def test_a_discharge_said_twice_is_taken_back_by_either_of_its_instants(named: int) -> None:
+    """Both statements are one happening, as no cancel lies between them (ruling 14)."""
+    derived = walked(
+        admitted(ADMITTED),
+        discharged(D),
+        discharged(D + HOUR),
+        marked("cancel-discharge", D + DAY, cancels_at=named),
+    )
+    assert ends(derived) == [None]
+
+
+def test_a_cancel_between_two_discharges_makes_them_two_also_when_named() -> None:
+    """The first is taken back, by its name or by its place; the second stands."""
+    for cancels_at in (D, None):
+        derived = walked(
+            admitted(ADMITTED),
+            discharged(D),
+            marked("cancel-discharge", D + HOUR, cancels_at=cancels_at),
+            marked("cancel-discharge", D + 3 * DAY, cancels_at=D),
+            discharged(D + DAY),
+        )
+        assert ends(derived) == [D + DAY]
+
+
 def test_a_cancel_of_an_admission_leaves_discharges_of_the_past_alone() -> None:
     """It means the latest admission."""
     derived = walked(
@@ -266,9 +298,7 @@ def test_a_discharge_of_a_date_alone_stands_from_the_start_of_its_day(
 
 def test_a_cancel_of_what_was_only_pending_is_no_orphan() -> None:
     """A25 takes back an expected discharge, which had started nothing."""
-    derived = walked(
-        admitted(ADMITTED), marked("pending", D), marked("cancel-discharge", D + HOUR)
-    )
+    derived = walked(admitted(ADMITTED), marked("pending", D), marked("cancel-discharge", D + HOUR))
     assert derived.orphans == []
     assert ends(derived) == [None]
 

@@ -13,9 +13,9 @@ from orchestrator.stream.kafka.topic_settings import ALL, wanted
 WANTED = wanted(partitions=4, replication=1)
 
 
-async def test_what_was_created_is_as_it_should_be(bootstrap: str) -> None:
+async def test_what_was_created_is_as_it_should_be(nobodys: str) -> None:
     """A fresh cluster has nothing, then everything, and creating again does nothing."""
-    kafka = Kafka(bootstrap)
+    kafka = Kafka(nobodys)
     async with admin(kafka) as broker:
         with pytest.raises(TopicMismatch, match=r"care\.journal\.v1: missing"):
             await broker.check(WANTED)
@@ -27,9 +27,9 @@ async def test_what_was_created_is_as_it_should_be(bootstrap: str) -> None:
         assert await broker.create(WANTED, 1) == []
 
 
-async def test_a_journal_with_another_partition_count_is_refused(bootstrap: str) -> None:
+async def test_a_journal_with_another_partition_count_is_refused(nobodys: str) -> None:
     """A patient's next record would lie where nobody looks for it."""
-    async with admin(Kafka(bootstrap)) as broker:
+    async with admin(Kafka(nobodys)) as broker:
         await broker.create(WANTED, 1)
 
         with pytest.raises(TopicMismatch) as refusal:
@@ -40,18 +40,18 @@ async def test_a_journal_with_another_partition_count_is_refused(bootstrap: str)
     assert not [line for line in lines if line.startswith("care.admission.v1")]
 
 
-async def test_each_setting_that_differs_is_named(bootstrap: str) -> None:
+async def test_each_setting_that_differs_is_named(nobodys: str) -> None:
     """A site that made a topic by hand learns what to change; more than asked is no fault."""
     journal = next(one for one in WANTED if one.name == "care.journal.v1")
     other = {"retention.ms": "3600000", "max.message.bytes": "4194304"}
-    async with admin(Kafka(bootstrap)) as broker:
+    async with admin(Kafka(nobodys)) as broker:
         await broker.create(WANTED, 1)
-        await alter(bootstrap, journal.name, other)
+        await alter(nobodys, journal.name, other)
         try:
             with pytest.raises(TopicMismatch) as refusal:
                 await broker.check(WANTED)
         finally:
-            await alter(bootstrap, journal.name, journal.config)
+            await alter(nobodys, journal.name, journal.config)
 
     assert sorted(str(refusal.value).splitlines()) == [
         "care.journal.v1: message.timestamp.type=CreateTime, not LogAppendTime",
@@ -59,13 +59,13 @@ async def test_each_setting_that_differs_is_named(bootstrap: str) -> None:
     ]
 
 
-async def alter(bootstrap: str, topic: str, config: Mapping[str, str]) -> None:
+async def alter(nobodys: str, topic: str, config: Mapping[str, str]) -> None:
     """Set *config*, and put everything else to the broker's default."""
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    client = AIOKafkaAdminClient(bootstrap_servers=nobodys)
     await client.start()
     await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(config))])
     await client.close()
-    async with admin(Kafka(bootstrap)) as broker:  # brokers hear of it a moment later
+    async with admin(Kafka(nobodys)) as broker:  # brokers hear of it a moment later
         for _ in range(100):
             there = (await broker.found([topic]))[topic].config
             if config.items() <= there.items():

@@ -1,12 +1,15 @@
 """One role of the worker over the test's broker, as a process of its own that a test may kill."""
 
 import sys
+from typing import Final
 
 from orchestrator import log
 from orchestrator.stream.kafka.broker import Kafka
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.kafka.worker import ROLES, run
 from tests.stream.fakes import FACILITIES, PARTITIONS, SITE_KEY, product
+
+SESSION_S: Final = 6.0
 
 
 def site_of(bootstrap: str, group: str, instance: str | None = None) -> Site:
@@ -20,7 +23,7 @@ def site_of(bootstrap: str, group: str, instance: str | None = None) -> Site:
         site_key=SITE_KEY,
         processor=product,
         instance=instance,
-        session_s=6,
+        session_s=SESSION_S,
         poll_records=40,
         sign_of_life_s=2,
     )

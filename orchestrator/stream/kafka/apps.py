@@ -8,6 +8,7 @@ import asyncio
 import tempfile
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import faust
@@ -89,7 +90,8 @@ def app_of(site: Site, role: str) -> App:
             value_type=bytes,
             partitions=site.partitions,
             store="care://memory",
-            changelog_topic=app.topic(STATE.name, key_type=bytes, value_type=bytes),
+            # Undecoded: Faust reads these rows only to see how far they go.
+            changelog_topic=app.topic(STATE.name, schema=RoundSchema()),
         )
     sources = [JOURNAL] if role == "decide" else list(INPUTS)
 
@@ -98,7 +100,13 @@ def app_of(site: Site, role: str) -> App:
         async for rnd in stream:
             await app.shell.handle(rnd)
 
-    @app.task
+    app.task(_watchdog_of(app))
+    return app
+
+
+def _watchdog_of(app: App) -> Callable[[], Awaitable[None]]:
+    """What ends the process when Faust comes to no end with a rebalance or a recovery."""
+
     async def watchdog() -> None:
         tables: Any = app.tables
         settled = time.monotonic()
@@ -109,4 +117,4 @@ def app_of(site: Site, role: str) -> App:
             if time.monotonic() - settled > UNSETTLED_S:
                 leave("no-progress", code=STUCK)
 
-    return app
+    return watchdog

@@ -7,11 +7,23 @@ from typing import ClassVar, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from orchestrator.stream.kafka.topic_settings import Found, Wanted, differences
 
 _REQUEST_MS: Final = 10_000
+_NO_COORDINATOR: Final = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
 
 
 class BrokerAway(Exception):
@@ -84,6 +96,10 @@ class Admin:
         for name, code, *_ in answer.topic_errors:
             if code and code != TopicAlreadyExistsError.errno:
                 raise BrokerAway(f"{name}: {for_code(code).__name__}")
+        # Leaders come to know of their partitions a moment later; the ends are theirs to tell.
+        await self.ends(
+            TopicPartition(one.name, p) for one in missing for p in range(one.partitions)
+        )
         return [one.name for one in missing]
 
     async def found(self, names: Iterable[str]) -> dict[str, Found]:
@@ -128,6 +144,13 @@ class Admin:
         return firsts
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
-        """Where *group* goes on, in the partitions where it ever committed."""
-        found = await self._client.list_consumer_group_offsets(group)
+        """
+        Where *group* goes on, in the partitions where it ever committed.
+
+        Empty, too, while the group has no coordinator: then nobody can commit either.
+        """
+        try:
+            found = await self._client.list_consumer_group_offsets(group)
+        except _NO_COORDINATOR:
+            return {}
         return {tp: at.offset for tp, at in found.items() if at.offset >= 0}

@@ -49,6 +49,7 @@ def run(site: Site, role: Role) -> int:
     worker = faust.Worker(
         app_of(site, role), quiet=True, override_logging=False, redirect_stdouts=False
     )
+    worker.spinner = None  # it writes to the terminal
     try:
         worker.execute_from_commandline()
     except SystemExit as end:

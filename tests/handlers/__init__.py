@@ -1,0 +1,1 @@
+"""What an accepted event means to the core, module by module."""
