@@ -34,7 +34,9 @@ def read_json(raw: bytes) -> Any:
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
+        # Its reader tells where the record begins; a line of its own counts from there.
+        inner = f"line {error.lineno} of it, " if error.lineno > 1 else ""
+        where = f"{inner}column {error.colno}"
     else:
         if isinstance(value, (dict, list)):
             _check(value, raw)

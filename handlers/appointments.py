@@ -15,6 +15,8 @@ STATUS: Final = {
     "entered_in_error": "entered_in_error",
 }
 COUNTING: Final = ("booked", "checked_in", "fulfilled")
+# These say whether it was missed; a visit moved or cancelled afterwards was missed all the same.
+CORRECTING: Final = ("no_show", "checked_in", "fulfilled", "entered_in_error")
 TITLES: Final = {
     "booked": "Visit booked",
     "rescheduled": "Visit moved",
@@ -34,6 +36,8 @@ def appointment(said: Said) -> Told:
     }
     # Its own register, so that *since when* it counts survives the news that it was kept.
     fields["counts"] = STATUS[what] in COUNTING
+    if STATUS[what] in CORRECTING:
+        fields["missed"] = what == "no_show"
     for name in ("provider", "modality"):
         if name in said.data:
             fields[name] = said.data[name]

@@ -36,7 +36,7 @@ FIELDS: Final = frozenset(
         "task_id", "gap_id", "transition_id", "kind", "code", "status", "team", "change",
         "version", "policy_version", "severity", "due_at", "at",
         # how it runs
-        "runtime", "role", "count", "size", "seconds", "rate", "lag_s", "port", "signal",
+        "runtime", "role", "count", "partitions", "size", "seconds", "rate", "lag_s", "port", "signal",
         "exit_code", "python", "data_dir", "setting", "attempt",
     }
 )  # fmt: skip

@@ -138,7 +138,8 @@ def site_key(settings: Settings) -> bytes:
         key = bytes.fromhex(path.read_text(encoding="ascii"))
     except OSError as problem:
         raise SettingsError(
-            f"{path}: {problem.strerror}; the site key must be kept there"
+            f"{settings.data_dir}: {problem.strerror}; the log and its site key are kept in this"
+            " folder, another is named with --data-dir or CARE_DATA_DIR"
         ) from None
     except ValueError:
         key = b""

@@ -6,6 +6,7 @@ versions stay in the file: a transition keeps the policy in force at its dischar
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -161,8 +162,7 @@ def load_policies(path: str | Path | None) -> tuple[Policy, ...]:
         FileFault: The file is wrong; the message names the field.
         OSError: It cannot be opened.
     """
-    base = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
-    built_in = _policy(base, {}, "P0")
+    base, built_in = _built_in()
     if path is None:
         return (built_in,)
     try:
@@ -183,6 +183,13 @@ def load_policies(path: str | Path | None) -> tuple[Policy, ...]:
         if one.version == two.version:
             raise FileFault(f"{path}: two policies have the same version")
     return tuple(found)
+
+
+@cache
+def _built_in() -> tuple[dict[str, Any], Policy]:
+    """Read once: it is part of the program."""
+    base = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
+    return base, _policy(base, {}, "P0")
 
 
 def _policy(said: Any, base: dict[str, Any], where: str) -> Policy:

@@ -4,7 +4,6 @@ A command's body is in the module of its name.  Nothing heavy is imported here.
 """
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -44,10 +43,15 @@ PolicyFile = Annotated[
 ]
 
 
-class FeedFormat(StrEnum):
-    canonical = "canonical"
-    hl7v2 = "hl7v2"
-    fhir = "fhir"
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"{NAME} {installed(NAME)}")
+        raise typer.Exit
 
 
 @app.command()
@@ -76,12 +80,17 @@ def demo(
 
 @app.command()
 def up(
-    data_dir: DataDir = None, facilities: FacilitiesFile = None, policy: PolicyFile = None
+    data_dir: DataDir = None,
+    facilities: FacilitiesFile = None,
+    policy: PolicyFile = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="At the end, print as JSON what was done.")
+    ] = False,
 ) -> None:
     """Decide on what arrives in the log, until Ctrl-C."""
     from orchestrator.cli import up as command
 
-    command.run(data_dir=data_dir, facilities=facilities, policy=policy)
+    command.run(data_dir=data_dir, facilities=facilities, policy=policy, as_json=as_json)
 
 
 @app.command()
@@ -124,21 +133,33 @@ def simulate(
         Path, typer.Option(metavar="FOLDER", help="Where to write; made if it is not there.")
     ] = Path("simulated"),
     form: Annotated[
-        FeedFormat, typer.Option("--format", help="How the hospitals write.")
-    ] = FeedFormat.canonical,
+        str, typer.Option("--format", metavar="canonical|hl7v2", help="How the hospitals write.")
+    ] = "canonical",
     dirt: Annotated[
         bool, typer.Option("--dirt", help="With what goes wrong in real feeds.")
     ] = False,
-    patients: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100,
+    patients: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many are admitted in these days.")
+    ] = 100,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal hospitals.")] = 1,
     start: Annotated[str, typer.Option(metavar="DATE", help="The first day.")] = "2026-10-05",
-    days: Annotated[int, typer.Option(min=1, max=3650)] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, max=3650, help="How many days; later messages are left out.")
+    ] = 30,
+    as_json: Json = False,
 ) -> None:
     """Write the feeds of a made-up hospital."""
     from orchestrator.cli import simulate as command
 
     command.run(
-        out, form=form.value, dirt=dirt, patients=patients, seed=seed, start=start, days=days
+        out,
+        form=form,
+        dirt=dirt,
+        patients=patients,
+        seed=seed,
+        start=start,
+        days=days,
+        as_json=as_json,
     )
 
 
@@ -147,22 +168,24 @@ def publish(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files or folders.")],
     data_dir: DataDir = None,
     facilities: FacilitiesFile = None,
+    as_json: Json = False,
 ) -> None:
     """Send files to the topics of the log."""
     from orchestrator.cli import publish as command
 
-    command.run(paths, data_dir=data_dir, facilities=facilities)
+    command.run(paths, data_dir=data_dir, facilities=facilities, as_json=as_json)
 
 
 @app.command()
 def key(
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="authority|identifier")],
     data_dir: DataDir = None,
+    as_json: Json = False,
 ) -> None:
     """Print the patient key of an identifier."""
     from orchestrator.cli import key as command
 
-    command.run(subject, data_dir=data_dir)
+    command.run(subject, data_dir=data_dir, as_json=as_json)
 
 
 @schemas_app.command("export")
@@ -170,11 +193,12 @@ def schemas_export(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="A file each; default: all on stdout.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Write the JSON Schema of every event, task, gap and change."""
     from orchestrator.cli import schemas as command
 
-    command.export(out)
+    command.export(out, as_json=as_json)
 
 
 @policy_app.command("show")

@@ -1,8 +1,9 @@
 """``policy show`` and ``policy check``: the rules in force, and whether a file can be used."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.cli import site, words
 from orchestrator.cli.console import counted, say, say_json
@@ -12,14 +13,17 @@ if TYPE_CHECKING:
     from schemas.policy import DuePart, Policy
 
 
+EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # how a policy file says "from the beginning"
+
+
 def show(path: Path | None, *, as_json: bool) -> None:
     """Print every version of the policy, the newest last."""
     policies = site.policies_of(site.load(policy=path))
     if as_json:
         say_json([policy.model_dump(mode="json") for policy in policies])
         return
-    for policy in policies:
-        _print(policy)
+    for policy, later in zip_longest(policies, policies[1:]):
+        _print(policy, later)
 
 
 def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
@@ -31,7 +35,10 @@ def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
     try:
         with as_mistakes(unusable=FileFault):
             policies = load_policies(path)
-            Facilities.load(facilities)
+            try:
+                Facilities.load(facilities)
+            except FileFault as fault:
+                raise FileFault(f"{fault}{site.advice(facilities)}") from None
     except FileFault as fault:
         if as_json:
             say_json({"usable": False, "fault": str(fault)})
@@ -43,8 +50,11 @@ def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
         say(f"{path}: usable; {counted(len(policies), 'version')}: {', '.join(versions)}")
 
 
-def _print(policy: "Policy") -> None:
-    say(f"Policy {policy.version}, for discharges from {policy.effective_from:%Y-%m-%d} on")
+def _print(policy: "Policy", later: "Policy | None") -> None:
+    since = policy.effective_from
+    whose = "every discharge" if since == EVER else f"discharges from {since:%Y-%m-%d} on"
+    until = f" before {later.effective_from:%Y-%m-%d}" if later is not None else ""
+    say(f"Policy {policy.version}, for {whose}{until}")
     say(f"\n  {'Protocol':<10}{'Task':<20}{'Due':<26}{'Team':<18}Rule")
     for name, tasks in policy.protocols.items():
         for task in tasks:

@@ -35,6 +35,7 @@ def run(
     from orchestrator.stream.replay import replay
 
     listed = site.facilities_of(here)
+    site.warn_of_empty(here, listed)
     policies = site.policies_of(here)
     with as_mistakes(), progress() as bar:
         deciding = bar("deciding", "patients")
@@ -47,24 +48,27 @@ def run(
             on_progress=lambda patients: deciding(patients, 0),
         )
     seen = {row["facility"] for patient in answer["patients"] for row in patient["stays"]}
-    site.warn_of_unlisted(listed, seen)
+    site.warn_of_unlisted(here, listed, seen)
     if as_json:
         say_json(answer)
         return
-    _print(answer, listed.get("").zone, changes=changes, show=show)
-    if not changes:
+    _print(answer, listed.get("").zone, changes=changes, show=show, as_of_given=as_of is not None)
+    if answer["patients"] and not changes:
         hint("For programs: --json     what changed over time: --changes")
 
 
-def _print(answer: dict[str, Any], zone: str, *, changes: bool, show: int) -> None:
-    from orchestrator.cli.report import chronology, lines
+def _print(
+    answer: dict[str, Any], zone: str, *, changes: bool, show: int, as_of_given: bool
+) -> None:
+    from orchestrator.cli.chronology import chronology
+    from orchestrator.cli.report import lines
 
     out = console()
-    told = lines(answer, zone, 0 if changes else show, width())
+    told = lines(answer, zone, 0 if changes else show, width(), as_of_given=as_of_given)
     for text, style in told:
         out.print(text, style=style if decorated(sys.stdout) else None)
     if changes:
-        for text, style in chronology(answer["changes"], zone):
+        for text, style in chronology(answer["changes"], zone, answer["as_of"]):
             out.print(text, style=style if decorated(sys.stdout) else None)
 
 

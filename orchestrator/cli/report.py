@@ -3,6 +3,7 @@
 Layout: `screens.md` §11.  Takes the object that ``--json`` prints and changes nothing in it.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,7 +23,11 @@ FAINT: Final = "dim"
 OPEN: Final = frozenset({"requested", "accepted", "in-progress", "on-hold"})
 WITHDRAWN: Final = frozenset({"cancelled", "entered-in-error"})
 REJECTED_SHOWN: Final = 20
-SIDE_BY_SIDE: Final = 92  # columns that both tables need beside each other
+SIDE_BY_SIDE: Final = 94  # columns that both tables need beside each other
+# Of the totals, narrow enough for 60 columns.  Overdue tasks are among the open ones; the others
+# add up to all.
+COLUMNS: Final = {"open": 6, "overdue": 9, "done": 6, "failed": 8, "withdrawn": 10}
+_NUMBERS: Final = re.compile(r"(\d+)")
 _SEVERITY: Final = ("critical", "high", "medium", "low", "info")
 
 
@@ -41,7 +46,9 @@ class Why:
         return self._sentences.get(thing_id, "")
 
 
-def lines(answer: Thing, zone: str, show: int, columns: int = 100) -> Iterator[Line]:
+def lines(
+    answer: Thing, zone: str, show: int, columns: int = 100, *, as_of_given: bool = False
+) -> Iterator[Line]:
     """
     The report.
 
@@ -50,18 +57,22 @@ def lines(answer: Thing, zone: str, show: int, columns: int = 100) -> Iterator[L
         zone: For instants that belong to no facility.
         show: How many patients to show in full, those with the most pressing things first.
         columns: Width of the screen.
+        as_of_given: Whether the reader chose the instant at which the clock stops.
     """
     patients = answer["patients"]
+    if not patients:
+        yield from _nothing(answer, zone, as_of_given=as_of_given)
+        return
     transitions = [row for patient in patients for row in patient["transitions"]]
     active = sum(row["status"] == "active" for row in transitions)
     as_of = words.instant(answer["as_of"])
     stood = f"{counted(len(transitions), 'transition')} ({active:,} active)"
-    yield f"As of {words.moment(as_of, zone)}: {counted(len(patients), 'patient')}, {stood}", STRONG
+    yield f"As of {words.dated(as_of, zone)}: {counted(len(patients), 'patient')}, {stood}", STRONG
     yield from _totals(patients, columns)
     yield from _rejected(answer["rejected"])
-    for gap in answer["operations"]:
-        yield from _gap(gap, zone, Why(()))
     why = Why(answer["changes"])
+    for gap in answer["operations"]:
+        yield from _gap(gap, zone, as_of, why)
     ordered = sorted(patients, key=_pressing)
     with_work = [row for row in ordered if row["transitions"] or row["tasks"] or row["gaps"]]
     for patient in with_work[:show]:
@@ -72,13 +83,16 @@ def lines(answer: Thing, zone: str, show: int, columns: int = 100) -> Iterator[L
         yield f"\nand {counted(hidden, 'more patient')} (--show {len(with_work)}, or --json)", FAINT
 
 
-def chronology(changes: Sequence[Thing], zone: str) -> Iterator[Line]:
-    """What changed over time, one line a change, and why."""
-    for change in changes:
-        at = words.moment(words.instant(change["at"]), zone)
-        yield f"{at}  {change['subject']}  {change['change']}  {_named(change)}".rstrip(), PLAIN
-        if change.get("why"):
-            yield f"    {change['why']}", FAINT
+def _nothing(answer: Thing, zone: str, *, as_of_given: bool) -> Iterator[Line]:
+    """Without a patient nobody learns anything from an instant, unless they asked for it."""
+    if as_of_given:
+        as_of = words.dated(words.instant(answer["as_of"]), zone)
+        yield f"As of {as_of}: nothing had been received yet.", STRONG
+    else:
+        yield "Nothing usable was found.", STRONG
+        if not answer["rejected"]:
+            yield "The input is empty, or holds only messages that are legal and not used.", PLAIN
+    yield from _rejected(answer["rejected"])
 
 
 def _totals(patients: Iterable[Thing], columns: int) -> Iterator[Line]:
@@ -88,14 +102,14 @@ def _totals(patients: Iterable[Thing], columns: int) -> Iterator[Line]:
         for task in patient["tasks"]:
             tasks.setdefault(task["kind"], Counter()).update(_columns(task))
         gaps.update(gap["code"] for gap in patient["gaps"] if gap["status"] == "open")
-    names = {"open": 8, "overdue": 9, "done": 8, "withdrawn": 11}
-    left = [f"  {'Task':<20}" + "".join(f"{name:>{wide}}" for name, wide in names.items())]
+    wide = {
+        name: max(least, *(len(f"{row[name]:,}") + 2 for row in tasks.values()), 0)
+        for name, least in COLUMNS.items()
+    }
+    left = [f"  {'Task':<19}" + "".join(f"{name:>{wide[name]}}" for name in wide)]
     for kind in sorted(tasks, key=_kind_order):
-        row = tasks[kind]
-        left.append(
-            f"  {words.task(kind):<20}"
-            + "".join(f"{row[name]:>{wide},}" for name, wide in names.items())
-        )
+        numbers = "".join(f"{tasks[kind][name]:>{wide[name]},}" for name in wide)
+        left.append(f"  {words.task(kind):<19}{numbers}")
     right = [f"{'Gap':<24}{'open':>6}"]
     right += [f"{words.gap(code):<24}{number:>6,}" for code, number in gaps.most_common()]
     if not tasks and not gaps:
@@ -106,25 +120,34 @@ def _totals(patients: Iterable[Thing], columns: int) -> Iterator[Line]:
     for index in range(max(len(left), len(right))):
         a = left[index] if index < len(left) else ""
         b = right[index] if index < len(right) else ""
-        yield f"{a:<58}    {b}".rstrip(), PLAIN
+        yield f"{a:<{len(left[0])}}    {b}".rstrip(), PLAIN
 
 
 def _columns(task: Thing) -> list[str]:
     status = task["status"]
     if status in OPEN:
         return ["open", "overdue"] if task["overdue"] else ["open"]
-    return ["withdrawn"] if status in WITHDRAWN else ["done"] if status == "completed" else []
+    if status in WITHDRAWN:
+        return ["withdrawn"]
+    return ["done" if status == "completed" else "failed"]
 
 
 def _rejected(rejected: Sequence[Thing]) -> Iterator[Line]:
     if not rejected:
         return
     yield f"{len(rejected):,} rejected:", PLAIN
-    wide = max(len(row["where"]) for row in rejected[:REJECTED_SHOWN])
-    for row in rejected[:REJECTED_SHOWN]:
+    shown = sorted(rejected, key=lambda row: _natural(row["where"]))[:REJECTED_SHOWN]
+    wide = max(len(row["where"]) for row in shown)
+    for row in shown:
         yield f"  {row['where']:<{wide}}  {row['reason']:<14}  {row['detail']}".rstrip(), PLAIN
     if len(rejected) > REJECTED_SHOWN:
         yield f"  and {len(rejected) - REJECTED_SHOWN:,} more (--json)", FAINT
+
+
+def _natural(where: str) -> list[tuple[int, str]]:
+    """Line 9 before line 10, as a reader of the file counts."""
+    parts = _NUMBERS.split(where)
+    return [(int(part), "") if at % 2 else (0, part) for at, part in enumerate(parts)]
 
 
 def _patient(patient: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
@@ -136,19 +159,19 @@ def _patient(patient: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[L
         transition_id = transition["transition_id"]
         told.add(transition_id)
         local = zones.get(transition_id, zone)
-        yield from _transition(transition, local, why)
+        yield from _transition(transition, local, as_of, why)
         for task in _of(patient["tasks"], transition_id, "kind"):
             yield from _task(task, local, as_of, why)
         for gap in _of(patient["gaps"], transition_id, "code"):
             if not _said_by_task(gap):
-                yield from _gap(gap, local, why)
+                yield from _gap(gap, local, as_of, why)
     for gap in patient["gaps"]:
         if gap["transition_id"] not in told:
-            yield from _gap(gap, zone, why)
+            yield from _gap(gap, zone, as_of, why)
 
 
-def _transition(transition: Thing, zone: str, why: Why) -> Iterator[Line]:
-    left = words.moment(words.instant(transition["index_discharge_at"]), zone)
+def _transition(transition: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
+    left = words.moment(words.instant(transition["index_discharge_at"]), zone, as_of)
     status = transition["status"]
     if transition.get("close_reason"):
         status += f", {words.reason(transition['close_reason'])}"
@@ -173,17 +196,17 @@ def _task(task: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
             state += f": {words.reason(task['status_reason'])}"
         style = FAINT
     elif task["overdue"]:
-        state = f"▲ overdue {words.length(as_of - due_at)}, was {words.due(due_at, local)}"
+        state = f"▲ overdue {words.length(as_of - due_at)}, was {words.due(due_at, local, as_of)}"
         style = ALARM
     else:
-        state = f"{task['status']}, {words.due(due_at, local)}"
+        state = f"{task['status']}, {words.due(due_at, local, as_of)}"
     flags = "".join(f" [{flag}]" for flag in task.get("flags", ()))
     yield f"    {words.task(task['kind']):<20}  {state}  {task['team']}{flags}", style
     yield from _because(why.of(task["task_id"]), 8)
 
 
-def _gap(gap: Thing, zone: str, why: Why) -> Iterator[Line]:
-    since = words.since(words.instant(gap["since"]), zone)
+def _gap(gap: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
+    since = words.since(words.instant(gap["since"]), zone, as_of)
     about = f" {gap['subject']}" if gap["subject"] else ""
     status = gap["status"]
     if gap.get("close_reason"):
@@ -195,21 +218,13 @@ def _gap(gap: Thing, zone: str, why: Why) -> Iterator[Line]:
 
 
 def _said_by_task(gap: Thing) -> bool:
-    """The line of the task above says that it is overdue, or that it no longer is."""
-    return bool(gap["code"] == "TASK_OVERDUE")
+    """While a task is overdue its own line says so; that it once was, only the closed gap says."""
+    return bool(gap["code"] == "TASK_OVERDUE" and gap["status"] == "open")
 
 
 def _because(sentence: str, indent: int) -> Iterator[Line]:
     if sentence:
         yield " " * indent + sentence, FAINT
-
-
-def _named(change: Thing) -> str:
-    if task := change.get("task"):
-        return words.task(task["kind"])
-    if gap := change.get("gap"):
-        return words.gap(gap["code"])
-    return ""
 
 
 def _of(things: Iterable[Thing], transition_id: str, name: str) -> list[Thing]:

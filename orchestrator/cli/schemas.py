@@ -6,7 +6,7 @@ from orchestrator.cli.console import counted, say, say_json
 from orchestrator.cli.faults import as_mistakes
 
 
-def export(out: Path | None) -> None:
+def export(out: Path | None, *, as_json: bool) -> None:
     """Write a file for each schema into *out*, or all as one JSON object on standard output."""
     from schemas import export as contract
 
@@ -15,4 +15,7 @@ def export(out: Path | None) -> None:
         return
     with as_mistakes():
         files = contract.export(out)
-    say(f"{counted(len(files), 'schema')} in {out}")
+    if as_json:
+        say_json({"folder": str(out), "files": sorted(file.name for file in files)})
+    else:
+        say(f"{counted(len(files), 'schema')} in {out}")

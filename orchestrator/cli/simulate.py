@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import IO
 
-from orchestrator.cli.console import counted, hint, progress, say
+from orchestrator.cli.console import counted, hint, progress, say, say_json
 from orchestrator.cli.faults import Mistake, as_mistakes
 
 FEED = "feed"
@@ -14,15 +14,24 @@ PROGRESS_EACH = 2000
 
 
 def run(
-    out: Path, *, form: str, dirt: bool, patients: int, seed: int, start: str, days: int
+    out: Path,
+    *,
+    form: str,
+    dirt: bool,
+    patients: int,
+    seed: int,
+    start: str,
+    days: int,
+    as_json: bool,
 ) -> None:
     """Write ``feed/`` and ``facilities.yaml`` into *out*; files of an earlier run are replaced."""
     from orchestrator.simulate.feed import Format, lines
     from orchestrator.simulate.generate import Plan, generate
     from orchestrator.simulate.places import facilities_yaml
 
-    if form == "fhir":
-        raise Mistake("FHIR comes later; --format canonical or hl7v2 can be had now")
+    if form not in ("canonical", "hl7v2"):
+        later = " (FHIR comes later)" if form == "fhir" else ""
+        raise Mistake(f"--format must be canonical or hl7v2{later}")
     chosen: Format = "hl7v2" if form == "hl7v2" else "canonical"
     plan = Plan(patients, seed, _date(start), days, dirt)
     happenings = generate(plan)
@@ -41,6 +50,16 @@ def run(
             files[name].write(raw)
             if number % PROGRESS_EACH == 0:
                 step(number, len(happenings))
+    if as_json:
+        say_json(
+            {
+                "messages": len(happenings),
+                "patients": patients,
+                "feed": str(feed),
+                "facilities": str(out / FACILITIES),
+            }
+        )
+        return
     say(f"{counted(len(happenings), 'message')} about {counted(patients, 'patient')} in {feed}")
     replay = f"replay --facilities {out / FACILITIES} {feed}"
     hint(f"See what follows from them: care-orchestrator {replay}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import settings
 from orchestrator.cli.console import hint
-from orchestrator.cli.faults import as_mistakes
+from orchestrator.cli.faults import Mistake, as_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,23 @@ def facilities_of(site: "Settings") -> "Facilities":
     """
     from schemas.facilities import Facilities
 
-    with as_mistakes():
-        return Facilities.load(site.facilities)
+    from schemas.yaml_node import FileFault
+
+    try:
+        with as_mistakes(unusable=FileFault):
+            return Facilities.load(site.facilities)
+    except FileFault as fault:
+        raise Mistake(f"{fault}{advice(site.facilities)}") from None
+
+
+def advice(facilities: Path | None) -> str:
+    """What a facilities file is, for who named something that does not look like one."""
+    if facilities is None or facilities.suffix in (".yaml", ".yml"):
+        return ""
+    return (
+        "; a facilities file is YAML with one mapping per facility,"
+        " as in GEN: {zone: America/New_York}"
+    )
 
 
 def policies_of(site: "Settings") -> "tuple[Policy, ...]":
@@ -59,9 +74,19 @@ def processor_of(site: "Settings", facilities: "Facilities") -> "Callable[[Store
     return lambda store: Processor(store, in_force, facilities)
 
 
-def warn_of_unlisted(listed: "Facilities", seen: set[str]) -> None:
-    """Name the facilities that the file does not list: for those the default zone was taken."""
+def warn_of_empty(site: "Settings", listed: "Facilities") -> None:
+    """Say that a facilities file says nothing, which nobody means."""
+    if site.facilities is not None and not listed.versions and listed.default is None:
+        hint(f"{site.facilities} lists no facility: times without an offset will be refused")
+
+
+def warn_of_unlisted(site: "Settings", listed: "Facilities", seen: set[str]) -> None:
+    """Name the facilities that no file lists: for those the default zone was taken."""
     unlisted = sorted(facility for facility in seen if not listed.listed(facility))
     if unlisted:
         zone = listed.get(unlisted[0]).zone
-        hint(f"not in the facilities file, so taken as {zone}: {', '.join(unlisted)}")
+        names = ", ".join(unlisted)
+        if site.facilities is None:
+            hint(f"no facilities file: {names} taken as {zone} (--facilities FILE says otherwise)")
+        else:
+            hint(f"not in the facilities file, so taken as {zone}: {names}")

@@ -7,11 +7,13 @@ from types import FrameType
 
 from orchestrator import log
 from orchestrator.cli import site
-from orchestrator.cli.console import counted, hint
+from orchestrator.cli.console import counted, hint, say_json
 from orchestrator.settings import site_key
 
 
-def run(*, data_dir: Path | None, facilities: Path | None, policy: Path | None) -> None:
+def run(
+    *, data_dir: Path | None, facilities: Path | None, policy: Path | None, as_json: bool
+) -> None:
     """Decide what lies in the log and what arrives, until SIGINT or SIGTERM."""
     from orchestrator.stream import embedded
 
@@ -30,9 +32,13 @@ def run(*, data_dir: Path | None, facilities: Path | None, policy: Path | None) 
         signal.signal(signal.SIGTERM, stop)
         # Piped, standard error is for a log collector: JSON lines and nothing else.
         tell = hint if sys.stderr.isatty() else _nothing
+        if sys.stderr.isatty():
+            site.warn_of_empty(here, listed)
         tell(f"Deciding on what arrives in {here.data_dir}.  [Ctrl-C stops]")
         runtime.run()
         done = runtime.health
+        if as_json:
+            say_json({"taken": done.results.total(), "published": done.published})
         taken = counted(done.results.total(), "record")
         tell(f"Stopped: {taken} taken in, {done.published:,} published. Nothing was lost.")
 

@@ -65,28 +65,36 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def day(at: datetime, zone: str) -> str:
-    """``Tue 6 Oct`` in the facility's zone."""
-    return _DAY_FORMAT.format(at.astimezone(ZoneInfo(zone)))
-
-
-def moment(at: datetime, zone: str) -> str:
-    """``Tue 6 Oct 14:00 EDT``."""
+def dated(at: datetime, zone: str) -> str:
+    """``Tue 6 Oct 2026 14:00 EDT``: an instant that stands alone, with its year."""
     local = at.astimezone(ZoneInfo(zone))
-    return f"{_DAY_FORMAT.format(local)} {local:%H:%M %Z}"
+    return f"{_DAY_FORMAT.format(local)} {local:%Y %H:%M %Z}"
 
 
-def due(at: datetime, zone: str) -> str:
+def moment(at: datetime, zone: str, near: datetime | None = None) -> str:
+    """``Tue 6 Oct 14:00 EDT``; with its year, if that is not the year of *near*."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{_day(local, near)} {local:%H:%M %Z}"
+
+
+def due(at: datetime, zone: str, near: datetime | None = None) -> str:
     """``due Tue 6 Oct 14:00 EDT``; ``by end of Tue 13 Oct`` where a whole day may be used."""
     local = at.astimezone(ZoneInfo(zone))
     if (local.hour, local.minute, local.second) == (0, 0, 0):
-        return f"by end of {_DAY_FORMAT.format(local - timedelta(days=1))}"
-    return f"due {moment(at, zone)}"
+        return f"by end of {_day(local - timedelta(days=1), near)}"
+    return f"due {moment(at, zone, near)}"
 
 
-def since(at: datetime, zone: str) -> str:
+def since(at: datetime, zone: str, near: datetime | None = None) -> str:
     """``since Tue 6 Oct 14:00 EDT``; ``since the end of Tue 13 Oct`` at a midnight."""
-    return due(at, zone).replace("by end", "since the end").replace("due", "since", 1)
+    return due(at, zone, near).replace("by end", "since the end").replace("due", "since", 1)
+
+
+def _day(local: datetime, near: datetime | None) -> str:
+    text = _DAY_FORMAT.format(local)
+    if near is None or near.astimezone(local.tzinfo).year == local.year:
+        return text
+    return f"{text} {local.year}"
 
 
 def length(span: timedelta) -> str:

@@ -14,7 +14,6 @@ from orchestrator.core.wanted import TERMINAL
 
 Refusal = Literal["terminal", "unknown-task", "version", "role", "owner"]
 WAITS: Final = "waits"
-OWNERS_ONLY: Final = ("released", "reassigned")
 
 
 def find(command: Command, ledger: Ledger) -> dict[str, Any] | None:
@@ -66,11 +65,8 @@ def judge(
     ):
         return task, "role"
     owner = task["owner"]
-    if owner is not None and command.actor != owner:
-        if command.what == "accepted":
-            return task, "owner"
-        if command.what in OWNERS_ONLY and command.role != "supervisor":
-            return task, "owner"
+    if command.what == "accepted" and owner is not None and command.actor != owner:
+        return task, "owner"
     if command.if_version is not None and command.if_version != task["version"]:
         return task, "version"
     return task, None

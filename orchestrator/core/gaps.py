@@ -17,7 +17,7 @@ from orchestrator.core.calendar import (
     spoken,
     spoken_end,
 )
-from orchestrator.core.horizon import Horizon
+from orchestrator.core.horizon import Horizon, Until
 from orchestrator.core.instants import HOUR, written
 from orchestrator.core.scope import Scope
 from orchestrator.core.slots import attributed_pcp
@@ -52,7 +52,7 @@ def transition_gaps(
     if reason == "DECLINED" and transition.ended_at is not None:
         # What was missing when the patient declined stays on record, suppressed; nothing new opens.
         scope.status = "suppressed"
-        clock = Horizon(min(horizon.now, transition.ended_at))
+        clock = Until(horizon, transition.ended_at)
     _overdue(scope, transition, found, clock)
     if transition.disposition.status == "deferred":
         _deferred(scope, transition, clock)
@@ -192,7 +192,7 @@ def _overdue_severity(
 
 
 def _overdue_sentence(duty: Duty, transition: Transition) -> str:
-    what = why.KIND_WORDS.get(duty.kind, "a task is owed")
+    what = why.obligation(duty.kind, duty.rule.due.length)
     elapsed = duty.rule.due.clock == "elapsed"
     since = (
         spoken(duty.due_at, transition.zone)
@@ -244,14 +244,14 @@ def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon)
         if slot.starts_at >= transition.window_end:
             continue
         stamp = slot.said.stamp
-        if slot.status == "no_show" and replacement(slot, found.slots) is None:
+        if slot.missed is not None and replacement(slot, found.slots) is None:
             scope.add(
                 "PCP_NO_SHOW",
                 slot.starts_at,
                 why.says("The visit of {at} was not kept.", zone, at=slot.starts_at),
                 subject=slot.id,
                 evidence={"appointment_id": slot.id},
-                caused_by=(stamp.event,),
+                caused_by=(slot.missed.stamp.event,),
             )
         elif slot.status == "booked":
             silent = (slot.ends_at or slot.starts_at) + policy.appointment_silent
@@ -277,7 +277,7 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
             evidence={"disposition": transition.discharge.disposition},
             caused_by=cause,
         )
-    if attributed_pcp(view, transition) is None:
+    if attributed_pcp(view) is None:
         scope.add(
             "NO_PCP_ON_FILE",
             at,
@@ -304,7 +304,17 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     if found.call is None or found.call.terminal or not found.attempts:
         return
     policy = transition.policy
-    attempts = [a for a in found.attempts if a.reached not in policy.reached_contact]
+    reached = [
+        command.stamp.time
+        for command in (found.work.attempts if found.work is not None else ())
+        if command.reached in policy.reached_contact
+    ]
+    attempts = [
+        attempt
+        for attempt in found.attempts
+        if attempt.reached not in policy.reached_contact
+        and attempt.stamp.time > max(reached, default=0)
+    ]
     since = None
     days: set[int] = set()
     for count, attempt in enumerate(attempts, start=1):
@@ -320,7 +330,7 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     scope.add(
         "UNREACHABLE",
         since,
-        why.says("{count} attempts without reaching anybody.", count=len(attempts)),
+        why.says("Tried {count} times without reaching anybody.", count=len(attempts)),
         evidence={"attempts": len(attempts)},
         caused_by=tuple(a.stamp.event for a in attempts),
     )

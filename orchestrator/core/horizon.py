@@ -21,3 +21,18 @@ class Horizon:
         if self.wake is None or instant < self.wake:
             self.wake = instant
         return False
+
+
+class Until(Horizon):
+    """A horizon that ends: what lies beyond *limit* is never reached, nor waited for."""
+
+    __slots__ = ("limit", "whole")
+
+    def __init__(self, whole: Horizon, limit: int) -> None:
+        super().__init__(min(whole.now, limit))
+        self.whole = whole
+        self.limit = limit
+
+    def reached(self, instant: int) -> bool:
+        """As the whole horizon says, up to the limit."""
+        return instant <= self.limit and self.whole.reached(instant)

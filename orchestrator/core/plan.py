@@ -86,7 +86,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
         "readmission_window_ends_at": written(transition.day30_end),
         "hrrp_index": _hrrp_index(transition),
         "tcm_candidate_codes": tcm_codes(transition, found),
-        "navigation_difficulty": sum(slot.status == "no_show" for slot in found.slots),
+        "navigation_difficulty": sum(slot.missed is not None for slot in found.slots),
         "medrec_evidence_at": (
             None if found.reconciled_at is None else written(found.reconciled_at)
         ),

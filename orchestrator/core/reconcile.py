@@ -240,7 +240,8 @@ def _close_reason(gap: dict[str, Any], ledger: Ledger) -> str:
     if gap["status"] == "recorded":
         return "RETRACTED"
     if gap["code"] == "TASK_OVERDUE":
-        return "TASK_TERMINAL"
+        task = ledger.tasks.get(gap["evidence"]["task_id"])
+        return "TASK_TERMINAL" if task is None or task["status"] in TERMINAL else "RETRACTED"
     if transition is not None and _settled_with(gap, transition):
         return "RESOLVED"
     return "TRANSITION_CLOSED" if ended else "RESOLVED"

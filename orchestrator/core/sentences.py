@@ -51,7 +51,7 @@ def task_sentence(duty: Duty, transition: Transition) -> str:
         return f"Owed by the end of {end}, the day of the primary-care visit."
     if duty.owner is not None:
         return why.clipped(f"{_lead(transition)}; somebody has taken it.")
-    return why.owed(duty.kind, _lead(transition))
+    return why.owed(duty.kind, duty.rule.due.length, _lead(transition))
 
 
 def _ended(duty: Duty, transition: Transition) -> str:

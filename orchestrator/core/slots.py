@@ -4,6 +4,7 @@ Rulings 25 to 29.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from orchestrator.core.calendar import day_number
@@ -27,6 +28,7 @@ class Slot(NamedTuple):
     day: int  # local day after the discharge
     said: Register  # the status, with its stamp
     receipt: int  # when we knew that it stands and when it starts
+    missed: Register | None  # that it was not kept, even where it was moved to a new time since
 
     @property
     def alive(self) -> bool:
@@ -37,13 +39,15 @@ class Slot(NamedTuple):
         return self.status == KEPT
 
 
-def attributed_pcp(view: View, transition: Transition) -> Mapping[str, Any] | None:
-    """The person's PCP, else the one that the stay's messages name."""
-    person = view.said("pcp")
-    if isinstance(person, Mapping) and person:
-        return person
-    stay = value_of(transition.stay.said, "pcp")
-    return stay if isinstance(stay, Mapping) and stay else None
+def attributed_pcp(view: View) -> Mapping[str, Any] | None:
+    """The PCP that was named last, of the person or in the messages of a visit (PD1-4)."""
+    said = [held for stay in view.stays if (held := stay.said.get("pcp")) is not None]
+    person = view.register("pcp")
+    if person is not None:
+        said.append(person)
+    newest = max(said, key=attrgetter("stamp"), default=None)
+    value = None if newest is None else newest.value
+    return value if isinstance(value, Mapping) and value else None
 
 
 def is_primary_care(
@@ -75,7 +79,7 @@ def primary_care_slots(view: View, transition: Transition) -> list[Slot]:
     """All primary-care slots from day 1 of the transition on, by their start."""
     if not view.appointments:
         return []
-    pcp = attributed_pcp(view, transition)
+    pcp = attributed_pcp(view)
     found = [
         slot for cell in view.appointments if (slot := _slot(cell, transition, pcp)) is not None
     ]
@@ -107,4 +111,10 @@ def _slot(
     status = held.value
     if transition.ended_before(held.stamp.time):
         status = "booked"  # what became of it after the transition's end is no longer its matter
-    return Slot(cell.appointment, starts, value_of(said, "ends_at"), status, day, held, receipt)
+    missed = said.get("missed")
+    if missed is not None and (
+        missed.value is not True or transition.ended_before(missed.stamp.time)
+    ):
+        missed = None
+    ends = value_of(said, "ends_at")
+    return Slot(cell.appointment, starts, ends, status, day, held, receipt, missed)

@@ -9,6 +9,7 @@ happening until a cancel or a return lies between them (ruling 14).  Cells that
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from operator import attrgetter
 
 from orchestrator.core.cells import VisitCell
@@ -122,6 +123,7 @@ def _derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> D
     marks = marks_of(members)
     segments, orphans = Walk(marks).run()
     stays = [_stay(members, segment, closing) for segment in segments]
+    _share_classes(stays)
     if not stays:
         planned = [cell for cell in members if any(key[0] == "planned" for key in cell.marks)]
         if planned:
@@ -130,6 +132,15 @@ def _derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> D
             stay.cancelled = _plan_taken_back(members)
             stays.append(stay)
     return Derived(stays, orphans)
+
+
+def _share_classes(stays: list[Stay]) -> None:
+    """Of a number used again each stay has the classes of its own time."""
+    for stay, following in pairwise(stays):
+        own = {name: held for name, held in stay.classes.items() if held[0] < following.start}
+        later = {name: held for name, held in stay.classes.items() if held[0] >= following.start}
+        stay.classes = own or stay.classes
+        following.classes = later or following.classes
 
 
 def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
@@ -173,9 +184,11 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
     elif segment.returned_from is not None:
         stay.admitted_at = segment.returned_from
     for happening in segment.happenings:
-        discharge = _discharge(happening, closing)
+        discharge = _discharge(happening, newest.number, closing)
         if discharge is None:
             continue
+        if closing(discharge.disposition) == "none" and stay.cls == "INPATIENT":
+            continue  # admitted here: an inpatient stay goes on
         if discharge.cancelled is None:
             stay.discharge = discharge
         else:
@@ -191,14 +204,16 @@ def _first_received(mark: Mark) -> tuple[int, str, str]:
     return (mark.stamp.receipt, mark.stamp.source, mark.stamp.event)
 
 
-def _discharge(happening: Happening, closing: Callable[[str | None], str]) -> Discharge | None:
-    # Closing the account of a visit that was admitted here says nothing where another discharge
-    # of the same happening does.
+def _discharge(
+    happening: Happening, newest: str, closing: Callable[[str | None], str]
+) -> Discharge | None:
+    # Closing the account of an earlier number (admitted here, 09) says nothing of the visit that
+    # went on under a later one.
     statements = [
         mark
         for mark in happening.statements
-        if not (mark.said[3] and closing(mark.said[4]) in ("none", "interim"))
-    ] or happening.statements
+        if mark.visit == newest or not mark.said[3] or closing(mark.said[4]) != "none"
+    ]
     opening = [mark for mark in statements if mark.said[1]]
     if not opening:
         return None

@@ -116,6 +116,7 @@ class _Step:
         self.changes: list[dict[str, Any]] = []
         self.causes: list[str] = []
         self.rewake = False
+        self.taking: Command | None = None  # the command whose effect is being planned
 
     def recorded(self, told: Told) -> None:
         """The hospital's event, for the timeline."""
@@ -191,6 +192,9 @@ class _Step:
             status = change.thing["status"]
             if status in WITHDRAWN_STATUS and before["status"] not in WITHDRAWN_STATUS:
                 self._notice(before["owner"], change.thing["task_id"], change.why)
+            elif self.taking is not None and change.thing["owner"] != before["owner"]:
+                if self.taking.actor != before["owner"]:
+                    self._notice(before["owner"], change.thing["task_id"], "Passed on by another.")
 
     def _notice(self, to: str, task: str, text: str) -> None:
         notice = {"at": written(self.at), "to": to, "task_id": task, "text": text}
@@ -238,7 +242,9 @@ class _Step:
             cell.done.append(command)
             self.patient.dirty.add(key)
         before = len(self.changes)
+        self.taking = command
         self.plan()
+        self.taking = None
         if command.what == "rejected":
             self._notice(f"supervisor:{thing['team']}", thing["task_id"], "Given back by its team.")
         if len(self.changes) == before:

@@ -148,7 +148,7 @@ def _duty(
         task,
         due,
         transition.receipt,
-        _moved_receipt(transition),
+        max(_moved_receipt(transition), _restored_receipt(transition, due)),
         "requested",
         (transition.discharge.anchor.event,),
         due if first_at == at else rule.due.after(first_at, transition.facility),
@@ -186,6 +186,11 @@ def _moved_receipt(transition: Transition) -> int:
     if first.protocol == transition.disposition.protocol:
         return discharge.at_receipt
     return max(discharge.at_receipt, discharge.disposition_receipt)
+
+
+def _restored_receipt(transition: Transition, due: int) -> int:
+    """When the task came back, where it was withdrawn by mistake while it fell due."""
+    return max((back for gone, back in transition.interrupted if gone < due <= back), default=0)
 
 
 def _worked(duty: Duty, work: Work, contact: frozenset[str] = frozenset()) -> None:
@@ -238,7 +243,9 @@ def _visit(
         return
     slot = next((slot for slot in slots if slot.alive and slot.day <= last_day), None)
     if slot is not None:
-        duty.status, duty.appointment = "accepted", slot.id
+        duty.appointment = slot.id
+        if work.owner is None:
+            duty.status = "accepted"
     elif (
         not transition.ended_before(duty.due_at)
         and transition.status != "closed"
@@ -259,7 +266,7 @@ def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Dutie
     visit_day_end = end_of_day(slot.starts_at, 0, transition.zone)
     if visit_day_end < duty.due_at:
         duty.due_at = visit_day_end
-        duty.moved_receipt = max(slot.receipt, transition.receipt)
+        duty.moved_receipt = max(slot.receipt, duty.moved_receipt)
         if slot.receipt <= transition.receipt:
             duty.due_at_birth = min(duty.due_at_birth, visit_day_end)
 
@@ -270,12 +277,13 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
     missed = [
         slot
         for slot in found.slots
-        if slot.status == "no_show" and slot.starts_at < transition.window_end
+        if slot.missed is not None and slot.starts_at < transition.window_end
     ]
     if rule is None or not missed or not any(duty.kind == "PCP_VISIT_7D" for duty in found.tasks):
         return
     for slot in missed:
-        stamp = slot.said.stamp
+        assert slot.missed is not None
+        stamp, heard = slot.missed.stamp, slot.missed.since
         due = rule.due.after(stamp.time, transition.facility)
         task = ids.task_id(transition.id, rule.kind, slot.id)
         duty = Duty(
@@ -283,8 +291,8 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
             slot.id,
             task,
             due,
-            slot.said.since,
-            slot.said.since,
+            heard,
+            heard,
             "requested",
             (stamp.event,),
             due,
@@ -300,8 +308,20 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
 
 
 def replacement(missed: Slot, slots: Sequence[Slot]) -> Slot | None:
-    """The slot that takes the place of one that was not kept: any that begins after it."""
-    return next((s for s in slots if (s.alive or s.kept) and s.starts_at > missed.starts_at), None)
+    """The slot that took the place of one that was not kept: itself moved, or a later one.
+
+    What becomes of that one is its own matter: missed again, it has a task of its own.
+    """
+    if missed.alive or missed.kept:
+        return missed
+    return next(
+        (
+            slot
+            for slot in slots
+            if slot.starts_at > missed.starts_at and (slot.alive or slot.kept or slot.missed)
+        ),
+        None,
+    )
 
 
 def _escalation(transition: Transition, view: View, found: Duties) -> None:

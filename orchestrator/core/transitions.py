@@ -45,6 +45,8 @@ class Transition:
     transferred_to: Stay | None = None
     arrival: Stay | None = None
     restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
+    # From when to when we took the patient for readmitted by an admission that did not happen.
+    interrupted: list[tuple[int, int]] = field(default_factory=list)
     stillborn: bool = False  # heard of after its window had ended
 
     @property
@@ -156,6 +158,11 @@ def _settle(
     if stay.cancelled is not None:
         return _close(transition, "ADMIT_CANCELLED", stay.cancelled.time, stay.facility)
     after = [s for s in view.stays if _begins_after(s, transition)]
+    transition.interrupted = [
+        (s.admit.receipt, s.cancelled.receipt)
+        for s in view.stays
+        if s.cancelled and s.admit and s.start >= at and s.cls == "INPATIENT"
+    ]
     _find_elsewhere(transition, view, horizon)
     _find_arrival(transition, after, rules)
     ends: list[tuple[int, int, str, str]] = []  # instant, rank, reason, told by
@@ -164,7 +171,7 @@ def _settle(
     readmission = _first_inpatient(transition, after, view, rules)
     if readmission is not None:
         ends.append((readmission[0], 1, readmission[1], readmission[2].facility))
-    superseded = _superseded(transition, others)
+    superseded = _superseded(transition, others, rules)
     if superseded is not None:
         ends.append(superseded)
     hard = min(ends, default=None)
@@ -236,11 +243,19 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
     for stay in after:
         if stay.facility == transition.stay.facility or stay.cls in ("OUTPATIENT", "RECURRING"):
             continue
-        if stay.start >= transition.window_end:
+        if not transition.at <= stay.start < transition.window_end:
             continue
         if expected == "acute" or _is_care_facility(stay, transition.policy, rules):
             transition.arrival = stay
             return
+
+
+def _is_expected(transition: Transition, stay: Stay, rules: Rules) -> bool:
+    """Whether this is the kind of place the patient was sent to, although no admission told so."""
+    expected = transition.disposition.arrival
+    if not expected or stay.facility == transition.stay.facility:
+        return False
+    return expected == "acute" or _is_care_facility(stay, transition.policy, rules)
 
 
 def _is_care_facility(stay: Stay, policy: Policy, rules: Rules) -> bool:
@@ -313,7 +328,7 @@ def _readmitted(transition: Transition, instant: int, reason: str, stay: Stay) -
 
 
 def _superseded(
-    transition: Transition, others: Sequence[Transition]
+    transition: Transition, others: Sequence[Transition], rules: Rules
 ) -> tuple[int, int, str, str] | None:
     """A later discharge that opened a transition of its own."""
     for other in others:
@@ -321,7 +336,11 @@ def _superseded(
             continue
         if other.discharge.cancelled is not None or other.stay.cancelled is not None:
             continue
-        arrived = other.stay is transition.arrival or other.stay is transition.elsewhere
+        arrived = (
+            other.stay is transition.arrival
+            or other.stay is transition.elsewhere
+            or _is_expected(transition, other.stay, rules)
+        )
         reason = "TRANSFERRED" if arrived else "SUPERSEDED"
         return (other.at, 2, reason, other.stay.facility)
     return None

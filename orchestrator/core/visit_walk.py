@@ -105,6 +105,7 @@ class Walk:
         self.orphans: list[Stamp] = []
         self.current: Segment | None = None
         self.planned = self.pending = False
+        self.amendments: list[Mark] = []  # said of a discharge before the instant it stands at
         # Cancels that name the instant they take back, whenever they were said.
         self.named = {
             rank: {
@@ -158,10 +159,12 @@ class Walk:
             current.cancelled is not None and current.cancelled.time < mark.instant
         ):
             if not opens:
-                return  # an amendment of nothing
+                self.amendments.append(mark)
+                return
             current = self._begin(Segment())
         if not current.happenings or current.happenings[-1].over(mark.instant):
-            current.happenings.append(Happening([]))
+            current.happenings.append(Happening(self.amendments))
+            self.amendments = []
         happening = current.happenings[-1]
         happening.statements.append(mark)
         if opens and happening.cancelled is None:
@@ -179,16 +182,8 @@ class Walk:
 
     def _cancel(self, mark: Mark) -> None:
         discharge = mark.rank == CANCEL_DISCHARGE
-        if mark.said[2] is not None:
-            ranks = (DISCHARGE,) if discharge else (ADMIT, WEAK)
-            if not any(
-                other.rank in ranks
-                and other.said[1 if discharge else 0] is not False
-                and stated(other) == mark.said[2]
-                for other in self.marks
-            ) and not (self.pending if discharge else self.planned):
-                self.orphans.append(mark.stamp)
-            return
+        if mark.said[2] is not None and self._stands(mark.said[2], discharge=discharge):
+            return  # taken back where it stands
         target: Happening | Segment | None = (
             self._latest_discharge()
             if discharge
@@ -200,6 +195,14 @@ class Walk:
                 target.closed = True
         elif not (self.pending if discharge else self.planned):
             self.orphans.append(mark.stamp)
+
+    def _stands(self, instant: int, *, discharge: bool) -> bool:
+        """Whether anything stands at the instant that a cancel names."""
+        return any(
+            (mark.rank == DISCHARGE and mark.said[1] if discharge else mark.rank in (ADMIT, WEAK))
+            and stated(mark) == instant
+            for mark in self.marks
+        )
 
     def _latest_discharge(self) -> Happening | None:
         for segment in reversed(self.segments):

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 
 from orchestrator.core.calendar import spoken, spoken_end
+from orchestrator.core.instants import HOUR
 from orchestrator.core.policy import Disposition
 
 KIND_WORDS = {
-    "CALL_48H": "a call is owed within 48 hours",
     "PCP_VISIT_7D": "a primary-care visit is owed within 7 days",
     "MED_REC": "the medication lists must be brought together",
     "SNF_HANDOFF": "a hand-off to the receiving facility is owed",
@@ -80,9 +80,16 @@ def discharged(facility: str, at: int, zone: str, disposition: Disposition) -> s
     return f"Discharged {where} from {facility} on {spoken(at, zone)}"
 
 
-def owed(kind: str, lead: str) -> str:
+def obligation(kind: str, length: int) -> str:
+    """What is owed, in words; *length* of the due rule, for the call."""
+    if kind == "CALL_48H":
+        return f"a call is owed within {length // HOUR} hours"
+    return KIND_WORDS.get(kind, "something is owed")
+
+
+def owed(kind: str, length: int, lead: str) -> str:
     """The reason of a core task."""
-    return clipped(f"{lead}; {KIND_WORDS.get(kind, 'something is owed')}.")
+    return clipped(f"{lead}; {obligation(kind, length)}.")
 
 
 def withdrawn(reason: str, who: str, at: int | None, zone: str) -> str:

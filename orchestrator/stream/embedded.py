@@ -103,7 +103,7 @@ class Runtime:
         Raises:
             LogError: The log cannot be gone on with; nothing half was written.
         """
-        logger.info("process.ready", role="up", count=self.log.partitions)
+        logger.info("process.ready", role="up", partitions=self.log.partitions)
         while not self._stopping:
             if not self.turn():
                 self._sleep(self.pace.poll_s)

@@ -126,7 +126,7 @@ def connect(folder: Path, *, owner: bool) -> sqlite3.Connection:
     """
     path = folder / FILE
     if not path.is_file():
-        raise LogMissing(f"{path}: there is no log; `care-orchestrator up` makes one")
+        raise LogMissing(f"{path}: there is no log; `care-orchestrator up` or `publish` makes one")
     with refusing(str(path)):
         timeout = BUSY_OWNER_S if owner else BUSY_S
         connection = sqlite3.connect(path, timeout=timeout, isolation_level=None)
@@ -209,7 +209,7 @@ def _fill(connection: sqlite3.Connection, partitions: int, clock: str) -> None:
 def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
     version = _number(connection, "user_version")
     if version == 0 and not _tables(connection):
-        raise LogMissing(f"{path}: the log is empty; `care-orchestrator up` makes it")
+        raise LogMissing(f"{path}: the log is empty; `care-orchestrator up` or `publish` makes it")
     if _number(connection, "application_id") != APPLICATION:
         raise LogCorrupt(f"{path}: the file is not a log of care-orchestrator")
     if version != VERSION:

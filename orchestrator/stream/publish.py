@@ -133,5 +133,5 @@ def _as_sent(event: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
 
 
 def _letter(record: FileRecord, reject: Reject) -> DeadLetter:
-    # A file's name may be a patient's; its place in the report is enough for who sent it.
-    return dead_letter(None, record.raw, reject, "publish", {"topic": ""})
+    # It was on no topic, and a file's name may be a patient's: the report tells its place.
+    return dead_letter(None, record.raw, reject, "publish", {})

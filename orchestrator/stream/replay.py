@@ -122,10 +122,15 @@ def replay_events(
 
 
 def _until(found: Input, as_of: str | None) -> int:
+    """
+    The clock at the end: as asked, else the latest receipt, else the latest event of a history
+    without receipts.  What holds no instant at all stops it where it starts, in 1970, so that
+    `as_of` is an instant in every answer.
+    """
     if as_of is not None:
         return read(as_of)
     receipts = [read(event["receivedtime"]) for event, _ in found.events if "receivedtime" in event]
-    receipts += [read(r.receipt) for r, _ in found.rejects.values() if r.receipt and not receipts]
+    receipts += [read(reject.receipt) for reject, _ in found.rejects.values() if reject.receipt]
     if not receipts:
         receipts = [read(event["time"]) for event, _ in found.events]
     return max(receipts, default=0)

@@ -69,8 +69,12 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
         (["replay", "--facilities", "not-there.yaml", "feed.ndjson"], "not-there.yaml"),
         (["replay", "--policy", "feed.ndjson", "feed.ndjson"], "feed.ndjson"),
         (["replay", "--unknown", "feed.ndjson"], "No such option"),
+        (["replay", "--facilities", "feed.ndjson", "feed.ndjson"], "one mapping per facility"),
         (["key", "MRN123"], "authority|identifier"),
         (["simulate", "--start", "soon"], "--start must be a date"),
+        (["simulate", "--format", "fhir"], "FHIR comes later"),
+        (["simulate", "--format", "xml"], "--format must be canonical or hl7v2"),
+        (["up", "--data-dir", "/proc/x"], "/proc/x: "),
         (["publish", "not-there.ndjson"], "not-there.ndjson"),
         (["policy", "check", "not-there.yaml"], "not-there.yaml"),
     ],
@@ -103,6 +107,7 @@ def test_a_log_that_is_not_there_ends_with_3(run: Run) -> None:
     ran = run("topics", "read", "care.task.v1")
 
     assert ran.code == 3
+    assert "publish" in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -116,8 +121,58 @@ def test_replay_prints_one_json_object_and_nothing_else(run: Run, feed: Path) ->
     (patient,) = ran.json["patients"]
     assert [task["kind"] for task in patient["tasks"]] == ["CALL_48H", "PCP_VISIT_7D", "MED_REC"]
     assert [row["reason"] for row in ran.json["rejected"]] == ["malformed"]
-    assert "not in the facilities file" in ran.err
-    assert "GEN" in ran.err
+    assert "no facilities file: GEN taken as America/New_York" in ran.err
+
+
+def test_an_unlisted_facility_is_told_apart_from_a_missing_file(
+    run: Run, feed: Path, tmp_path: Path
+) -> None:
+    """Who gave a file learns whom it leaves out, and that an empty one leaves out everybody."""
+    (tmp_path / "mid.yaml").write_text("MID: {zone: America/Chicago}\ndefault: {}\n")
+    listed = run("replay", "--facilities", "mid.yaml", feed)
+    assert "not in the facilities file, so taken as America/New_York: GEN" in listed.err
+
+    (tmp_path / "empty.yaml").write_text("# nothing yet\n")
+    empty = run("replay", "--facilities", "empty.yaml", feed)
+    assert empty.code == 0
+    assert "empty.yaml lists no facility" in empty.err
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x7fELF\x02\x01\x01\x00", b'{"resourceType": "Patient"}']
+)
+def test_nothing_usable_is_said_plainly(run: Run, content: bytes) -> None:
+    """Without a patient there is no instant to speak of; programs get a valid one all the same."""
+    ran = run("replay", "-", stdin=content)
+    assert ran.code == 0
+    assert ran.out.startswith("Nothing usable was found.")
+    assert "As of" not in ran.out
+
+    whole = run("replay", "--json", "-", stdin=content).json
+    assert whole["as_of"] == "1970-01-01T00:00:00Z"
+    asked = run("replay", "--json", "--as-of", "2026-10-09T12:00:00Z", "-", stdin=content).json
+    assert asked["as_of"] == "2026-10-09T12:00:00Z"
+
+
+def test_before_the_first_receipt_nobody_had_been_heard_of(run: Run, feed: Path) -> None:
+    """An early ``--as-of`` is no fault of the files."""
+    ran = run("replay", "--as-of", "2025-01-01T12:00:00Z", feed)
+
+    assert ran.out.startswith("As of Wed 1 Jan 2025 07:00 EST: nothing had been received yet.")
+
+
+def test_rejected_lines_are_listed_in_the_order_of_the_files(run: Run, tmp_path: Path) -> None:
+    """By file and line as a reader counts, and a place inside the line does not contradict it."""
+    lines = [orjson.dumps(DISCHARGE | {"id": f"GEN-{n}"}) for n in range(1, 12)]
+    lines[1] = b"{broken"
+    lines[2] = b'{"id": "GEN-2"}'
+    lines[9] = b"{broken too"
+    (tmp_path / "many.ndjson").write_bytes(b"\n".join(lines))
+    told = [row.split()[0] for row in run("replay", "many.ndjson").out.splitlines() if ":" in row]
+    shown = [where for where in told if where.startswith("many")]
+
+    assert shown == ["many.ndjson:2", "many.ndjson:3", "many.ndjson:10"]
+    assert "is not JSON (column 2)" in run("replay", "many.ndjson").out
 
 
 def test_replay_reads_standard_input(run: Run) -> None:
@@ -144,7 +199,7 @@ def test_replay_shows_patients_with_what_is_owed_and_why(run: Run, feed: Path) -
 
     assert ran.code == 0
     assert ESCAPE not in ran.out + ran.err
-    assert "As of Fri 9 Oct 08:00 EDT: 1 patient, 1 transition (1 active)" in ran.out
+    assert "As of Fri 9 Oct 2026 08:00 EDT: 1 patient, 1 transition (1 active)" in ran.out
     assert "▲ overdue 18 h, was due Thu 8 Oct 14:00 EDT" in ran.out
     assert "a call is owed within 48 hours." in ran.out
     assert "by end of Tue 13 Oct" in ran.out
@@ -158,6 +213,22 @@ def test_replay_tells_what_changed_over_time(run: Run, feed: Path) -> None:
 
     assert ran.code == 0
     assert ran.out.index("task.requested") < ran.out.index("task.overdue")
+
+
+def test_a_change_shows_the_fields_that_changed(run: Run, feed: Path) -> None:
+    """A corrected discharge moves the due time: from when to when."""
+    corrected = DISCHARGE | {
+        "id": "GEN-2",
+        "type": "care.discharge.updated.v1",
+        "recordedtime": "2026-10-06T16:00:00-04:00",
+        "receivedtime": "2026-10-06T16:00:00-04:00",
+        "time": "2026-10-06T12:30:00-04:00",
+    }
+    feed.write_bytes(orjson.dumps(DISCHARGE) + b"\n" + orjson.dumps(corrected) + b"\n")
+    ran = run("replay", "--changes", feed)
+
+    (moved,) = [row for row in ran.out.splitlines() if "task.updated  48-hour call" in row]
+    assert moved.endswith("48-hour call: due Thu 8 Oct 14:00 EDT → Thu 8 Oct 12:30 EDT")
 
 
 def test_results_survive_a_reader_that_has_seen_enough(tmp_path: Path, feed: Path) -> None:
@@ -216,6 +287,51 @@ def test_publish_up_and_read_walk_one_discharge_to_its_tasks(
     assert "CALL_48H" in readable.out
 
 
+def test_publish_answers_no_when_all_was_refused(run: Run, tmp_path: Path) -> None:
+    """Nothing was sent, so nothing waits for ``up``; the bytes are kept as dead letters."""
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    ran = run("publish", "photo.png")
+
+    assert ran.code == 1
+    assert "nothing was sent: 1 record refused" in ran.err
+    assert "`up`" not in ran.err
+    letter = run("topics", "read", "care.dead-letter.v1", "--json").json
+    assert "topic" not in letter["headers"]
+    whole = run("publish", "--json", "photo.png")
+    assert whole.code == 1
+    assert whole.json["sent"] == {}
+    assert [row["reason"] for row in whole.json["refused"]] == ["malformed"]
+
+
+def test_everything_printed_can_be_had_as_json(run: Run, feed: Path) -> None:
+    """``--json`` prints one object and nothing else on standard output."""
+    assert run("publish", "--json", feed).json["sent"] == {"care.discharge.v1": 1}
+    made = run("simulate", "--json", "--patients", "2", "--out", "made").json
+    assert made["patients"] == 2
+    assert made["facilities"] == "made/facilities.yaml"
+    stated = {"CARE_SITE_KEY": "a-key-for-this-test-only"}
+    plain = run("key", "GEN|MRN123", **stated).out.strip()
+    assert run("key", "--json", "GEN|MRN123", **stated).json == {"patient_key": plain}
+    assert "care.task.v1.json" in run("schemas", "export", "--json", "--out", "s").json["files"]
+    assert "care.discharge.recorded.v1" in run("schemas", "export", "--json").json
+
+
+def test_the_version_is_told(run: Run) -> None:
+    """``--version`` names the program and its version."""
+    ran = run("--version")
+
+    assert ran.code == 0
+    assert ran.out.startswith("care-orchestrator 0.")
+
+
+def test_simulate_offers_what_it_can_write(run: Run) -> None:
+    """The help names no format that would be refused."""
+    ran = run("simulate", "--help")
+
+    assert "canonical|hl7v2" in ran.out
+    assert "fhir" not in ran.out.lower()
+
+
 def test_a_topic_that_is_none_is_a_mistake(run: Run, feed: Path) -> None:
     """A misspelled topic is answered with those that are there."""
     assert run("publish", feed).code == 0
@@ -255,6 +371,7 @@ def test_policy_is_shown_and_checked(run: Run, tmp_path: Path) -> None:
     shown = run("policy", "show")
     assert shown.code == 0
     assert "48-hour call" in shown.out
+    assert shown.out.startswith("Policy P0, for every discharge\n")
     assert run("policy", "show", "--json").json[0]["version"] == "P0"
 
     (tmp_path / "bad.yaml").write_text("version: X\neffective_from: 2026-01-01T00:00:00Z\nodd: 1\n")

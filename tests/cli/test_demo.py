@@ -1,10 +1,12 @@
 """The demo shows a problem being solved, within half a minute, on any machine, and then ends."""
 
 import io
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,11 @@ def test_demo_ends_by_itself_and_leaves_its_log(run: Run, tmp_path: Path) -> Non
     for mark in ("+ RIV|", "▲ RIV|", "✗ RIV|", "✓ RIV|", "● RIV|"):
         assert mark in ran.out, mark
     assert "Nothing is real" in ran.out
+    moments = re.findall(r"^\w{3} (\d+ \w{3} \d\d:\d\d) (\w+) ", ran.out, re.MULTILINE)
+    assert len(moments) > 20
+    assert {zone for _, zone in moments} == {"EDT"}
+    told = [datetime.strptime(f"2026 {at}Z", "%Y %d %b %H:%M%z") for at, _ in moments]
+    assert told == sorted(told), "its lines read forward"
     assert "Stopped at" in ran.out
     assert "http" not in ran.out + ran.err, "no address is printed that nothing serves"
     assert "\x1b" not in ran.out + ran.err

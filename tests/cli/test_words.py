@@ -56,6 +56,34 @@ def test_what_is_new_here_is_shown_as_it_is() -> None:
     assert words.gap("LOST_LETTER") == "Lost letter"
 
 
+def test_a_date_of_another_year_carries_it() -> None:
+    """Beside an instant of the same year the year is noise; alone or in another it is needed."""
+    new_year = datetime(2027, 1, 2, 17, tzinfo=UTC)
+    autumn = datetime(2026, 10, 6, 18, tzinfo=UTC)
+
+    assert words.dated(autumn, ZONE) == "Tue 6 Oct 2026 14:00 EDT"
+    assert words.moment(autumn, ZONE, autumn) == "Tue 6 Oct 14:00 EDT"
+    assert words.moment(new_year, ZONE, autumn) == "Sat 2 Jan 2027 12:00 EST"
+    assert words.due(datetime(2027, 1, 3, 5, tzinfo=UTC), ZONE, autumn) == (
+        "by end of Sat 2 Jan 2027"
+    )
+
+
+def test_every_task_is_counted_in_one_column() -> None:
+    """Open, done, failed and withdrawn add up; overdue ones are among the open."""
+    states = ("requested", "in-progress", "completed", "failed", "cancelled", "entered-in-error")
+    tasks = [{"kind": "CALL_48H", "status": state, "overdue": False} for state in states]
+    patient = {"patient": "GEN|1", "transitions": [], "tasks": tasks, "gaps": []}
+    answer = {
+        "as_of": "2026-10-06T18:00:00Z", "patients": [patient], "operations": [],
+        "changes": [], "rejected": [],
+    }  # fmt: skip
+
+    _, heads, counts = [row[:60] for row, _ in lines(answer, ZONE, 0, 100)]
+    assert heads.split() == ["Task", "open", "overdue", "done", "failed", "withdrawn"]
+    assert counts.split()[-5:] == ["2", "0", "1", "1", "2"]
+
+
 @pytest.mark.parametrize("columns", [60, 80, 100])
 def test_totals_fit_the_screen(columns: int) -> None:
     """From 60 columns on, no line of the totals is wider than the screen."""

@@ -11,6 +11,7 @@ import orjson
 from orchestrator.core.instants import HOUR, SECOND, written
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.leaving import FAILED
 from orchestrator.stream.kafka.worker import Role
 from tests.kafka import world
 from tests.kafka.worker_process import SESSION_S
@@ -83,7 +84,8 @@ async def test_a_paused_worker_cannot_write_over_its_successor(
     kafka: Kafka, tmp_path: Path
 ) -> None:
     """SIGSTOP beyond the session, another takes over, SIGCONT: the brokers refuse the first."""
-    async with world.workers(kafka, tmp_path, names=("a", "b")) as workers:
+    slow: dict[Role, str] = {"decide": "decide.some=sleep:0.4"}  # inside each transaction
+    async with world.workers(kafka, tmp_path, ("a", "b"), slow) as workers:
         await world.publish(kafka, some_events(5, 100))
         await workers.caught_up()
         for turn in range(1, 3):
@@ -101,6 +103,7 @@ async def test_a_paused_worker_cannot_write_over_its_successor(
         decided = await workers.decided()
 
     expected = world.replayed(await world.journal_lines(kafka, decided))
+    assert FAILED in workers.ends, "it was paused inside a transaction, and refused after it"
     assert await world.published(kafka) == expected
 
 

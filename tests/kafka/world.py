@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -105,15 +106,17 @@ async def read(
 class Workers:
     """The two roles as processes of their own, started again whenever one ends."""
 
-    def __init__(self, kafka: Kafka, group: str, folder: Path, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, kafka: Kafka, folder: Path, names: tuple[str, ...], failpoints: Mapping[Role, str]
+    ) -> None:
         self.kafka = kafka
-        self.group = group
+        self.group = "care"
         self.folder = folder
         self.running: dict[tuple[Role, str], subprocess.Popen[bytes]] = {}
         self.ends: list[int] = []  # how those ended that were started again
         for name in names:
             for role in ROLES:
-                self.start(role, name)
+                self.start(role, name, failpoints.get(role, ""))
 
     def start(self, role: Role, name: str, failpoints: str = "") -> None:
         command = [sys.executable, "-m", "tests.kafka.worker_process"]
@@ -168,10 +171,19 @@ class Workers:
 
 @asynccontextmanager
 async def workers(
-    kafka: Kafka, folder: Path, group: str = "care", names: tuple[str, ...] = ("a",)
+    kafka: Kafka,
+    folder: Path,
+    names: tuple[str, ...] = ("a",),
+    failpoints: Mapping[Role, str] = MappingProxyType({}),
 ) -> AsyncIterator[Workers]:
-    """Workers that are gone afterwards, whatever happened."""
-    running = Workers(kafka, group, folder, names)
+    """
+    Workers that are gone afterwards, whatever happened.
+
+    Args:
+        names: Of the replicas; each has both roles.
+        failpoints: For their first start.
+    """
+    running = Workers(kafka, folder, names, failpoints)
     try:
         yield running
     finally:

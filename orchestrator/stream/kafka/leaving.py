@@ -20,7 +20,7 @@ logger = structlog.get_logger()
 
 def leave(reason: str, problem: BaseException | None = None, code: int = FAILED) -> NoReturn:
     """End the process at once; says why in one line."""
-    detail = {} if problem is None else {"detail": describe(problem)[-200:]}
+    detail = {} if problem is None else {"detail": describe(problem)[:200]}
     logger.error("worker.exited", reason=reason, exit_code=code, **detail)
     sys.stderr.flush()
     os._exit(code)
