@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from bench import feed
+from bench.copies import Copies
 from bench.measure import Figure, once, ratio
-from bench.people import START, Journal, after_discharge, chunks, discharge
+from bench.people import START, Journal, after_discharge, chunks
 from bench.speed import RULES
 from orchestrator.core.instants import DAY
 from orchestrator.stream.clock import ManualClock
@@ -36,7 +37,7 @@ WARDS: Final = 1_000
 EVENTS: Final = 4_000
 REPEATS: Final = 5
 ROUND: Final = 500  # as in `embedded.Pace`
-PER_PATIENT: Final = 1_000_000  # microseconds from one patient's discharge to the next one's
+CHUNK: Final = 2_000  # patients written in one transaction
 
 
 def figures(
@@ -59,10 +60,11 @@ def figures(
             Path(folder), owner=True, create=True, partitions=1, clock=ManualClock(START)
         )
         with log:
-            journal = Journal()
+            # Events are numbered on from those of the copies.
+            journal, copies = Journal(stages[-1]), Copies()
             before = 0
             for stage in stages:
-                _populate(log, journal, before, stage, on_progress)
+                _populate(log, copies, before, stage, on_progress)
                 before = stage
                 for way, taken in costs.items():
                     cost = _cost(log, journal, stage, way, events, repeats)
@@ -76,19 +78,13 @@ def figures(
 
 
 def _populate(
-    log: Log, journal: Journal, first: int, last: int, on_progress: Callable[[int], None]
+    log: Log, copies: Copies, first: int, last: int, on_progress: Callable[[int], None]
 ) -> None:
-    """State alone: what was published about a million patients would fill the disk."""
     log.connection.execute("PRAGMA synchronous=OFF")
-    processor = Processor(LogStore(log), RULES, feed.FACILITIES, patients_in_memory=1)
-    records = (discharge(journal, n, START + n * PER_PATIENT, f"V{n}") for n in range(first, last))
-    done = first
-    for chunk in chunks(records, 4 * ROUND):
-        rnd = processor.process(0, chunk)
-        rnd.outputs.clear()
-        commit_round(log, rnd, chunk[-1].offset + 1)
-        done += len(chunk)
-        on_progress(done)
+    for start in range(first, last, CHUNK):
+        patients = range(start, min(start + CHUNK, last))
+        commit_round(log, copies.round(patients), 0)
+        on_progress(patients.stop)
     log.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     log.connection.execute("PRAGMA synchronous=FULL")
 
@@ -101,7 +97,7 @@ def _cost(log: Log, journal: Journal, patients: int, way: str, events: int, repe
         LogStore(log), RULES, feed.FACILITIES, patients_in_memory=1 if strangers else 20_000
     )
     ward = [rng.randrange(patients) for _ in range(min(WARDS, patients))]
-    at = START + patients * PER_PATIENT + DAY
+    at = START + DAY
 
     def drawn() -> Iterator[JournalRecord]:
         for turn in range(events):

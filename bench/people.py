@@ -18,9 +18,9 @@ DOCTOR: Final = {"npi": "1003000126", "name": "Dr. Fern", "specialty": "family",
 class Journal:
     """Numbers the records of one partition, and the events in them."""
 
-    def __init__(self) -> None:
-        self._offsets = count()
-        self._events = count()
+    def __init__(self, first: int = 0) -> None:
+        self._offsets = count(first)
+        self._events = count(first)
 
     def event(
         self, patient: int, type_: str, at: int, data: dict[str, Any], *, stamp: int | None = None
@@ -74,7 +74,7 @@ def booking(journal: Journal, patient: int, at: int, number: int, starts: int) -
 
 def after_discharge(journal: Journal, patient: int, at: int, turn: int) -> JournalRecord:
     """One of what follows a discharge: an A08, a booking, a task taken over, a note."""
-    visit = f"V{patient}"
+    visit = f"V{patient:09}"
     kind = turn % 4
     if kind == 0:
         data: dict[str, Any] = {"visit_number": visit, "class": "INPATIENT"}

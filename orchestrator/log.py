@@ -36,8 +36,8 @@ FIELDS: Final = frozenset(
         "task_id", "gap_id", "transition_id", "kind", "code", "status", "team", "change",
         "version", "policy_version", "severity", "due_at", "at",
         # how it runs
-        "runtime", "role", "count", "partitions", "size", "seconds", "rate", "lag_s", "port", "signal",
-        "exit_code", "python", "data_dir", "setting", "attempt",
+        "runtime", "role", "count", "partitions", "size", "seconds", "rate", "lag_s", "port",
+        "signal", "exit_code", "python", "data_dir", "setting", "attempt",
     }
 )  # fmt: skip
 EVENT_NAME: Final = re.compile(r"[a-z_]+(\.[a-z_0-9]+)+")

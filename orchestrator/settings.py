@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     policy: Path | None = None  # policy file; built in: P0
     partitions: Annotated[int, Field(ge=1, le=1024)] = 12  # fixed once the log exists
     site_key: Annotated[SecretStr, Field(min_length=16)] | None = None  # made at first start
+    kafka_bootstrap_servers: str | None = None  # host:port, host:port; the worker needs it
+    replication: Annotated[int, Field(ge=1, le=10)] = 3  # copies of each record on Kafka
+    group: Annotated[str, Field(pattern=r"[\w.-]+")] = "care-orchestrator"  # of consumers
     log_level: Level = "info"
     log_format: Format | None = None  # console on a terminal, else json
 

@@ -173,3 +173,20 @@ def test_no_other_distribution_provides_our_packages(package: str) -> None:
     providers = importlib.metadata.packages_distributions().get(package, [])
 
     assert set(providers) == {"care-orchestrator"}
+
+
+LONGEST: Final = 400
+
+
+def test_every_module_can_be_read_in_one_sitting() -> None:
+    """A stranger finds each line: no module of ours is longer than 400 (`style.md`)."""
+    lengths = {m.name: m.path.read_text(encoding="utf-8").count("\n") for m in MODULES}
+
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    """Its docstring is the sentence that the folder listing lacks."""
+    silent = [m.name for m in MODULES if not (ast.get_docstring(m.tree) or "").strip()]
+
+    assert silent == []

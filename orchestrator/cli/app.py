@@ -5,7 +5,7 @@ A command's body is in the module of its name.  Nothing heavy is imported here.
 
 import sys
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
@@ -43,15 +43,24 @@ PolicyFile = Annotated[
 ]
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
 ) -> None:
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"{NAME} {installed(NAME)}")
-        raise typer.Exit
+    """What holds for every command."""
 
 
 @app.command()
@@ -91,6 +100,29 @@ def up(
     from orchestrator.cli import up as command
 
     command.run(data_dir=data_dir, facilities=facilities, policy=policy, as_json=as_json)
+
+
+@app.command()
+def worker(
+    role: Annotated[
+        Literal["intake", "decide"] | None, typer.Option(help="Only this half; default: both.")
+    ] = None,
+    instance: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of this replica, the same after a restart."),
+    ] = None,
+    facilities: FacilitiesFile = None,
+    policy: PolicyFile = None,
+) -> None:
+    """Decide on what arrives on Kafka, until Ctrl-C."""
+    from orchestrator.cli import worker as command
+
+    command.run(
+        role,
+        instance=instance,
+        facilities=facilities,
+        policy=policy,
+    )
 
 
 @app.command()
@@ -235,6 +267,22 @@ def topics_read(
     from orchestrator.cli import topics as command
 
     command.read(topic, start, follow=follow, data_dir=data_dir, as_json=as_json)
+
+
+@topics_app.command("create")
+def topics_create() -> None:
+    """Create the topics on Kafka that are missing."""
+    from orchestrator.cli import kafka_topics as command
+
+    command.create()
+
+
+@topics_app.command("check")
+def topics_check() -> None:
+    """Say how the topics on Kafka differ from what they must be; exit 1 if they do."""
+    from orchestrator.cli import kafka_topics as command
+
+    command.check()
 
 
 def main() -> NoReturn:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from orchestrator import log as logs
 from orchestrator.cli import demo_stage, words
 from orchestrator.cli.console import hint, say
 from orchestrator.cli.demo_screen import Screen
 from orchestrator.cli.faults import Mistake, as_mistakes
-from orchestrator.simulate.places import GEN
+from orchestrator.simulate.places import GEN, HOSPITALS, PLACES
 
 FOLDER: Final = Path("care-demo")
 FRAME_S: Final = 0.1
@@ -29,7 +30,7 @@ def run(folder: Path, *, seed: int, speed: int, seconds: int | None) -> None:
         reset(folder, quietly=True)
         folder.mkdir(mode=0o700, parents=True)
         (folder / MARKER).touch()
-    screen = Screen(GEN.zone)
+    screen = Screen(GEN.zone, {place.id: place.zone for place in PLACES})
     with (folder / LOG_FILE).open("w", encoding="utf-8") as written, _interruptible() as going:
         # What goes wrong in the simulated feed is on the screen as gaps; its log lines are kept.
         logs.configure("info", "json", written)
@@ -89,10 +90,14 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
 
 
 def _introduce(folder: Path, speed: int) -> None:
-    begins = datetime.combine(demo_stage.START, datetime.min.time(), UTC)
-    day = words.day(begins + timedelta(microseconds=demo_stage.PROLOGUE), "UTC")
+    begins = datetime.combine(demo_stage.START, datetime.min.time(), ZoneInfo(GEN.zone))
+    begins = begins.astimezone(UTC) + timedelta(microseconds=demo_stage.PROLOGUE)
     say("Simulated hospitals GEN and MID, made-up patients. Nothing is real.")
-    say(f"  clock       a second is {words.length(timedelta(seconds=speed))}, from {day} on")
+    second = words.length(timedelta(seconds=speed))
+    say(f"  clock       a second is {second}, from {words.dated(begins, GEN.zone)} on")
+    others = [f"{h.id}: {words.zone(begins, h.zone)}" for h in HOSPITALS if h is not GEN]
+    front = f"those in front {words.zone(begins, GEN.zone)}, as at {GEN.id}"
+    say(f"  times       {front}; in sentences each hospital's own ({', '.join(others)})")
     where = "" if folder == FOLDER else f" --folder {folder}"
     say(f"  data        {folder}    deleted by: care-orchestrator demo --reset{where}")
     say("")

@@ -19,17 +19,24 @@ Change = Mapping[str, Any]
 INDENT: Final = " " * 24  # under the words, past the instant
 # Gaps that repeat what the task beside them says.
 _QUIET_GAPS: Final = frozenset({"TASK_OVERDUE"})
+_WITHDRAWALS: Final = frozenset({"task.cancelled", "task.withdrawn"})
 
 
 class Screen:
-    """Keeps the current things and prints what happens to them."""
+    """
+    Keeps the current things and prints what happens to them.
 
-    def __init__(self, zone: str) -> None:
+    Args:
+        zone: Of the times in front, one for all, so that they read forward.
+        zones: Of the facilities; whose is another is told, since sentences speak its time.
+    """
+
+    def __init__(self, zone: str, zones: Mapping[str, str]) -> None:
         self._zone = zone
+        self._zones = zones
         self._out = console()
         self._colours = decorated(sys.stdout)
         self._live = decorated(sys.stderr)
-        self._zones: dict[str, str] = {}  # of patients: their hospital's
         self._tasks: dict[str, Change] = {}
         self._gaps: dict[str, Change] = {}
         self._patients: set[str] = set()
@@ -63,14 +70,11 @@ class Screen:
         self._patients.add(change["patient"])
         if task := change.get("task"):
             self._tasks[task["task_id"]] = task
-            self._zones[task["patient"]] = task["zone"]
         if gap := change.get("gap"):
             self._gaps[gap["gap_id"]] = gap
 
     def _status(self, now: int) -> str:
-        at = words.moment(
-            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now), self._zone
-        )
+        at = words.dated(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now), self._zone)
         open_tasks = [task for task in self._tasks.values() if task["status"] in OPEN]
         overdue = sum(task["overdue"] for task in open_tasks)
         gaps = sum(gap["status"] == "open" for gap in self._gaps.values())
@@ -80,8 +84,8 @@ class Screen:
         )
 
     def _entry(self, at: str, patient: str, changes: list[Change]) -> None:
-        zone = self._zones.get(patient, self._zone)
-        told = f"{words.moment(words.instant(at), zone):<22}"
+        told = f"{words.moment(words.instant(at), self._zone):<22}"
+        patient += self._elsewhere(words.instant(at), changes)
         requested = [change for change in changes if change["change"] == "task.requested"]
         if requested:
             owed = _owed([change["task"] for change in requested])
@@ -94,6 +98,13 @@ class Screen:
         if withdrawn:
             names = ", ".join(words.task(change["task"]["kind"]) for change in withdrawn)
             self._say(f"{told}✗ {patient}  withdrawn: {names}", STRONG, withdrawn[0]["why"])
+
+    def _elsewhere(self, at: datetime, changes: list[Change]) -> str:
+        """Which facility speaks, and in which time, if not in that of the lines."""
+        things = [change.get("task") or change.get("gap") or {} for change in changes]
+        facility = next((thing["facility"] for thing in things if thing.get("facility")), "")
+        zone = self._zones.get(facility, self._zone)
+        return "" if zone == self._zone else f" ({facility}, {words.zone(at, zone)})"
 
     def _say(self, text: str, style: str, why: str) -> None:
         self._clear()
@@ -124,8 +135,9 @@ def _shown(change: Change) -> tuple[str, str, str]:
 
 
 def _is_withdrawal(change: Change) -> bool:
+    # Only the change that withdraws it: a withdrawn task may still be corrected.
     task = change.get("task")
-    return task is not None and task["status"] in WITHDRAWN and change["change"] != "task.requested"
+    return task is not None and task["status"] in WITHDRAWN and change["change"] in _WITHDRAWALS
 
 
 def _owed(tasks: Iterable[Change]) -> str:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 REFUSED_SHOWN = 20
 
 
-def run(
-    paths: list[str], *, data_dir: Path | None, facilities: Path | None, as_json: bool
-) -> None:
+def run(paths: list[str], *, data_dir: Path | None, facilities: Path | None, as_json: bool) -> None:
     """Send everything in *paths*; say what was sent, refused and not used.
 
     Raises:
@@ -55,7 +53,11 @@ def _for_programs(report: "Report") -> dict[str, Any]:
         {"where": where, "reason": reject.reason, "detail": reject.detail}
         for where, reject in report.refused
     ]
-    return {"sent": dict(sorted(report.sent.items())), "ignored": report.ignored, "refused": refused}
+    return {
+        "sent": dict(sorted(report.sent.items())),
+        "ignored": report.ignored,
+        "refused": refused,
+    }
 
 
 def _print(report: "Report") -> None:

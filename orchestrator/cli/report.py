@@ -26,7 +26,7 @@ REJECTED_SHOWN: Final = 20
 SIDE_BY_SIDE: Final = 94  # columns that both tables need beside each other
 # Of the totals, narrow enough for 60 columns.  Overdue tasks are among the open ones; the others
 # add up to all.
-COLUMNS: Final = {"open": 6, "overdue": 9, "done": 6, "failed": 8, "withdrawn": 10}
+COLUMNS: Final = {"open": 5, "overdue": 9, "done": 6, "failed": 8, "withdrawn": 11}
 _NUMBERS: Final = re.compile(r"(\d+)")
 _SEVERITY: Final = ("critical", "high", "medium", "low", "info")
 
@@ -207,7 +207,9 @@ def _task(task: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
 
 def _gap(gap: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
     since = words.since(words.instant(gap["since"]), zone, as_of)
-    about = f" {gap['subject']}" if gap["subject"] else ""
+    kind, _, _ = gap["subject"].partition(":")
+    subject = words.task(kind) if kind in words.TASKS else gap["subject"]
+    about = f" {subject}" if subject else ""
     status = gap["status"]
     if gap.get("close_reason"):
         status += f", {words.reason(gap['close_reason'])}"

@@ -32,7 +32,6 @@ def facilities_of(site: "Settings") -> "Facilities":
         Mistake: It cannot be read; says where and why.
     """
     from schemas.facilities import Facilities
-
     from schemas.yaml_node import FileFault
 
     try:

@@ -71,6 +71,11 @@ def dated(at: datetime, zone: str) -> str:
     return f"{_DAY_FORMAT.format(local)} {local:%Y %H:%M %Z}"
 
 
+def zone(at: datetime, name: str) -> str:
+    """``EDT``: how the zone is called at that instant."""
+    return f"{at.astimezone(ZoneInfo(name)):%Z}"
+
+
 def moment(at: datetime, zone: str, near: datetime | None = None) -> str:
     """``Tue 6 Oct 14:00 EDT``; with its year, if that is not the year of *near*."""
     local = at.astimezone(ZoneInfo(zone))

@@ -71,10 +71,15 @@ class Stay:
     cls: str = field(init=False, default="INPATIENT")
 
     def __post_init__(self) -> None:
-        if len(self.classes) == 1:
-            (self.cls,) = self.classes
-        elif self.classes:
-            self.cls = max(self.classes.items(), key=lambda item: item[1][1])[0]
+        self.take(self.classes)
+
+    def take(self, classes: Mapping[str, tuple[int, Stamp]]) -> None:
+        """Have these classes: those of its own time, where the number was used again."""
+        self.classes = classes
+        if len(classes) == 1:
+            (self.cls,) = classes
+        elif classes:
+            self.cls = max(classes.items(), key=lambda item: item[1][1])[0]
 
     def class_since(self, cls: str) -> int | None:
         """From when it had this class: its admission, or the class change; None: never had."""
@@ -139,8 +144,8 @@ def _share_classes(stays: list[Stay]) -> None:
     for stay, following in pairwise(stays):
         own = {name: held for name, held in stay.classes.items() if held[0] < following.start}
         later = {name: held for name, held in stay.classes.items() if held[0] >= following.start}
-        stay.classes = own or stay.classes
-        following.classes = later or following.classes
+        stay.take(own or stay.classes)
+        following.take(later or following.classes)
 
 
 def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
@@ -204,16 +209,33 @@ def _first_received(mark: Mark) -> tuple[int, str, str]:
     return (mark.stamp.receipt, mark.stamp.source, mark.stamp.event)
 
 
+def _about_the_discharge(
+    marks: list[Mark], newest: str, closing: Callable[[str | None], str]
+) -> list[Mark]:
+    """
+    The statements of a happening without those that are about something else.
+
+    Closing the account of an earlier number (admitted here, 09) says nothing of the visit that
+    went on under a later one; nor does an account closed, or an interim bill (30), at an instant
+    at which no discharge stands.  At the same instant either is a correction.
+    """
+
+    def aside(mark: Mark) -> bool:
+        return bool(mark.said[3]) and closing(mark.said[4]) in ("none", "interim")
+
+    stands = {stated(mark) for mark in marks if mark.said[1] and not aside(mark)}
+    return [
+        mark
+        for mark in marks
+        if not aside(mark)
+        or (mark.visit == newest and not (mark.said[1] and stands and stated(mark) not in stands))
+    ]
+
+
 def _discharge(
     happening: Happening, newest: str, closing: Callable[[str | None], str]
 ) -> Discharge | None:
-    # Closing the account of an earlier number (admitted here, 09) says nothing of the visit that
-    # went on under a later one.
-    statements = [
-        mark
-        for mark in happening.statements
-        if mark.visit == newest or not mark.said[3] or closing(mark.said[4]) != "none"
-    ]
+    statements = _about_the_discharge(happening.statements, newest, closing)
     opening = [mark for mark in statements if mark.said[1]]
     if not opening:
         return None
@@ -221,10 +243,10 @@ def _discharge(
     disposition = max(disposed, key=attrgetter("stamp")).said[4] if disposed else None
     if closing(disposition) == "interim":
         return None
-    first = min(opening, key=_first_received)
     timed = [mark for mark in statements if mark.said[0] is not None or mark.said[1]]
     holding = max(timed, key=attrgetter("stamp"))
     at = stated(holding)
+    first = min(opening, key=_first_received)
     return Discharge(
         at=at,
         at_receipt=min(mark.stamp.receipt for mark in timed if stated(mark) == at),

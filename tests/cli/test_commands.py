@@ -201,7 +201,7 @@ def test_replay_shows_patients_with_what_is_owed_and_why(run: Run, feed: Path) -
     assert ESCAPE not in ran.out + ran.err
     assert "As of Fri 9 Oct 2026 08:00 EDT: 1 patient, 1 transition (1 active)" in ran.out
     assert "▲ overdue 18 h, was due Thu 8 Oct 14:00 EDT" in ran.out
-    assert "a call is owed within 48 hours." in ran.out
+    assert "Discharged home from GEN on Tue 6 Oct 14:00" in ran.out
     assert "by end of Tue 13 Oct" in ran.out
     assert "feed.ndjson:2" in ran.out
     assert "00:00" not in ran.out, "an end of a day is named by its day"
@@ -219,10 +219,9 @@ def test_a_change_shows_the_fields_that_changed(run: Run, feed: Path) -> None:
     """A corrected discharge moves the due time: from when to when."""
     corrected = DISCHARGE | {
         "id": "GEN-2",
-        "type": "care.discharge.updated.v1",
-        "recordedtime": "2026-10-06T16:00:00-04:00",
+        "type": "care.discharge.corrected.v1",
         "receivedtime": "2026-10-06T16:00:00-04:00",
-        "time": "2026-10-06T12:30:00-04:00",
+        "data": {"visit_number": "V1", "discharged_at": "2026-10-06T12:30:00-04:00"},
     }
     feed.write_bytes(orjson.dumps(DISCHARGE) + b"\n" + orjson.dumps(corrected) + b"\n")
     ran = run("replay", "--changes", feed)

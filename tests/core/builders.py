@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from handlers.appointments import CORRECTING, COUNTING
 from orchestrator.core import step
 from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import (
@@ -159,7 +160,8 @@ def slot(
     said = {
         "starts_at": starts_at,
         "provider": {"is_pcp": True},
-        "counts": status in ("booked", "checked_in", "fulfilled"),
+        "counts": status in COUNTING,
+        **({"missed": status == "no_show"} if status in CORRECTING else {}),
         **fields,
     }
     return told(made, AppointmentSaid(appointment, status, said, made))

@@ -240,9 +240,6 @@ CLOSED = "closed"
         (gap(), "READMITTED", "TRANSITION_CLOSED"),
         (gap(), "DISCHARGE_CANCELLED", "RETRACTED"),
         (gap(), "ADMIT_CANCELLED", "RETRACTED"),
-        (gap("TASK_OVERDUE"), None, "TASK_TERMINAL"),
-        (gap("TASK_OVERDUE"), "WINDOW_ENDED", "TASK_TERMINAL"),
-        (gap("TASK_OVERDUE"), "DISCHARGE_CANCELLED", "RETRACTED"),
         (gap("READMISSION_30D", status="recorded"), None, "RETRACTED"),
         (gap("LATE_NOTIFICATION", status="recorded"), "WINDOW_ENDED", "RETRACTED"),
         (gap("TRANSFER_NOT_ARRIVED"), "TRANSFERRED", "RESOLVED"),
@@ -260,6 +257,26 @@ def test_a_gap_that_is_wanted_no_more_says_why(
     )
     (closed,) = [one.thing for one in changes if one.kind == "gap"]
     assert (closed["status"], closed["close_reason"]) == (CLOSED, expected)
+
+
+@pytest.mark.parametrize(
+    ("left", "ended_by", "expected"),
+    [
+        (task(status="completed"), None, "TASK_TERMINAL"),
+        (task(status="failed"), "WINDOW_ENDED", "TASK_TERMINAL"),
+        (task(), None, "RETRACTED"),  # its due time moved: it is not overdue any more
+        (task(status="cancelled"), "DISCHARGE_CANCELLED", "RETRACTED"),
+    ],
+)
+def test_an_overdue_gap_closes_with_its_task_or_was_none(
+    book: Book, left: Wanted, ended_by: str | None, expected: str
+) -> None:
+    """Whether the task is over or its due time was corrected."""
+    overdue = gap("TASK_OVERDUE", evidence={"task_id": "T"})
+    book.to(transition(), task(overdue=True), overdue)
+    end = {} if ended_by is None else {"status": CLOSED, "close_reason": ended_by}
+    (closed,) = [one.thing for one in book.to(transition(**end), left) if one.kind == "gap"]
+    assert closed["close_reason"] == expected
 
 
 @pytest.mark.parametrize(("now", "expected"), [("01", "RESOLVED"), ("ZZ", "TRANSITION_CLOSED")])

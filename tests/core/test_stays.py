@@ -93,20 +93,25 @@ def test_still_a_patient_is_no_discharge() -> None:
     assert stay.taken_back == []
 
 
-def test_an_interim_bill_does_not_hide_the_discharge() -> None:
-    """Of the statements about one end the one that says something holds."""
-    discharge = only(
-        discharged(D), discharged(D + HOUR, disposition="30", recorded=D + HOUR)
-    ).discharge
-    assert discharge is not None
-    assert (discharge.at, discharge.disposition) == (D, "01")
+@pytest.mark.parametrize(("interim_at", "ended"), [(D - DAY, D), (D + HOUR, D), (D, None)])
+def test_an_interim_bill_takes_back_only_a_discharge_of_its_own_instant(
+    interim_at: int, ended: int | None
+) -> None:
+    """At that instant it is a correction, still a patient; elsewhere it says nothing of the end."""
+    bill = discharged(interim_at, disposition="30", event="bill", recorded=D + 2 * HOUR)
+    assert only(discharged(D), bill).ended_at == ended
 
 
-def test_admitted_here_ends_the_account() -> None:
-    """Disposition 09 closes an ED or outpatient account whose patient stays."""
-    discharge = only(admitted(ADMITTED), discharged(D, disposition="09")).discharge
-    assert discharge is not None
-    assert discharge.disposition == "09"
+@pytest.mark.parametrize(
+    ("cls", "ended"), [("EMERGENCY", D), ("OUTPATIENT", D), ("INPATIENT", None)]
+)
+def test_admitted_here_ends_the_account_of_who_was_no_inpatient(
+    cls: str, ended: int | None
+) -> None:
+    """Disposition 09 closes an ED or outpatient account; an inpatient stay goes on."""
+    assert only(
+        admitted(ADMITTED, cls=cls), discharged(D, disposition="09", cls=None)
+    ).ended_at == (ended)
 
 
 def test_admitted_here_says_nothing_where_the_real_discharge_does() -> None:

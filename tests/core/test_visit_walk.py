@@ -59,13 +59,32 @@ def test_a_cancel_takes_back_what_stands_at_or_before_it(after: int, taken_back:
     assert bool(derived.orphans) is not taken_back
 
 
-@pytest.mark.parametrize(("shift", "taken_back"), [(-SECOND, False), (0, True), (SECOND, False)])
-def test_a_cancel_that_names_an_instant_means_that_one_alone(shift: int, taken_back: bool) -> None:
-    """One second beside it is not it, however near; it waits for its own."""
-    cancel = marked("cancel-discharge", D + HOUR, cancels_at=D + shift)
-    derived = walked(admitted(ADMITTED), discharged(D), cancel)
-    assert ends(derived) == ([None] if taken_back else [D])
-    assert bool(derived.orphans) is not taken_back
+@pytest.mark.parametrize(
+    ("shift", "taken_back"), [(-SECOND, D + 2 * HOUR), (0, D), (SECOND, D + 2 * HOUR)]
+)
+def test_a_cancel_that_names_an_instant_means_what_stands_there(
+    shift: int, taken_back: int
+) -> None:
+    """One second beside it nothing stands: then it means the latest before it was said."""
+    derived = walked(
+        admitted(ADMITTED),
+        discharged(D),
+        marked("returned", D + HOUR),
+        discharged(D + 2 * HOUR),
+        marked("cancel-discharge", D + DAY, cancels_at=D + shift),
+    )
+    found = [taken.at for stay in derived.stays for taken in stay.taken_back]
+    assert found == [taken_back]
+    assert (ends(derived)[-1] is None) is (taken_back != D)
+
+
+@pytest.mark.parametrize(("said_at", "orphan"), [(D - SECOND, True), (D, False)])
+def test_a_cancel_that_names_nothing_and_finds_nothing_is_an_orphan(
+    said_at: int, orphan: bool
+) -> None:
+    """It waits for its target as long as it takes (ruling 6)."""
+    cancel = marked("cancel-discharge", said_at, cancels_at=D - 5 * DAY)
+    assert bool(walked(admitted(ADMITTED), discharged(D), cancel).orphans) is orphan
 
 
 @pytest.mark.parametrize("said_at", [D - DAY, D, D + DAY])

@@ -40,7 +40,7 @@ def test_each_event_gives_a_status(what: str, status: str, counts: bool) -> None
 
 def test_only_what_was_said_is_said() -> None:
     """A no-show that names no time leaves the known one; null deletes."""
-    assert set(said("no_show").fields) == {"counts"}
+    assert set(said("cancelled").fields) == {"counts"}
     assert said("rescheduled", ends_at=None).fields["ends_at"] is None
 
 
@@ -61,3 +61,22 @@ def test_times_are_instants_and_the_rest_is_passed_on() -> None:
         "modality": "video",
         "counts": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("what", "missed"),
+    [
+        ("no_show", True),
+        ("checked_in", False),
+        ("fulfilled", False),
+        ("entered_in_error", False),
+        ("booked", None),
+        ("rescheduled", None),
+        ("cancelled", None),
+    ],
+)
+def test_only_what_corrects_it_says_that_a_visit_was_not_missed(
+    what: str, missed: bool | None
+) -> None:
+    """A visit moved or cancelled afterwards was missed all the same."""
+    assert said(what).fields.get("missed") is missed

@@ -28,7 +28,8 @@ Event = Mapping[str, Any]
 
 def random_task_id(patch: pytest.MonkeyPatch) -> None:
     """uuid4: a redo publishes the same task again under another id."""
-    patch.setattr(ids, "_uuid", lambda _name: str(uuid.uuid4()))
+    for name in ("transition_id", "task_id", "gap_id"):  # these remember what they answered
+        patch.setattr(ids, name, lambda *_causes: str(uuid.uuid4()))
 
 
 def two_calendar_days_for_48_hours(patch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def run(site: Site, role: Role) -> int:
         TopicMismatch: The topics are not as they must be.
         BrokerAway: No broker answers.
     """
-    asyncio.run(_check(site))
+    check_topics(site)
     _watch_parent()
     import faust
 
@@ -93,9 +93,20 @@ def run_all(commands: Sequence[Sequence[str]]) -> int:
     return failed[0] if failed else int(bool(ended) and not asked.is_set())
 
 
-async def _check(site: Site) -> None:
-    async with admin(site.kafka) as broker:
-        await broker.check(wanted(site.partitions, site.replication))
+def check_topics(site: Site) -> None:
+    """
+    Refuse to start over topics that would lose or misplace records.
+
+    Raises:
+        TopicMismatch: The topics are not as they must be; says which.
+        BrokerAway: No broker answers.
+    """
+
+    async def check() -> None:
+        async with admin(site.kafka) as broker:
+            await broker.check(wanted(site.partitions, site.replication))
+
+    asyncio.run(check())
 
 
 def _watch_parent() -> None:
@@ -114,4 +125,5 @@ def _watch_parent() -> None:
 
 def command_of(role: Role) -> list[str]:
     """The command line of this very command for one role."""
-    return [sys.executable, "-m", "orchestrator.cli", *sys.argv[1:], "--role", role]
+    program = "from orchestrator.cli import main; main()"
+    return [sys.executable, "-c", program, *sys.argv[1:], "--role", role]

@@ -67,6 +67,19 @@ class Discharge:
         return (self.disposition or "").strip() == "30"
 
 
+def _of_the_discharge(said: list[Event]) -> list[Event]:
+    """Without accounts closed (09) and interim bills (30) at an instant of no discharge."""
+
+    def aside(e: Event) -> bool:
+        return e.type == "discharge.recorded" and code(e.data.get("disposition")) in ("09", "30")
+
+    def stated(e: Event) -> datetime:
+        return instant(str(e.data["discharged_at"])) if e.data.get("discharged_at") else e.time
+
+    real = {stated(e) for e in said if e.type == "discharge.recorded" and not aside(e)}
+    return [e for e in said if not (aside(e) and real and stated(e) not in real)]
+
+
 @dataclass(frozen=True)
 class Stay:
     """From one admission to its discharge; a visit number used again begins another."""
@@ -84,8 +97,14 @@ class Stay:
 
     @property
     def discharge(self) -> Discharge | None:
-        standing = [d for d in self.discharges if d.stands]
+        # Admitted here: of an inpatient it closes some other account, not this stay.
+        goes_on = [d for d in self.discharges if d.disposition == "09" and self._is_inpatient]
+        standing = [d for d in self.discharges if d.stands and d not in goes_on]
         return max(standing, key=lambda d: d.at) if standing else None
+
+    @property
+    def _is_inpatient(self) -> bool:
+        return self.klass == "INPATIENT"
 
     @property
     def ended(self) -> datetime | None:
@@ -197,8 +216,8 @@ class _Builder:
             if undone and max(undone) < at:
                 owner, undone = None, []  # discharged after all: the admission is not known
             discharge = Discharge(
-                founders=tuple(happening),
-                statements=tuple(self._statements(number)),
+                founders=tuple(_of_the_discharge(happening)),
+                statements=tuple(_of_the_discharge(self._statements(number))),
                 cancelled=any(happening is t for t in taken_back),
                 admission_cancelled=bool(undone),
             )

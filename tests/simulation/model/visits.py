@@ -116,12 +116,15 @@ def first_kept(found: list[Slot], until: datetime) -> Slot | None:
 
 
 def missed(found: list[Slot]) -> list[Slot]:
-    """No-shows that nothing has made good: no later slot, no later visit kept."""
+    """No-shows without a later slot; one missed as well has a gap of its own."""
     return [
         s
         for s in found
         if s.status == "no-show"
-        and not any(other.may_count and other.starts_at > s.starts_at for other in found)
+        and not any(
+            (other.may_count or other.status == "no-show") and other.starts_at > s.starts_at
+            for other in found
+        )
     ]
 
 

@@ -1,0 +1,53 @@
+"""``worker``: the Kafka runtime, both roles or one, until SIGTERM or Ctrl-C."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator import log
+from orchestrator.cli import on_kafka, site
+from orchestrator.cli.faults import Mistake
+
+if TYPE_CHECKING:
+    from orchestrator.stream.kafka.site import Site
+    from orchestrator.stream.kafka.worker import Role
+
+
+def run(
+    role: "Role | None", *, instance: str | None, facilities: Path | None, policy: Path | None
+) -> None:
+    """
+    Take in and decide what lies on Kafka.
+
+    Args:
+        role: One of the two; default: both, each in a process of its own.
+        instance: Of this replica, the same after a restart.
+    """
+    from orchestrator.stream.kafka import worker
+
+    here = _site(instance, facilities, policy)
+    if role is not None:
+        sys.exit(worker.run(here, role))
+    worker.check_topics(here)
+    sys.exit(worker.run_all([worker.command_of(one) for one in worker.ROLES]))
+
+
+def _site(instance: str | None, facilities: Path | None, policy: Path | None) -> "Site":
+    from orchestrator.stream.kafka.site import Site
+
+    here = site.load(facilities=facilities, policy=policy)
+    log.configure(here.log_level, here.log_format)
+    if here.site_key is None:
+        # Made at first start it would be another one on each machine.
+        raise Mistake("CARE_SITE_KEY is not set; every worker and gateway needs the same one")
+    listed = site.facilities_of(here)
+    return Site(
+        kafka=on_kafka.brokers(here),
+        group=here.group,
+        partitions=here.partitions,
+        replication=here.replication,
+        facilities=listed,
+        site_key=here.site_key.get_secret_value().encode(),
+        processor=site.processor_of(here, listed),
+        instance=instance,
+    )
