@@ -81,24 +81,27 @@ async def test_one_command_starts_both_halves_and_ends_them(kafka: Kafka, tmp_pa
     await world.publish(kafka, some_events(1, 50))
     words, environment = command("worker", **settings_of(kafka), CARE_GROUP="both")
 
-    with (tmp_path / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(words, env=environment, stderr=log)
-        try:
-            await world.until(lambda: _has_changes(kafka), "decided")
-            began = time.monotonic()
-            worker.terminate()
-            assert worker.wait(20) == 0
-            assert time.monotonic() - began < 3
+    def started() -> subprocess.Popen[bytes]:
+        with (tmp_path / "worker.log").open("ab") as log:
+            return subprocess.Popen(words, env=environment, stderr=log)
 
-            worker = subprocess.Popen(words, env=environment, stderr=log)
-            await world.until(lambda: _two_children(worker.pid), "both started")
-            children = _children(worker.pid)
-            worker.send_signal(signal.SIGKILL)
-            worker.wait()
-            await world.until(lambda: _none_of(children), "no orphan", 5)
-        finally:
-            worker.kill()
-            worker.wait()
+    worker = started()
+    try:
+        await world.until(lambda: _has_changes(kafka), "decided")
+        began = time.monotonic()
+        worker.terminate()
+        assert worker.wait(20) == 0
+        assert time.monotonic() - began < 3
+
+        worker = started()
+        await world.until(lambda: _two_children(worker.pid), "both started")
+        children = _children(worker.pid)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        await world.until(lambda: _none_of(children), "no orphan", 5)
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 async def _has_changes(kafka: Kafka) -> bool:

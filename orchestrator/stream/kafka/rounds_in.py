@@ -21,7 +21,7 @@ from faust.types import TP
 from orchestrator.stream.kafka.fenced_out import Producer
 from orchestrator.stream.kafka.leaving import leave
 
-POLL_S: Final = 1.0
+POLL_S: Final = 0.25  # a stop waits for it
 SETTLE_S: Final = 0.2  # how often the positions of partitions without records are committed
 # Faust's 1500 makes busy partitions wait for a fetch of idle ones.
 FETCH_WAIT_MS: Final = 100
