@@ -60,3 +60,7 @@ $(STAMP): requirements-dev.lock
 
 clean:  ## remove the environment, caches and the demo's data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis care-demo build *.egg-info
+
+.PHONY: test-kafka
+test-kafka: $(STAMP)  ## the tests against a real Apache Kafka (Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS)
+	KAFKA_TESTS=1 $(BIN)/pytest tests/kafka $(KAFKA_ARGS)

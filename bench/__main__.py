@@ -31,9 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     unknown = sorted(set(chosen.names) - set(benches))
     if unknown:
-        parser.error(f"no such bench: {', '.join(unknown)}")
+        parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(benches)}")
     events = chosen.events or (QUICK_EVENTS if chosen.quick else EVENTS)
-    log.configure("error")
     figures: list[Figure] = []
     for name in chosen.names or benches:
         _tell(f"{name} ...")
@@ -67,4 +66,5 @@ def _tell(text: str, end: str = "\n") -> None:
 
 
 if __name__ == "__main__":
+    log.configure("error")
     sys.exit(main())

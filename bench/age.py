@@ -2,8 +2,9 @@
 
 Each shape is a way to get old.  What is measured is what a fact costs the processor: the step,
 and the bytes of the cells, the ledger and the head that it changed.  Two kinds of shape: those
-whose *pace* is that of a real patient, so that 5,000 facts take years and the early ones are
-sealed; and *pile-ups*, where all of it lies within a few weeks and nothing may be put away.
+whose *pace* is that of a patient who is very often seen, where 5,000 facts take many years; and
+*pile-ups*, where they take two years, so that a hundred and fifty days hold more than a thousand
+of them, which may not be put away yet.
 """
 
 import gc
@@ -59,10 +60,11 @@ def ed_pile_up(journal: Journal) -> Iterator[JournalRecord]:
 
 def appointments(journal: Journal, every: int = 3 * DAY) -> Iterator[JournalRecord]:
     """Discharged once a month; an appointment every three days, booked and kept."""
-    at, number = START, 0
+    at, number, left = START, 0, 0
     while True:
-        if number % 10 == 0:
-            yield discharge(journal, 1, at, f"V{number}")
+        if at >= left + 30 * DAY:
+            left = at
+            yield discharge(journal, 1, left, f"V{number}")
         number += 1
         starts = at + 26 * HOUR
         yield booking(journal, 1, at + HOUR, number, starts)

@@ -26,6 +26,7 @@ SHOWN: Final = {
     "index_discharge_at": "discharged",
     "disposition": "disposition",
     "since": "since",
+    "lateness": "told late by",
     "flags": "flags",
 }
 # Counted, dated or derived at every change; they explain none.
@@ -81,6 +82,10 @@ def _said(name: str, thing: Mapping[str, Any], zone: str, near: datetime) -> str
         return "none"
     if name in _INSTANTS:
         return words.due(words.instant(value), zone, near).removeprefix("due ").removeprefix("by ")
+    if name == "lateness":
+        from schemas.duration import parse_duration
+
+        return words.length(parse_duration(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

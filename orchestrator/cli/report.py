@@ -87,7 +87,7 @@ def _nothing(answer: Thing, zone: str, *, as_of_given: bool) -> Iterator[Line]:
     """Without a patient nobody learns anything from an instant, unless they asked for it."""
     if as_of_given:
         as_of = words.dated(words.instant(answer["as_of"]), zone)
-        yield f"As of {as_of}: nothing had been received yet.", STRONG
+        yield f"As of {as_of}: nothing usable had been received.", STRONG
     else:
         yield "Nothing usable was found.", STRONG
         if not answer["rejected"]:

@@ -8,7 +8,7 @@ Stored form: a list whose first element is the format version.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orchestrator.core import registers as reg
 from orchestrator.core.facts import (
@@ -59,6 +59,26 @@ def _keep(stamps: list[Stamp], new: Stamp) -> int:
     return MATERIAL if min(stamps, key=lambda s: (s.receipt, s.source, s.event)) == new else STAMPED
 
 
+class Classed(NamedTuple):
+    """That a visit had a class: since when at the earliest, by which greatest stamp.
+
+    *openings* are the instants of the admissions that said so, ascending: a visit number that is
+    used again has the class anew.
+    """
+
+    since: int
+    stamp: Stamp
+    openings: tuple[int, ...] = ()
+
+    def joined(self, other: "Classed") -> "Classed":
+        """What both say."""
+        return Classed(
+            min(self.since, other.since),
+            max(self.stamp, other.stamp),
+            tuple(sorted({*self.openings, *other.openings})),
+        )
+
+
 @dataclass(slots=True)
 class VisitCell:
     """Everything said of one visit number of one facility."""
@@ -66,7 +86,7 @@ class VisitCell:
     facility: str
     number: str
     said: Registers = field(default_factory=dict)
-    classes: dict[str, tuple[int, Stamp]] = field(default_factory=dict)
+    classes: dict[str, Classed] = field(default_factory=dict)
     admits: dict[type_of_admit, list[Stamp]] = field(default_factory=dict)
     discharges: dict[type_of_discharge, list[Stamp]] = field(default_factory=dict)
     marks: dict[type_of_mark, Stamp] = field(default_factory=dict)
@@ -119,15 +139,16 @@ class VisitCell:
     def _class(self, value: str, fact: VisitSaid) -> int:
         """Per class its first instant and its greatest stamp: bounded, and still a join."""
         since = fact.stamp.time if fact.class_from is None else fact.class_from
+        openings = () if fact.class_from is None else (fact.class_from,)
+        new = Classed(since, fact.stamp, openings)
         held = self.classes.get(value)
-        if held is None:
-            self.classes[value] = (since, fact.stamp)
-            return MATERIAL
-        joined = (min(held[0], since), max(held[1], fact.stamp))
+        joined = new if held is None else held.joined(new)
         if joined == held:
             return NOTHING
         self.classes[value] = joined
-        return MATERIAL if joined[0] != held[0] or len(self.classes) > 1 else STAMPED
+        if held is None or joined.since != held.since or joined.openings != held.openings:
+            return MATERIAL
+        return MATERIAL if len(self.classes) > 1 else STAMPED
 
     def dump(self) -> list[Any]:
         """Plain data for storage."""
@@ -136,7 +157,7 @@ class VisitCell:
             self.facility,
             self.number,
             reg.dump(self.said),
-            {name: [since, list(stamp)] for name, (since, stamp) in self.classes.items()},
+            {name: [c.since, list(c.stamp), c.openings] for name, c in self.classes.items()},
             [[*key, [list(s) for s in stamps]] for key, stamps in self.admits.items()],
             [[*key, [list(s) for s in stamps]] for key, stamps in self.discharges.items()],
             [[*key, list(stamp)] for key, stamp in self.marks.items()],
@@ -151,7 +172,10 @@ class VisitCell:
             facility,
             number,
             reg.load(said),
-            {name: (since, Stamp(*stamp)) for name, (since, stamp) in classes.items()},
+            {
+                name: Classed(since, Stamp(*stamp), tuple(openings))
+                for name, (since, stamp, openings) in classes.items()
+            },
             {
                 (at, opened, tuple(flags)): [Stamp(*s) for s in stamps]
                 for at, opened, flags, stamps in admits

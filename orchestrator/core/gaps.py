@@ -301,7 +301,7 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
 
 def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View) -> None:
     """Three counted attempts on two days without contact, or a wrong number."""
-    if found.call is None or found.call.terminal or not found.attempts:
+    if found.call is None or found.call.terminal or not found.work or not found.work.attempts:
         return
     policy = transition.policy
     reached = [
@@ -315,15 +315,20 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
         if attempt.reached not in policy.reached_contact
         and attempt.stamp.time > max(reached, default=0)
     ]
-    since = None
+    # A wrong number says it at once, also where the attempt comes too soon to count.
+    ends = [
+        command.stamp.time
+        for command in (found.work.attempts if found.work is not None else ())
+        if command.reached == "wrong-number"
+        and command.stamp.time >= max([transition.at, *reached])
+    ]
     days: set[int] = set()
     for count, attempt in enumerate(attempts, start=1):
         days.add(local_day(attempt.stamp.time, transition.zone))
-        if attempt.reached == "wrong-number" or (
-            count >= policy.unreachable_attempts and len(days) >= policy.unreachable_days
-        ):
-            since = attempt.stamp.time
+        if count >= policy.unreachable_attempts and len(days) >= policy.unreachable_days:
+            ends.append(attempt.stamp.time)
             break
+    since = min(ends, default=None)
     phones = view.register("phones")
     if since is None or (phones is not None and phones.value and phones.stamp.time > since):
         return

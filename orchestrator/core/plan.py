@@ -61,7 +61,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
     flags = set(disposition.flags)
     if disposition.planned:
         flags.add("PLANNED_READMISSION_EXPECTED")
-    if transition.elsewhere is not None:
+    if transition.elsewhere:
         flags.add("OPEN_STAY_ELSEWHERE")
     if transition.in_ed and transition.status != "closed":
         flags.add("READMISSION_RISK_IN_ED")

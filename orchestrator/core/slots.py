@@ -3,6 +3,7 @@
 Rulings 25 to 29.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from orchestrator.core.cells import AppointmentCell
 from orchestrator.core.policy import Policy
 from orchestrator.core.registers import Register, value_of
 from orchestrator.core.transitions import Transition
-from orchestrator.core.view import View
+from orchestrator.core.view import View, starts
 
 ALIVE = ("booked", "checked_in")
 KEPT = "fulfilled"
@@ -80,9 +81,12 @@ def primary_care_slots(view: View, transition: Transition) -> list[Slot]:
     if not view.appointments:
         return []
     pcp = attributed_pcp(view)
-    found = [
-        slot for cell in view.appointments if (slot := _slot(cell, transition, pcp)) is not None
-    ]
+    # Beyond the window nothing of this transition is settled, but a slot may be booked there.
+    first = bisect_right(view.appointments, transition.at, key=starts)
+    beyond = bisect_left(view.appointments, transition.window_end, key=starts)
+    near = view.appointments[first:beyond]
+    near += [c for c in view.appointments[beyond:] if value_of(c.said, "status") in ALIVE]
+    found = [slot for cell in near if (slot := _slot(cell, transition, pcp)) is not None]
     found.sort(key=lambda slot: (slot.starts_at, slot.id))
     return found
 
@@ -91,14 +95,9 @@ def _slot(
     cell: AppointmentCell, transition: Transition, pcp: Mapping[str, Any] | None
 ) -> Slot | None:
     said = cell.said
-    starts = value_of(said, "starts_at")
-    if starts is None or starts < transition.at:
-        return None
-    # Beyond the window nothing of this transition is settled; day 0 belongs to the discharge.
-    if starts >= transition.window_end and value_of(said, "status") not in ALIVE:
-        return None
-    day = day_number(starts, transition.at, transition.zone)
-    if day < 1:
+    at = starts(cell)
+    day = day_number(at, transition.at, transition.zone)
+    if day < 1:  # day 0 belongs to the discharge
         return None
     provider = value_of(said, "provider") or {}
     modality = value_of(said, "modality") or "in-person"
@@ -117,4 +116,4 @@ def _slot(
     ):
         missed = None
     ends = value_of(said, "ends_at")
-    return Slot(cell.appointment, starts, ends, status, day, held, receipt, missed)
+    return Slot(cell.appointment, at, ends, status, day, held, receipt, missed)

@@ -43,7 +43,7 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
                 found += scope.found
             elif stay.cls in ("INPATIENT", "OBSERVATION"):
                 open_now.append(stay)
-        found += _admit_late(stay, view, rules)
+        found += _admit_late(stay, view, policy, rules)
     for index, later in enumerate(open_now[1:], start=1):
         earlier = open_now[index - 1]
         if earlier.visit == later.visit and earlier.facility == later.facility:
@@ -86,8 +86,7 @@ def _scope_of(stay: Stay, view: View, policy: Policy) -> Scope:
     )
 
 
-def _admit_late(stay: Stay, view: View, rules: Rules) -> list[Wanted]:
-    policy = rules.newest
+def _admit_late(stay: Stay, view: View, policy: Policy, rules: Rules) -> list[Wanted]:
     if stay.admit is None or stay.admit_at is None:
         return []
     late = stay.admit.receipt - stay.admit_at

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
 
-from orchestrator.core.cells import VisitCell
+from orchestrator.core.cells import Classed, VisitCell
 from orchestrator.core.facts import Stamp
 from orchestrator.core.registers import Registers, value_of
 from orchestrator.core.visit_walk import (
@@ -52,7 +52,7 @@ class Stay:
     visit: str
     visits: tuple[str, ...]
     said: Registers
-    classes: Mapping[str, tuple[int, Stamp]]
+    classes: Mapping[str, Classed]
     last_update: int
     admitted_at: int | None = None
     admit: Stamp | None = None  # the first received admission message, if one came
@@ -73,20 +73,22 @@ class Stay:
     def __post_init__(self) -> None:
         self.take(self.classes)
 
-    def take(self, classes: Mapping[str, tuple[int, Stamp]]) -> None:
+    def take(self, classes: Mapping[str, Classed]) -> None:
         """Have these classes: those of its own time, where the number was used again."""
         self.classes = classes
         if len(classes) == 1:
             (self.cls,) = classes
-        elif classes:
-            self.cls = max(classes.items(), key=lambda item: item[1][1])[0]
+        elif not classes:
+            self.cls = "INPATIENT"
+        else:
+            self.cls = max(classes.items(), key=lambda item: item[1].stamp)[0]
 
     def class_since(self, cls: str) -> int | None:
         """From when it had this class: its admission, or the class change; None: never had."""
         if cls not in self.classes:
             return self.start if not self.classes and cls == "INPATIENT" else None
-        since = self.classes[cls][0]
-        others = [first for name, (first, _) in self.classes.items() if name != cls]
+        since = self.classes[cls].since
+        others = [held.since for name, held in self.classes.items() if name != cls]
         return max(since, self.start) if others and min(others) < since else self.start
 
     @property
@@ -142,10 +144,16 @@ def _derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> D
 def _share_classes(stays: list[Stay]) -> None:
     """Of a number used again each stay has the classes of its own time."""
     for stay, following in pairwise(stays):
-        own = {name: held for name, held in stay.classes.items() if held[0] < following.start}
-        later = {name: held for name, held in stay.classes.items() if held[0] >= following.start}
+        own = {name: held for name, held in stay.classes.items() if held.since < following.start}
+        later = {
+            name: held._replace(since=min(since))
+            for name, held in stay.classes.items()
+            if (since := [at for at in (held.since, *held.openings) if at >= following.start])
+        }
+        if not later and following.opened:
+            later = {following.cls: following.classes[following.cls]}
         stay.take(own or stay.classes)
-        following.take(later or following.classes)
+        following.take(later)
 
 
 def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
@@ -266,7 +274,7 @@ def _discharge(
 
 def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
     """Cells in the sets that ``previous_visit_number`` connects."""
-    if not any("previous_visit_number" in cell.said for cell in cells):
+    if not [cell for cell in cells if "previous_visit_number" in cell.said]:
         return [[cell] for cell in cells]
     by_key = {(cell.facility, cell.number): cell for cell in cells}
     parent = {key: key for key in by_key}
@@ -291,7 +299,7 @@ def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
 
 
 def _first_seen(cell: VisitCell) -> tuple[int, str]:
-    since = [first for first, _ in cell.classes.values()]
+    since = [held.since for held in cell.classes.values()]
     since += [key[0] for key in cell.admits]
     since += [key[0] for key in cell.discharges if key[0] is not None]
     return (min(since, default=cell.last_update), cell.number)
@@ -315,12 +323,10 @@ def _union(members: list[VisitCell]) -> Registers:
     return joined
 
 
-def _classes(members: list[VisitCell]) -> dict[str, tuple[int, Stamp]]:
-    joined: dict[str, tuple[int, Stamp]] = {}
+def _classes(members: list[VisitCell]) -> dict[str, Classed]:
+    joined: dict[str, Classed] = {}
     for cell in members:
-        for name, (since, stamp) in cell.classes.items():
+        for name, said in cell.classes.items():
             held = joined.get(name)
-            joined[name] = (
-                (since, stamp) if held is None else (min(held[0], since), max(held[1], stamp))
-            )
+            joined[name] = said if held is None else held.joined(said)
     return joined

@@ -192,9 +192,11 @@ class _Step:
             status = change.thing["status"]
             if status in WITHDRAWN_STATUS and before["status"] not in WITHDRAWN_STATUS:
                 self._notice(before["owner"], change.thing["task_id"], change.why)
-            elif self.taking is not None and change.thing["owner"] != before["owner"]:
-                if self.taking.actor != before["owner"]:
-                    self._notice(before["owner"], change.thing["task_id"], "Passed on by another.")
+            elif (
+                self.taking is not None
+                and change.thing["owner"] != before["owner"] != self.taking.actor
+            ):
+                self._notice(before["owner"], change.thing["task_id"], "Passed on by another.")
 
     def _notice(self, to: str, task: str, text: str) -> None:
         notice = {"at": written(self.at), "to": to, "task_id": task, "text": text}

@@ -90,7 +90,7 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
     """Derive the tasks of *transition*; a stillborn one has none."""
     slots = primary_care_slots(view, transition)
     found = Duties([], slots)
-    elsewhere = transition.elsewhere is not None
+    elsewhere = bool(transition.elsewhere)
     if (
         not transition.disposition.protocol
         or transition.stillborn
@@ -148,7 +148,7 @@ def _duty(
         task,
         due,
         transition.receipt,
-        max(_moved_receipt(transition), _restored_receipt(transition, due)),
+        max(_moved_receipt(transition, rule), _restored_receipt(transition, due)),
         "requested",
         (transition.discharge.anchor.event,),
         due if first_at == at else rule.due.after(first_at, transition.facility),
@@ -179,11 +179,12 @@ def _duty(
     return duty
 
 
-def _moved_receipt(transition: Transition) -> int:
+def _moved_receipt(transition: Transition, rule: TaskRule) -> int:
     """When we heard what makes the task due when it is: the instant, or that it is owed at all."""
     discharge = transition.discharge
     first = disposition_of(discharge.first_disposition, transition.policy)
-    if first.protocol == transition.disposition.protocol:
+    rows = transition.policy.protocols.get(first.protocol, ())
+    if any(row.kind == rule.kind and row.due == rule.due for row in rows):
         return discharge.at_receipt
     return max(discharge.at_receipt, discharge.disposition_receipt)
 
@@ -259,7 +260,7 @@ def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Dutie
     """Ruling 28: no later than the date of the visit (CMS TCM)."""
     if work.completed is not None:
         found.reconciled_at = work.completed.stamp.time
-    last_day = transition.visit_days
+    last_day = duty.rule.due.length if duty.rule.due.clock == "calendar" else transition.visit_days
     slot = next((s for s in found.slots if (s.alive or s.kept) and s.day <= last_day), None)
     if slot is None:
         return

@@ -38,7 +38,7 @@ class Transition:
     stopped_at: int | None = None  # its first end; a readmission may follow and rename it
     ended_by: str = ""  # facility that told us what ended it
     ended_receipt: int = 0
-    elsewhere: Stay | None = None
+    elsewhere: list[Stay] = field(default_factory=list)  # open at another facility at the discharge
     returns: list[tuple[str, Stay, int]] = field(default_factory=list)  # code, stay, instant
     in_ed: bool = False
     readmission: tuple[Stay, int, bool] | None = None  # stay, instant, planned
@@ -82,9 +82,12 @@ def open_until(stay: Stay, policy: Policy, horizon: Horizon) -> int | None:
 
 def derive(view: View, rules: Rules, horizon: Horizon) -> list[Transition]:
     """All transitions of the patient, in order of their discharge; cancelled ones included."""
+    # Most stays of a patient who is often seen are visits to the ED, which open nothing.
+    classes = {cls for policy in rules.policies for cls in policy.transition_classes}
     found = [
         transition
         for stay in view.stays
+        if stay.cls in classes
         for discharge in (*stay.taken_back, *([stay.discharge] if stay.discharge else []))
         if (transition := _opened(stay, discharge, rules)) is not None
     ]
@@ -132,12 +135,13 @@ def _opened(stay: Stay, discharge: Discharge, rules: Rules) -> Transition | None
 def _dead_at(view: View, rules: Rules) -> int | None:
     """When the patient died, as told by the person's record or by a discharge that says so."""
     known = []
+    policy = rules.newest
     died = view.register("died_at")
     if died is not None and died.value is not None:
         known.append(min(int(died.value), died.stamp.receipt))
     for stay in view.stays:
         if stay.discharge is not None and stay.cancelled is None:
-            row = disposition_of(stay.discharge.disposition, rules.newest)
+            row = disposition_of(stay.discharge.disposition, policy)
             if row.close_reason == "EXPIRED":
                 known.append(stay.discharge.at)
     return min(known, default=None)
@@ -188,7 +192,7 @@ def _settle(
         return None
     if soft is not None:
         return _close(transition, soft[1], soft[0], stay.facility)
-    if transition.elsewhere is not None:
+    if transition.elsewhere:
         transition.status = "deferred"
     return None
 
@@ -229,16 +233,15 @@ def _find_elsewhere(transition: Transition, view: View, horizon: Horizon) -> Non
         stale = until is not None and stay.discharge is None
         open_then = (until is None or until > transition.at) and not stale
         if open_then and since is not None and since < transition.at:
-            transition.elsewhere = stay
-            return
+            transition.elsewhere.append(stay)
 
 
 def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -> None:
     expected = transition.disposition.arrival
     if not expected:
         return
-    if transition.elsewhere is not None and transition.elsewhere.cls == "SNF":
-        transition.arrival = transition.elsewhere
+    transition.arrival = next((stay for stay in transition.elsewhere if stay.cls == "SNF"), None)
+    if transition.arrival is not None:
         return
     for stay in after:
         if stay.facility == transition.stay.facility or stay.cls in ("OUTPATIENT", "RECURRING"):
@@ -252,10 +255,11 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
 
 def _is_expected(transition: Transition, stay: Stay, rules: Rules) -> bool:
     """Whether this is the kind of place the patient was sent to, although no admission told so."""
-    expected = transition.disposition.arrival
-    if not expected or stay.facility == transition.stay.facility:
-        return False
-    return expected == "acute" or _is_care_facility(stay, transition.policy, rules)
+    return (
+        transition.disposition.arrival == "facility"
+        and stay.facility != transition.stay.facility
+        and _is_care_facility(stay, transition.policy, rules)
+    )
 
 
 def _is_care_facility(stay: Stay, policy: Policy, rules: Rules) -> bool:
@@ -338,7 +342,7 @@ def _superseded(
             continue
         arrived = (
             other.stay is transition.arrival
-            or other.stay is transition.elsewhere
+            or any(other.stay is stay for stay in transition.elsewhere)
             or _is_expected(transition, other.stay, rules)
         )
         reason = "TRANSFERRED" if arrived else "SUPERSEDED"

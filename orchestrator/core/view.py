@@ -32,7 +32,7 @@ class View:
     key: str = ""  # pseudonymous, for addresses
     stays: list[Stay] = field(default_factory=list)
     orphans: list[tuple[str, str, Stamp]] = field(default_factory=list)  # facility, visit, cancel
-    appointments: list[AppointmentCell] = field(default_factory=list)
+    appointments: list[AppointmentCell] = field(default_factory=list)  # by their start
     person: Registers = field(default_factory=dict)
     parked: dict[str, tuple[int, str]] = field(default_factory=dict)
     acknowledged: dict[str, int] = field(default_factory=dict)
@@ -62,6 +62,12 @@ class View:
         return self.person.get(field_name)
 
 
+def starts(cell: AppointmentCell) -> int:
+    """When an appointment begins; 0 where nobody said."""
+    held = cell.said.get("starts_at")
+    return 0 if held is None else held.value or 0
+
+
 def view(
     patient: str,
     members: Mapping[str, Cells],
@@ -83,10 +89,10 @@ def view(
         for cell in members[subject].values():
             if isinstance(cell, VisitCell):
                 visits.append(cell)
-            elif isinstance(cell, WorkCell):
-                seen.work[cell.task] = cell.done
             elif isinstance(cell, AppointmentCell):
                 seen.appointments.append(cell)
+            elif isinstance(cell, WorkCell):
+                seen.work[cell.task] = cell.done
             elif isinstance(cell, PersonCell):
                 _person(seen, cell)
             else:
@@ -102,7 +108,7 @@ def view(
     if len(seen.stays) > 1:
         seen.stays.sort(key=attrgetter("start", "facility", "visit"))
     if len(seen.appointments) > 1:
-        seen.appointments.sort(key=attrgetter("appointment"))
+        seen.appointments.sort(key=starts)
     return seen
 
 

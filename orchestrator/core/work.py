@@ -68,6 +68,8 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
     """
     work = Work()
     for command in commands:
+        if work.completed is not None:
+            break  # said before it was known that this had settled the task
         if call and command.what in ("attempted", "completed") and has_red_flag(command, policy):
             work.red_flag = work.red_flag or command
         if command.what == "accepted":

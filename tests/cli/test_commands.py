@@ -158,7 +158,7 @@ def test_before_the_first_receipt_nobody_had_been_heard_of(run: Run, feed: Path)
     """An early ``--as-of`` is no fault of the files."""
     ran = run("replay", "--as-of", "2025-01-01T12:00:00Z", feed)
 
-    assert ran.out.startswith("As of Wed 1 Jan 2025 07:00 EST: nothing had been received yet.")
+    assert ran.out.startswith("As of Wed 1 Jan 2025 07:00 EST: nothing usable had been received.")
 
 
 def test_rejected_lines_are_listed_in_the_order_of_the_files(run: Run, tmp_path: Path) -> None:
@@ -227,7 +227,9 @@ def test_a_change_shows_the_fields_that_changed(run: Run, feed: Path) -> None:
     ran = run("replay", "--changes", feed)
 
     (moved,) = [row for row in ran.out.splitlines() if "task.updated  48-hour call" in row]
-    assert moved.endswith("48-hour call: due Thu 8 Oct 14:00 EDT → Thu 8 Oct 12:30 EDT")
+    differences = moved.partition("48-hour call: ")[2]
+    assert differences.startswith("due Thu 8 Oct 14:00 EDT → Thu 8 Oct 12:30 EDT")
+    assert differences.endswith("told late by none → 1 h 30 min")
 
 
 def test_results_survive_a_reader_that_has_seen_enough(tmp_path: Path, feed: Path) -> None:
@@ -257,7 +259,7 @@ def test_publish_up_and_read_walk_one_discharge_to_its_tasks(
     assert "care.dead-letter.v1" in sent.out
 
     up = subprocess.Popen(
-        [*START, "up"],
+        [*START, "up", "--json"],
         cwd=tmp_path, env=bare_environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -268,11 +270,14 @@ def test_publish_up_and_read_walk_one_discharge_to_its_tasks(
             time.sleep(0.3)
             read = run("topics", "read", "care.task.v1", "--json")
         up.send_signal(signal.SIGINT)
-        _, err = up.communicate(timeout=60)
+        out, err = up.communicate(timeout=60)
     finally:
         up.kill()
     assert up.returncode == 0
     assert b"MRN123" not in err
+    done = orjson.loads(out)
+    assert done["taken"] == 1
+    assert done["published"] > 0
     events = [orjson.loads(line)["event"] for line in err.splitlines()]
     assert events[-1] == "process.stopped"
 

@@ -34,7 +34,7 @@ OUTPUTS: Final = [
 Said = tuple[str, bytes | None, tuple[tuple[str, str], ...]]  # key, value, headers
 
 
-async def fresh_topics(kafka: Kafka) -> None:
+async def fresh_topics(kafka: Kafka, replication: int = 1) -> None:
     """All topics, empty; what an earlier test left is deleted."""
     names = [topic.name for topic in ALL]
     client = AIOKafkaAdminClient(bootstrap_servers=kafka.servers)
@@ -47,8 +47,8 @@ async def fresh_topics(kafka: Kafka) -> None:
     finally:
         await client.close()
     async with admin(kafka) as broker:
-        await broker.create(wanted(PARTITIONS, 1), 1)
-        await broker.check(wanted(PARTITIONS, 1))
+        await broker.create(wanted(PARTITIONS, replication), replication)
+        await broker.check(wanted(PARTITIONS, replication))
 
 
 async def _gone(client: AIOKafkaAdminClient, names: list[str]) -> bool:

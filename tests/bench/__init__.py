@@ -1,0 +1,1 @@
+"""The benchmark runs; how fast anything is, no test asks."""
