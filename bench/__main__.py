@@ -10,7 +10,7 @@ from bench import age, durable, growth, report, size, speed
 from bench.measure import Figure
 from orchestrator import log
 
-EVENTS: Final = 20_000
+EVENTS: Final = 10_000
 QUICK_EVENTS: Final = 4_000
 RESULTS: Final = Path(__file__).parent / "results"
 
@@ -36,9 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
     figures: list[Figure] = []
     for name in chosen.names or benches:
         _tell(f"{name} ...")
-        figures += benches[name](events, chosen.quick)
+        found = benches[name](events, chosen.quick)
+        report.write(found, chosen.results, name, events=events, quick=chosen.quick)
+        figures += found
     print(report.table(figures), end="")
-    report.write(figures, chosen.results, events=events, quick=chosen.quick)
     return 0
 
 

@@ -1,21 +1,23 @@
 """Cost of an event as the number of patients grows: core and durable store.
 
-One store grows from stage to stage; each patient in it was discharged home lately and has an open
-transition, the dearest state a patient can be in.  At each stage the same kinds of events are
-decided and committed, in two ways:
+A store for each number of patients; each of them was discharged home the day before and has an
+open transition, the dearest state to have.  The same kinds of events are decided and committed in
+each, by turns, in two ways:
 
 - *same wards*: the events concern a thousand patients drawn from all;
 - *all strangers*: each concerns another patient, and none is in memory.
 
-Between the stages compare like with like; between the two ways is the price of reading a patient
+Between the stores compare like with like; between the two ways is the price of reading a patient
 from the store.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench import feed
 from bench.copies import Copies
@@ -24,7 +26,7 @@ from bench.people import START, Journal, after_discharge, chunks
 from bench.speed import RULES
 from orchestrator.core.instants import DAY
 from orchestrator.stream.clock import ManualClock
-from orchestrator.stream.processor import Processor
+from orchestrator.stream.processor import PATIENTS_IN_MEMORY, Processor
 from orchestrator.stream.rounds import JournalRecord
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.stream.store import LogStore, commit_round
@@ -48,70 +50,87 @@ def figures(
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> list[Figure]:
     """
-    Both ways at each stage, and how the last compares with the first.
+    Both ways at each number of patients, and how the last compares with the first.
 
     Args:
-        on_progress: Called with the patients that are in the store so far.
+        on_progress: Called with the patients that the store at hand has so far.
     """
-    costs: dict[str, list[float]] = {"same wards": [], "all strangers": []}
-    found: list[Figure] = []
-    with TemporaryDirectory(prefix="care-bench-") as folder:
-        log = Log.open(
-            Path(folder), owner=True, create=True, partitions=1, clock=ManualClock(START)
-        )
-        with log:
-            # Events are numbered on from those of the copies.
-            journal, copies = Journal(stages[-1]), Copies()
-            before = 0
-            for stage in stages:
-                _populate(log, copies, before, stage, on_progress)
-                before = stage
-                for way, taken in costs.items():
-                    cost = _cost(log, journal, stage, way, events, repeats)
-                    taken.append(cost)
-                    name = f"{way}, {stage:,} patients"
-                    found.append(Figure(GROUP, name, cost * 1e6, "µs CPU/event"))
-    span = f"{stages[-1]:,} against {stages[0]:,} patients"
-    for way, taken in costs.items():
-        found.append(ratio(GROUP, f"{way}, {span}", taken[-1] / taken[0], MOST))
+    with ExitStack() as stack:
+        copies = Copies()
+        sites = [
+            _Site(stack.enter_context(_new_log()), stage, Journal(stages[-1])) for stage in stages
+        ]
+        for site in sites:
+            _populate(site, copies, on_progress)
+        found = []
+        for way in ("same wards", "all strangers"):
+            best = _costs(sites, way, events, repeats)
+            found += [
+                Figure(GROUP, f"{way}, {site.patients:,} patients", cost * 1e6, "µs CPU/event")
+                for site, cost in zip(sites, best, strict=True)
+            ]
+            span = f"{stages[-1]:,} against {stages[0]:,} patients"
+            found.append(ratio(GROUP, f"{way}, {span}", best[-1] / best[0], MOST))
     return found
 
 
-def _populate(
-    log: Log, copies: Copies, first: int, last: int, on_progress: Callable[[int], None]
-) -> None:
-    log.connection.execute("PRAGMA synchronous=OFF")
-    for start in range(first, last, CHUNK):
-        patients = range(start, min(start + CHUNK, last))
-        commit_round(log, copies.round(patients), 0)
+class _Site(NamedTuple):
+    """A store with so many patients."""
+
+    log: Log
+    patients: int
+    journal: Journal  # events are numbered on from those of the copies
+
+
+@contextmanager
+def _new_log() -> Iterator[Log]:
+    with (
+        TemporaryDirectory(prefix="care-bench-") as folder,
+        Log.open(
+            Path(folder), owner=True, create=True, partitions=1, clock=ManualClock(START)
+        ) as log,
+    ):
+        yield log
+
+
+def _populate(site: _Site, copies: Copies, on_progress: Callable[[int], None]) -> None:
+    connection = site.log.connection
+    connection.execute("PRAGMA synchronous=OFF")
+    for start in range(0, site.patients, CHUNK):
+        patients = range(start, min(start + CHUNK, site.patients))
+        commit_round(site.log, copies.round(patients), 0)
         on_progress(patients.stop)
-    log.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    log.connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("PRAGMA synchronous=FULL")
 
 
-def _cost(log: Log, journal: Journal, patients: int, way: str, events: int, repeats: int) -> float:
-    """CPU-seconds of one event, decided and committed; the best of *repeats*."""
+def _costs(sites: Sequence[_Site], way: str, events: int, repeats: int) -> list[float]:
+    """Per site the CPU-seconds of one event, decided and committed: the best, taken in turns."""
+    runs = [_runs(site, way, events) for site in sites]
+    for run in runs:
+        next(run)  # fills the memory
+    taken = [[next(run) for run in runs] for _ in range(repeats)]
+    return [min(costs) for costs in zip(*taken, strict=True)]
+
+
+def _runs(site: _Site, way: str, events: int) -> Iterator[float]:
+    log, patients, journal = site
     rng = Random(f"{way}|{patients}")
     strangers = way == "all strangers"
-    processor = Processor(
-        LogStore(log), RULES, feed.FACILITIES, patients_in_memory=1 if strangers else 20_000
-    )
-    ward = [rng.randrange(patients) for _ in range(min(WARDS, patients))]
-    at = START + DAY
+    memory = 1 if strangers else PATIENTS_IN_MEMORY
+    processor = Processor(LogStore(log), RULES, feed.FACILITIES, patients_in_memory=memory)
+    ward = rng.sample(range(patients), min(WARDS, patients))
 
     def drawn() -> Iterator[JournalRecord]:
         for turn in range(events):
             patient = rng.randrange(patients) if strangers else rng.choice(ward)
-            yield after_discharge(journal, patient, at + turn, rng.randrange(1_000_000) * 4 + turn)
+            number = rng.randrange(1_000_000) * 4 + turn
+            yield after_discharge(journal, patient, START + DAY + turn, number)
 
-    def run() -> None:
-        for chunk in prepared:
-            commit_round(log, processor.process(0, chunk), chunk[-1].offset + 1)
+    def run(rounds: list[list[JournalRecord]]) -> None:
+        for records in rounds:
+            commit_round(log, processor.process(0, records), records[-1].offset + 1)
 
-    taken = []
-    for repeat in range(repeats + 1):
+    while True:
         prepared = list(chunks(drawn(), ROUND))
-        seconds = once(run)
-        if repeat:  # the first one fills the memory
-            taken.append(seconds / events)
-    return min(taken)
+        yield once(partial(run, prepared)) / events

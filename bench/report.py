@@ -36,9 +36,9 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def write(figures: Sequence[Figure], folder: Path, *, events: int, quick: bool) -> None:
-    """Into *folder*, as ``figures.json`` and ``figures.md``."""
-    machine: dict[str, Any] = {
+def write(figures: Sequence[Figure], folder: Path, name: str, *, events: int, quick: bool) -> None:
+    """Into *folder*, as ``<name>.json`` and ``<name>.md``: a bench taken again replaces its own."""
+    run: dict[str, Any] = {
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "machine": platform.machine(),
@@ -47,7 +47,7 @@ def write(figures: Sequence[Figure], folder: Path, *, events: int, quick: bool) 
         "quick": quick,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {"run": machine, "figures": [one.plain() for one in figures]}
-    (folder / "figures.json").write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
-    said = ", ".join(f"{name} {value}" for name, value in machine.items())
-    (folder / "figures.md").write_text(f"{said}\n\n{table(figures)}", encoding="utf-8")
+    plain = {"run": run, "figures": [one.plain() for one in figures]}
+    (folder / f"{name}.json").write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2) + b"\n")
+    said = ", ".join(f"{name} {value}" for name, value in run.items())
+    (folder / f"{name}.md").write_text(f"{said}\n\n{table(figures)}", encoding="utf-8")

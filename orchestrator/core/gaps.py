@@ -306,7 +306,7 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     policy = transition.policy
     reached = [
         command.stamp.time
-        for command in (found.work.attempts if found.work is not None else ())
+        for command in found.work.attempts
         if command.reached in policy.reached_contact
     ]
     attempts = [
@@ -318,7 +318,7 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     # A wrong number says it at once, also where the attempt comes too soon to count.
     ends = [
         command.stamp.time
-        for command in (found.work.attempts if found.work is not None else ())
+        for command in found.work.attempts
         if command.reached == "wrong-number"
         and command.stamp.time >= max([transition.at, *reached])
     ]
