@@ -22,7 +22,7 @@ import structlog
 
 from events.canonical import MAX_BYTES
 from events.cloudevents import decode_message
-from events.reject import Reject
+from events.reject import REASONS, Reject
 from orchestrator.core.instants import MINUTE, written
 from orchestrator.log import describe
 from orchestrator.stream.keys import facility_key, patient_key
@@ -34,6 +34,8 @@ from schemas.topics import BACKFILL
 DEAD_LETTER_BYTES: Final = 65_536
 # What an adapter at the door found out and no sender may say; it comes in headers of these names.
 NOTES: Final = ("timeflags", "unmapped", "stamps")
+# Header of a record that only says: a message of this patient was refused at the door.
+REFUSED: Final = "refused"
 _COMMANDS: Final = "care.task."
 
 Result = Literal["journalled", "parked", "ignored"]
@@ -105,6 +107,8 @@ class Intake:
             return self._parked(record, Reject("handler-failed", describe(bug)), receipt)
 
     def _taken(self, record: Record, receipt: str) -> Taken:
+        if REFUSED in record.headers:
+            return Taken("parked", self._told_of_refusal(record, receipt), [])
         try:
             event = decode_message(
                 record.headers.items(), record.value, self._facilities, receipt=receipt
@@ -122,13 +126,17 @@ class Intake:
         logger.debug("record.handled", result="journalled", **_place(record))
         return Taken(
             "journalled",
-            [self._entry_of(event), *self._about_facility(event, record.stamp, receipt)],
+            [
+                self._entry_of(event, record.value or b""),
+                *self._about_facility(event, record.stamp, receipt),
+            ],
             [],
         )
 
-    def _entry_of(self, event: dict[str, Any]) -> Entry:
+    def _entry_of(self, event: dict[str, Any], raw: bytes) -> Entry:
         key = patient_key(self._site_key, event["subject"])
-        return key, orjson.dumps({"kind": "event", "event": event})
+        # As it was sent, for a dead letter that only deciding can find out to be one.
+        return key, orjson.dumps({"kind": "event", "event": event, "raw": raw.decode()})
 
     def _about_facility(self, event: dict[str, Any], stamp: int, receipt: str) -> Iterable[Entry]:
         facility = event.get("facility")
@@ -149,6 +157,17 @@ class Intake:
     def _facility_entry(self, value: dict[str, Any]) -> Entry:
         return facility_key(self._site_key, value["facility"]), orjson.dumps(value)
 
+    def _told_of_refusal(self, record: Record, receipt: str) -> list[Entry]:
+        told = orjson.loads(record.value or b"{}")
+        names = ("subject", "reason", "event_id", "facility")
+        value = {"kind": "parked", **{name: told.get(name) for name in names}}
+        if not isinstance(value["subject"], str) or value["reason"] not in REASONS:
+            return []
+        return [self._parked_entry({**value, "receipt": receipt})]
+
+    def _parked_entry(self, value: dict[str, Any]) -> Entry:
+        return patient_key(self._site_key, value["subject"]), orjson.dumps(value)
+
     def _parked(self, record: Record, reject: Reject, receipt: str) -> Taken:
         logger.warning("record.parked", reason=reject.reason, stage="intake", **_place(record))
         journal: list[Entry] = []
@@ -156,15 +175,8 @@ class Intake:
         if reject.facility and record.topic != BACKFILL:
             journal += self._alive(reject.facility, record.stamp, receipt)
         if reject.subject:
-            value = {
-                "kind": "parked",
-                "subject": reject.subject,
-                "reason": reject.reason,
-                "receipt": receipt,
-                "event_id": reject.event_id,
-                "facility": reject.facility,
-            }
-            journal.append((patient_key(self._site_key, reject.subject), orjson.dumps(value)))
+            value = orjson.loads(refusal(reject)[0])
+            journal.append(self._parked_entry({**value, "receipt": receipt}))
         where = {
             "topic": record.topic,
             "partition": str(record.partition),
@@ -172,6 +184,22 @@ class Intake:
         }
         letter = dead_letter(record.key, record.value or b"", reject, "intake", where)
         return Taken("parked", journal, [letter])
+
+
+def refusal(reject: Reject) -> tuple[bytes, dict[str, str]]:
+    """
+    What tells a patient's journal that one of their messages was refused: value and headers.
+
+    An adapter at the door, which has no site key, sends it through the public topic.
+    """
+    value = {
+        "kind": "parked",
+        "subject": reject.subject,
+        "reason": reject.reason,
+        "event_id": reject.event_id,
+        "facility": reject.facility,
+    }
+    return orjson.dumps(value), {REFUSED: reject.reason}
 
 
 def dead_letter(

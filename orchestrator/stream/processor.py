@@ -218,7 +218,8 @@ class _Working:
             "offset": str(record.offset),
             "error": error,
         }
-        value = orjson.dumps(event)
+        raw = orjson.loads(record.value).get("raw")
+        value = raw.encode() if raw is not None else orjson.dumps(event)
         self.round.outputs.append(Out(DEAD_LETTER, record.key, self.partition, value, headers))
 
     def _parked(

@@ -21,12 +21,13 @@ from events.files import Record as FileRecord
 from events.reject import Reject
 from orchestrator.core.instants import written
 from orchestrator.stream.failpoints import hit
-from orchestrator.stream.intake import NOTES, DeadLetter, dead_letter
+from orchestrator.stream.intake import NOTES, DeadLetter, dead_letter, refusal
 from orchestrator.stream.sqlite_log import Log
 from schemas.facilities import Facilities
 from schemas.topics import DEAD_LETTER, topic_of
 
 BATCH: Final = 500
+PATIENTS: Final = "care.patient.v1"
 
 
 @dataclass(slots=True)
@@ -68,6 +69,8 @@ def publish(
                 for reject in sending.rejects:
                     letter = _letter(record, reject)
                     transaction.append(DEAD_LETTER, letter.key, letter.value, letter.headers)
+                    if reject.subject is not None:
+                        transaction.append(PATIENTS, None, *refusal(reject))
                     refused.append((record.where, reject))
                 ignored += not (sending.events or sending.rejects)
             transaction.flush()

@@ -24,7 +24,7 @@ def site_of(bootstrap: str, group: str, instance: str | None = None) -> Site:
         processor=product,
         instance=instance,
         session_s=SESSION_S,
-        poll_records=500,
+        poll_records=40,
         sign_of_life_s=2,
     )
 

@@ -201,7 +201,6 @@ def test_what_is_refused_at_the_door_keeps_its_bytes(
     )
 
 
-@pytest.mark.xfail(strict=True, reason="publish appends no parked record for its own refusals")
 def test_what_is_refused_at_the_door_is_told_to_its_patient(tmp_path: Path) -> None:
     """A message without a visit number names its patient: somebody must look (section 2)."""
     log, _ = new_log(tmp_path)
@@ -259,9 +258,6 @@ def test_after_thirty_days_an_id_may_be_used_again(days: int, parked: bool) -> N
     assert bool(answer["rejected"]) is parked
 
 
-@pytest.mark.xfail(
-    strict=True, reason="decide keeps the accepted event; the journal has no bytes as sent"
-)
 def test_what_decide_parks_keeps_its_original_bytes_too(tmp_path: Path) -> None:
     """Contract, section 2: with its original bytes."""
     log, _ = new_log(tmp_path)
@@ -355,9 +351,6 @@ def test_a_bug_in_the_core_parks_the_record_that_it_met(
     assert {t["visit_number"] for t in newest(log, "care.task.v1")} == {"V1", "V2", "BAD"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="parking the record plans for the same patient again, outside any guard"
-)
 def test_a_bug_that_strikes_at_everything_of_a_patient_holds_nobody_else_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

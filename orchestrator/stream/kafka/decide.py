@@ -19,13 +19,12 @@ from orchestrator.core.instants import read
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.kafka.fenced_out import Landed, OutRow
 from orchestrator.stream.kafka.leaving import leave
-from orchestrator.stream.kafka.rounds_in import Round
+from orchestrator.stream.kafka.rounds_in import PollRound
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.kafka.state import Meta, State
 from orchestrator.stream.kafka.topic_settings import STATE
 from orchestrator.stream.keys import partition_of
-from orchestrator.stream.rounds import JournalRecord
-from orchestrator.stream.rounds import Round as Decided
+from orchestrator.stream.rounds import JournalRecord, Round
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from orchestrator.stream.topic_layout import is_keyed
 from schemas.topics import JOURNAL
@@ -67,14 +66,14 @@ class DecideShell:
         """The state of *partitions* is as its last owner left it."""
         hit("start.checked")
         self.state.keep(partitions)
-        # Patients in memory may be of a partition that somebody else owned meanwhile.
+        # A new one: patients in its memory may be of a partition that others owned meanwhile.
         self._processor = self._site.processor(self.state)
         self.owned = set(partitions)
         logger.info("worker.recovered", role="decide", count=len(partitions))
 
     # Deciding
 
-    async def handle(self, rnd: Round) -> None:
+    async def handle(self, rnd: PollRound) -> None:
         """Commit all that follows from *rnd*, or end the process."""
         try:
             async with asyncio.timeout(ROUND_S):
@@ -116,7 +115,7 @@ class DecideShell:
         part.commit(decided, meta, landed.last)
         hit("decide.committed")
 
-    def _outputs(self, decided: Decided) -> dict[tuple[str, int], list[OutRow]]:
+    def _outputs(self, decided: Round) -> dict[tuple[str, int], list[OutRow]]:
         outputs: dict[tuple[str, int], list[OutRow]] = defaultdict(list)
         for out in decided.outputs:
             # Dead letters have one partition, wherever their patient's outputs lie.

@@ -15,7 +15,7 @@ from orchestrator.stream.failpoints import hit
 from orchestrator.stream.intake import Intake, Signs, Taken
 from orchestrator.stream.kafka.fenced_out import OutRow
 from orchestrator.stream.kafka.leaving import leave
-from orchestrator.stream.kafka.rounds_in import Round
+from orchestrator.stream.kafka.rounds_in import PollRound
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.keys import partition_of
 from orchestrator.stream.sqlite_log import Record
@@ -37,7 +37,7 @@ class IntakeShell:
         self._intake = Intake(site.facilities, site.site_key, Signs())
         self.woken = asyncio.Event()
 
-    async def handle(self, rnd: Round) -> None:
+    async def handle(self, rnd: PollRound) -> None:
         """Append what follows from *rnd*, and only then let it be committed."""
         try:
             async with asyncio.timeout(ROUND_S):
@@ -51,7 +51,7 @@ class IntakeShell:
         self.woken.set()
         hit("intake.committed")
 
-    async def _taken(self, rnd: Round) -> tuple[dict[int, list[OutRow]], list[OutRow]]:
+    async def _taken(self, rnd: PollRound) -> tuple[dict[int, list[OutRow]], list[OutRow]]:
         journal: dict[int, list[OutRow]] = defaultdict(list)
         letters: list[OutRow] = []
         # In the order in which they were accepted, as far as one poll shows it.

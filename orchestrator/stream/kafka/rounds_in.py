@@ -27,7 +27,7 @@ SETTLE_S: Final = 0.2  # how often the positions of partitions without records a
 FETCH_WAIT_MS: Final = 100
 
 
-class Round(dict[TP, list[Any]]):
+class PollRound(dict[TP, list[Any]]):
     """What one poll read: records by partition, in order."""
 
     finished = False
@@ -38,7 +38,7 @@ class Shell(Protocol):
 
     woken: asyncio.Event
 
-    async def handle(self, rnd: Round) -> None:
+    async def handle(self, rnd: PollRound) -> None:
         """Do all that follows from *rnd*, durably, or end the process."""
         ...
 
@@ -115,7 +115,7 @@ class Consumer(driver.Consumer):
         records, _ = await self._wait_next_records(timeout=POLL_S)
         await asyncio.sleep(0)
         calm = before and self._is_calm(generation)
-        rnd = Round()
+        rnd = PollRound()
         for tp, rows in (records or {}).items():
             if tp.topic in self.app.tables.changelog_topics:
                 await self._restore(tp, rows)
@@ -162,7 +162,7 @@ class Consumer(driver.Consumer):
     async def _settle(self, generation: int) -> None:
         """After a round is through: for those who commit positions."""
 
-    async def _hand_over(self, rnd: Round) -> None:
+    async def _hand_over(self, rnd: PollRound) -> None:
         shell: Shell = self.app.shell
         tp, rows = next(iter(rnd.items()))
         message: Any = self._to_message(tp, rows[-1])
