@@ -1,7 +1,7 @@
 """The public contract as JSON Schema (2020-12), for those who publish and consume.
 
-One document per event type and version, per published thing, and for the facilities file.  File
-names are stable: ``care.discharge.recorded.v1.json`` is that event for ever.
+One document per event type and version, per published thing, and for the facilities and policy
+files.  File names are stable: ``care.discharge.recorded.v1.json`` is that event for ever.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from schemas.changes import Change, Replay
 from schemas.events import EVENT, EVENT_TYPES
 from schemas.facilities import STAY_CLASSES, TYPES
 from schemas.gaps import Gap
+from schemas.policy import Policy
 from schemas.tasks import Task
 from schemas.transitions import Episode, Notice, Score, Stay, Transition
 
@@ -57,6 +58,10 @@ def export_schemas() -> dict[str, dict[str, Any]]:
     for name, model in PUBLISHED.items():
         documents[name] = model.model_json_schema(mode="serialization", schema_generator=_Generator)
     documents["facilities-file.v1"] = _facilities_file()
+    policy = Policy.model_json_schema(mode="validation", schema_generator=_Generator)
+    # What a policy leaves out is the built-in one's.
+    policy["required"] = ["version", "effective_from"]
+    documents["policy-file.v1"] = policy
     return {
         name: {"$schema": DIALECT, "$id": f"/schemas/{name}.json", **document}
         for name, document in sorted(documents.items())

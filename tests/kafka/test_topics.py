@@ -9,6 +9,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from orchestrator.stream.kafka.broker import BrokerAway, Kafka, TopicMismatch, admin
 from orchestrator.stream.kafka.topic_settings import ALL, wanted
+from tests.kafka import world
 
 WANTED = wanted(partitions=4, replication=1)
 
@@ -16,6 +17,7 @@ WANTED = wanted(partitions=4, replication=1)
 async def test_what_was_created_is_as_it_should_be(nobodys: str) -> None:
     """A fresh cluster has nothing, then everything, and creating again does nothing."""
     kafka = Kafka(nobodys)
+    await world.no_topics(kafka)
     async with admin(kafka) as broker:
         with pytest.raises(TopicMismatch, match=r"care\.journal\.v1: missing"):
             await broker.check(WANTED)

@@ -34,18 +34,22 @@ OUTPUTS: Final = [
 Said = tuple[str, bytes | None, tuple[tuple[str, str], ...]]  # key, value, headers
 
 
-async def fresh_topics(kafka: Kafka, replication: int = 1) -> None:
-    """All topics, empty; what an earlier test left is deleted."""
-    names = [topic.name for topic in ALL]
+async def no_topics(kafka: Kafka) -> None:
+    """Delete what an earlier test left."""
     client = AIOKafkaAdminClient(bootstrap_servers=kafka.servers)
     await client.start()
     try:
-        old = sorted(set(names) & set(await client.list_topics()))
+        old = sorted({topic.name for topic in ALL} & set(await client.list_topics()))
         if old:
             await client.delete_topics(old)
             await until(lambda: _gone(client, old), "topics deleted")
     finally:
         await client.close()
+
+
+async def fresh_topics(kafka: Kafka, replication: int = 1) -> None:
+    """All topics, empty."""
+    await no_topics(kafka)
     async with admin(kafka) as broker:
         await broker.create(wanted(PARTITIONS, replication), replication)
         await broker.check(wanted(PARTITIONS, replication))
