@@ -131,6 +131,7 @@ class Policy(_Part):
 
     version: Annotated[str, Field(min_length=1, max_length=64)]
     effective_from: AwareDatetime
+    teams: frozenset[str]
     transition_classes: frozenset[str]
     stay_elsewhere_classes: frozenset[str]
     hospital_types: frozenset[str]

@@ -79,6 +79,7 @@ class Policy:
     protocols: Mapping[str, tuple[TaskRule, ...]]  # by name, the obligations of a transition
     tasks: Mapping[str, TaskRule]  # by kind; also what is not owed by the discharge itself
     gaps: Mapping[str, GapRule]
+    teams: frozenset[str]  # whom a task can be passed on to, beside a person
     transition_classes: frozenset[str]
     stay_elsewhere_classes: frozenset[str]
     hospital_types: frozenset[str]

@@ -10,18 +10,6 @@ from orchestrator.core.calendar import local_day
 from orchestrator.core.facts import Command
 from orchestrator.core.policy import Policy
 
-TEAMS = frozenset(
-    {
-        "nurse-outreach",
-        "scheduling",
-        "pharmacy",
-        "case-management",
-        "social-work",
-        "restricted",
-        "operations",
-    }
-)
-
 
 @dataclass(slots=True)
 class Work:
@@ -77,7 +65,7 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
         elif command.what in ("released", "rejected"):
             work.status, work.owner = "requested", None
         elif command.what == "reassigned":
-            if command.to in TEAMS:
+            if command.to in policy.teams:
                 work.status, work.owner, work.team = "requested", None, command.to
             else:
                 work.status, work.owner = "accepted", command.to

@@ -98,6 +98,7 @@ def _policy(said: files.Policy) -> Policy:
             code: GapRule(row.severity, row.team, row.otherwise, row.acknowledged)
             for code, row in said.gaps.items()
         },
+        teams=said.teams,
         transition_classes=said.transition_classes,
         stay_elsewhere_classes=said.stay_elsewhere_classes,
         hospital_types=said.hospital_types,
