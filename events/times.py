@@ -28,7 +28,7 @@ _HAPPENED: Final[dict[str, tuple[str, ...]]] = {
 _FAULTS: Final = {
     "not-a-time": "is not a time",
     "zone-unknown": "has no offset, and the facility's zone is not known",
-    "out-of-range": "is outside the years 1 to 9999",
+    "out-of-range": "is outside the years 1800 to 2199",
 }
 
 

@@ -31,6 +31,9 @@ _CANONICAL_UTC: Final = 20  # len("2026-10-06T18:00:00Z")
 _CANONICAL_OFFSET: Final = 25  # len("2026-10-06T14:00:00-04:00")
 _LONGEST: Final = 64  # more digits of a second than any clock has
 
+_EARLIEST: Final = 1800
+_LATEST: Final = 2199
+
 Fault = Literal["not-a-time", "zone-unknown", "out-of-range"]
 
 
@@ -80,7 +83,7 @@ def parse(text: str, zone: ZoneInfo | None, *, offset_trusted: bool = True) -> T
             (``+0000`` on every message); the offset is then dropped.
 
     Raises:
-        BadTime: Not a time, no offset and no zone, or outside the years 0001 to 9999 in UTC.
+        BadTime: Not a time, no offset and no zone, or outside the years 1800 to 2199.
     """
     if offset_trusted:
         canonical = _parse_canonical(text)
@@ -104,6 +107,19 @@ def normalise(
             return canonical.isoformat()[:19] + "Z", ()
     at, flags = _parse_any(text, zone, offset_trusted)
     return utc_text(at), flags
+
+
+def sane(at: datetime) -> datetime:
+    """
+    *at*, if a hospital can have meant it.
+
+    Raises:
+        BadTime: Before 1800 or after 2199: other systems' way to write that there is no time, and
+            nothing that windows can be counted from.
+    """
+    if not _EARLIEST <= at.year <= _LATEST:
+        raise BadTime("out-of-range")
+    return at
 
 
 def local(wall: datetime, zone: ZoneInfo, *, day_only: bool = False) -> Timestamp:
@@ -131,7 +147,7 @@ def local(wall: datetime, zone: ZoneInfo, *, day_only: bool = False) -> Timestam
         # before it, which moves the clock forward by the gap's length.  Both as ruling 3 wants.
         if before != after:
             flags += (TIME_AMBIGUOUS if before > after else TIME_ADJUSTED,)
-        return Timestamp(first.astimezone(UTC), flags)
+        return Timestamp(sane(first.astimezone(UTC)), flags)
     except (OverflowError, ValueError) as error:
         if isinstance(error, BadTime):
             raise
@@ -145,11 +161,11 @@ def _parse_canonical(text: str) -> datetime | None:
         # would write again is certain to be what it looks like.
         if len(text) == _CANONICAL_UTC and text[19] == "Z":
             at = datetime.fromisoformat(text)
-            if at.isoformat() == text[:19] + "+00:00":
+            if at.isoformat() == text[:19] + "+00:00" and _EARLIEST <= at.year <= _LATEST:
                 return at
         elif len(text) == _CANONICAL_OFFSET:
             at = datetime.fromisoformat(text)
-            if at.tzinfo is not None and at.isoformat() == text:
+            if at.tzinfo is not None and at.isoformat() == text and _EARLIEST <= at.year <= _LATEST:
                 return at.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
@@ -184,7 +200,7 @@ def _parse_any(text: str, zone: ZoneInfo | None, offset_trusted: bool) -> Timest
             return local(wall, zone, day_only=hour is None)
         ahead = timedelta(hours=int(off_h or 0), minutes=int(off_m or 0))
         at = wall + ahead if sign == "-" else wall - ahead
-        return Timestamp(at.replace(tzinfo=UTC))
+        return Timestamp(sane(at.replace(tzinfo=UTC)))
     except (ValueError, OverflowError) as error:
         if isinstance(error, BadTime):
             raise

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from events.hl7v2.message import Segment
-from schemas.timestamp import BadTime, Timestamp, local
+from schemas.timestamp import BadTime, Timestamp, local, sane
 
 UNREADABLE: Final = "UNREADABLE"
 AHEAD_MAX: Final = timedelta(hours=24)  # contract.md section 2: a clock may be wrong by a day
@@ -71,7 +71,7 @@ def parse_dtm(text: str, zone: ZoneInfo | None, *, offset_trusted: bool = True) 
         at = wall + ahead if sign == "-" else wall - ahead
     except OverflowError:
         raise BadTime("out-of-range") from None
-    return Timestamp(at.replace(tzinfo=UTC), flags)
+    return Timestamp(sane(at.replace(tzinfo=UTC)), flags)
 
 
 def _parse_usual(text: str) -> Timestamp | None:
@@ -83,7 +83,7 @@ def _parse_usual(text: str) -> Timestamp | None:
         offset = at.utcoffset()
         if offset is None or abs(offset) > timedelta(hours=_OFFSET_HOURS_MAX):
             return None
-        return Timestamp(at.astimezone(UTC))
+        return Timestamp(sane(at.astimezone(UTC)))
     except (ValueError, OverflowError):
         return None
 

@@ -121,7 +121,7 @@ def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
             code,
             since,
             why.says("Came back to {where} on {at}.", zone, where=stay.facility, at=since),
-            subject=stay.visit,
+            subject=stay.visits[0],  # the number it came under, whatever it became
             recorded=True,
             evidence={
                 "hours": (since - at) // HOUR,

@@ -33,7 +33,7 @@ from orchestrator.core.instants import DAY, written
 from orchestrator.core.patient import CellKey, Patient, Waiting
 from orchestrator.core.plan import plan
 from orchestrator.core.policy import Rules
-from orchestrator.core.reconcile import Change, reconcile
+from orchestrator.core.reconcile import Change, Ledger, reconcile
 from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
 
@@ -61,7 +61,8 @@ def fact(
 
     Args:
         patient: Changed in place.
-        told: Facts count together; commands follow, one by one, by time, source and id.
+        told: Facts count together; commands follow, one by one, by time, source and id.  What
+            stands after all of them is published once: no alarm for what the same instant settled.
         now: The partition's clock; stays.
         stamp: The log's append time, monotone.
         rules: Policies and facilities.
@@ -84,11 +85,16 @@ def fact(
             commands.append(one)
         else:
             facts.append(one)
+    together = bool(facts) and bool(commands or patient.waiting)
+    if together:
+        step.begin()
     step.join(facts)
     commands.sort(key=lambda one: (one.time, one.source, one.event))
     for one in commands:
         if one.command is not None:
             step.command(one.command)
+    if together:
+        step.settle()
     step.close()
     return step.changes
 
@@ -117,6 +123,9 @@ class _Step:
         self.causes: list[str] = []
         self.rewake = False
         self.taking: Command | None = None  # the command whose effect is being planned
+        self.before: Ledger | None = None  # what was published before facts and commands together
+        self.acted: list[Command] = []  # accepted while nothing was published yet
+        self.facts: list[str] = []
 
     def recorded(self, told: Told) -> None:
         """The hospital's event, for the timeline."""
@@ -135,12 +144,31 @@ class _Step:
             },
         )
 
+    def begin(self) -> None:
+        """Facts and commands come together: nothing is published before all of them count."""
+        published = self.patient.ledger
+        self.before = published
+        self.patient.ledger = Ledger(
+            dict(published.transitions), dict(published.tasks), dict(published.gaps)
+        )
+
+    def settle(self) -> None:
+        """Publish the difference that facts and commands made together."""
+        assert self.before is not None
+        self.patient.ledger, self.before = self.before, None
+        self.causes = [*self.facts, *(command.stamp.event for command in self.acted)]
+        published = len(self.changes)
+        self.plan()
+        if len(self.changes) == published:
+            for command in self.acted:
+                self._accepted(command)
+
     def join(self, told: Iterable[Told]) -> None:
         """Join facts into their cells and plan again if any rule may answer differently."""
         changed = NOTHING
-        self.causes = []
+        self.causes = self.facts = []
         for one in told:
-            self.causes.append(one.event)
+            self.facts.append(one.event)
             for said in one.facts:
                 changed = max(changed, self.tell(said))
         if changed == MATERIAL or (changed and self._has_stale()):
@@ -179,8 +207,9 @@ class _Step:
         self.patient.plan_wake = wanted.wake
         self.rewake = True
         changes = reconcile(self.patient.ledger, wanted, self.at)
-        for change in changes:
-            self._changed(change)
+        if self.before is None:
+            for change in changes:
+                self._changed(change)
         if changes:
             self.patient.ledger_dirty = True
             self._retry()
@@ -241,6 +270,9 @@ class _Step:
             cell = self.patient.cells.get(key)
             if not isinstance(cell, WorkCell):
                 cell = self.patient.cells[key] = WorkCell(thing["task_id"])
+            name = (command.stamp.source, command.stamp.event)
+            if any((done.stamp.source, done.stamp.event) == name for done in cell.done):
+                return  # a repeat of what was forgotten as seen; it has had its effect
             cell.done.append(command)
             self.patient.dirty.add(key)
         before = len(self.changes)
@@ -249,9 +281,15 @@ class _Step:
         self.taking = None
         if command.what == "rejected":
             self._notice(f"supervisor:{thing['team']}", thing["task_id"], "Given back by its team.")
-        if len(self.changes) == before:
-            # Nothing changed in the task (a note): the actor still gets an answer.
-            self._record("command.accepted", self.causes, "Recorded.", command=_named(command))
+        if self.before is not None:
+            self.acted.append(command)
+        elif len(self.changes) == before:
+            self._accepted(command)
+
+    def _accepted(self, command: Command) -> None:
+        """Nothing changed in the task (a note): the actor still gets an answer."""
+        causes = [command.stamp.event]
+        self._record("command.accepted", causes, "Recorded.", command=_named(command))
 
     def _acknowledge(self, gap: dict[str, Any], command: Command) -> None:
         facility = self.patient.cells.get(("facility", gap["facility"]))

@@ -17,7 +17,7 @@ from orchestrator.core.slots import Slot, primary_care_slots
 from orchestrator.core.transitions import Transition, disposition_of
 from orchestrator.core.view import View
 from orchestrator.core.wanted import TERMINAL
-from orchestrator.core.work import Work, attempts_met, counted, done
+from orchestrator.core.work import Work, attempts_met, counted, done, is_unfinished
 
 
 @dataclass(slots=True)
@@ -163,7 +163,7 @@ def _duty(
     work = Work()
     if task in view.work:
         work = done(view.work[task], call=call, since=at, policy=transition.policy)
-        _worked(duty, work, transition.policy.reached_contact)
+        _worked(duty, work)
         duty.attempts = len(counted(work.attempts, at, transition.policy))
     if call:
         _call(duty, work, transition, found, horizon)
@@ -194,7 +194,7 @@ def _restored_receipt(transition: Transition, due: int) -> int:
     return max((back for gone, back in transition.interrupted if gone < due <= back), default=0)
 
 
-def _worked(duty: Duty, work: Work, contact: frozenset[str] = frozenset()) -> None:
+def _worked(duty: Duty, work: Work) -> None:
     duty.owner = work.owner
     duty.team = work.team or duty.team
     if work.status is not None:
@@ -204,10 +204,6 @@ def _worked(duty: Duty, work: Work, contact: frozenset[str] = frozenset()) -> No
         duty.outcome = work.completed.outcome
         duty.evidence = "reported"
         duty.appointment = work.completed.appointment
-    elif work.attempts and work.status == "in-progress":
-        last = work.attempts[-1]
-        if last.what == "completed" and last.outcome == "ok" and last.reached in contact:
-            duty.reason = "incomplete"
 
 
 def _call(duty: Duty, work: Work, transition: Transition, found: Duties, horizon: Horizon) -> None:
@@ -218,6 +214,8 @@ def _call(duty: Duty, work: Work, transition: Transition, found: Duties, horizon
     found.call, found.work, found.attempts, found.tcm_contact_by = duty, work, attempts, contact_by
     duty.tcm_contact_by = contact_by
     duty.urgent = bool(transition.returns)
+    if duty.status == "in-progress" and is_unfinished(work.attempts[-1], policy):
+        duty.reason = "incomplete"
     if work.completed is not None:
         found.contact_at = work.completed.stamp.time
         if found.contact_at >= contact_by:

@@ -7,6 +7,7 @@ readmission simply is not there any more.  Rulings 7 to 16, 19 and 40.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from orchestrator.core import ids
 from orchestrator.core.calendar import Facility, day_number, end_of_day
@@ -45,7 +46,7 @@ class Transition:
     transferred_to: Stay | None = None
     arrival: Stay | None = None
     restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
-    # From when to when we took the patient for readmitted by an admission that did not happen.
+    # From when to when nobody could work on it: a mistaken admission, a wish taken back.
     interrupted: list[tuple[int, int]] = field(default_factory=list)
     stillborn: bool = False  # heard of after its window had ended
 
@@ -162,11 +163,7 @@ def _settle(
     if stay.cancelled is not None:
         return _close(transition, "ADMIT_CANCELLED", stay.cancelled.time, stay.facility)
     after = [s for s in view.stays if _begins_after(s, transition)]
-    transition.interrupted = [
-        (s.admit.receipt, s.cancelled.receipt)
-        for s in view.stays
-        if s.cancelled and s.admit and s.start >= at and s.cls == "INPATIENT"
-    ]
+    transition.interrupted = _interruptions(transition, view)
     _find_elsewhere(transition, view, horizon)
     _find_arrival(transition, after, rules)
     ends: list[tuple[int, int, str, str]] = []  # instant, rank, reason, told by
@@ -195,6 +192,29 @@ def _settle(
     if transition.elsewhere:
         transition.status = "deferred"
     return None
+
+
+def _interruptions(transition: Transition, view: View) -> list[tuple[int, int]]:
+    """From when to when nobody could work on it, by what was taken back since."""
+    found = []
+    for stay in view.stays:
+        if stay.cancelled is None or stay.admit is None:
+            continue
+        if stay.start >= transition.at:
+            mistaken = stay.cls == "INPATIENT"
+        else:
+            elsewhere = stay.facility != transition.stay.facility
+            mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
+        if mistaken:
+            found.append((stay.admit.receipt, stay.cancelled.receipt))
+    declined: int | None = None
+    for wish, stamp in sorted(view.wishes, key=itemgetter(1)):
+        if wish in ("decline-calls", "decline-all"):
+            declined = stamp.receipt if declined is None else declined
+        elif wish == "accept" and declined is not None:
+            found.append((declined, stamp.receipt))
+            declined = None
+    return found
 
 
 def _close(transition: Transition, reason: str, instant: int, told_by: str) -> None:
@@ -273,7 +293,7 @@ def _first_inpatient(
     transition: Transition, after: Sequence[Stay], view: View, rules: Rules
 ) -> tuple[int, str, Stay] | None:
     """Rulings 12 and 13: the first inpatient admission after the discharge, and what it is."""
-    candidates: list[tuple[int, str, Stay]] = []
+    candidates: list[tuple[int, str, bool, Stay]] = []
     own = transition.stay.facility
     for stay in after:
         if stay.cls != "INPATIENT":
@@ -289,17 +309,18 @@ def _first_inpatient(
         elif kind not in transition.policy.hospital_types:
             continue
         in_time = day_number(stay.start, transition.at, transition.zone) <= 1
-        if elsewhere and (
+        transfer = elsewhere and (
             (kind in transition.policy.acute_types and in_time)
             or transition.disposition.arrival == "acute"
-        ):
-            reason = "TRANSFERRED"
-        elif _planned(transition, stay, since, view):
-            reason = "PLANNED_READMISSION"
-        else:
-            reason = "READMITTED"
-        candidates.append((since, reason, stay))
-    return min(candidates, key=lambda found: (found[0], found[2].visit), default=None)
+        )
+        candidates.append((since, stay.visit, transfer, stay))
+    if not candidates:
+        return None
+    since, _, transfer, stay = min(candidates, key=itemgetter(0, 1))
+    if transfer:
+        return since, "TRANSFERRED", stay
+    planned = _planned(transition, stay, since, view)
+    return since, "PLANNED_READMISSION" if planned else "READMITTED", stay
 
 
 def _planned(transition: Transition, stay: Stay, since: int, view: View) -> bool:

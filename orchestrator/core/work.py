@@ -38,6 +38,12 @@ def is_contact(command: Command, policy: Policy) -> bool:
     return all(command.answers.get(name) not in (None, "") for name in policy.script_answers)
 
 
+def is_unfinished(command: Command, policy: Policy) -> bool:
+    """A completion that reached somebody but lacks answers of the script (ruling 23)."""
+    reached = command.what == "completed" and command.reached in policy.reached_contact
+    return reached and command.outcome == "ok" and not is_contact(command, policy)
+
+
 def has_red_flag(command: Command, policy: Policy) -> bool:
     """An answer that asks for a clinician within the hour (ruling 23)."""
     answers = command.answers

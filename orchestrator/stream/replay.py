@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+import structlog
 
 import handlers
 from events import decode_record
@@ -21,6 +22,7 @@ from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp,
 from orchestrator.core.instants import DAY, read, written
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
+from orchestrator.log import describe
 from orchestrator.stream.content import content_hash
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.rules import rules as made_rules
@@ -31,6 +33,8 @@ from schemas.policy import load_policies
 REPLAY_KEY: Final = b"care-orchestrator replay"
 REPEAT_WINDOW: Final = 30 * DAY
 OnProgress = Callable[[int], None]
+
+logger = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -141,7 +145,7 @@ def _fill_backfill(found: Input, until: int) -> None:
     live = [
         read(event["receivedtime"])
         for event, _ in found.events
-        if "receivedtime" in event and event.get("lane") != "backfill"
+        if "receivedtime" in event and event.get("lane") == "live"
     ]
     receipt = written(min(live, default=until))
     for event, _ in found.events:
@@ -186,9 +190,10 @@ class _Run:
                 continue
             key = (event["subject"], event["source"], event["id"])
             held = first.get(key)
+            if held is not None and held[1] == content:
+                continue  # a repeat keeps its first receipt
             if held is not None and receipt - held[0] <= REPEAT_WINDOW:
-                if held[1] != content and (*key, content) not in clashes:
-                    clashes[*key, content] = (receipt, event, where)
+                clashes.setdefault((*key, content), (receipt, event, where))
                 continue
             first[key] = (receipt, content)
             self._event(event, receipt, where)
@@ -258,16 +263,28 @@ class _Run:
         }
 
     def _run(self, subject: str, one: _One) -> "_Story":
+        """One subject; a bug of ours there is told, and keeps nobody else from an answer."""
+        story = _Story(Patient(subject, patient_key(REPLAY_KEY, subject)))
+        try:
+            self._history(story, one)
+        except Exception as bug:
+            logger.exception("record.failed", stage="replay")
+            detail = describe(bug)
+            for told in (told for instant in one.told.values() for told in instant if told.type):
+                where = self.places[told.source, told.event]
+                found = {"where": where, "reason": "handler-failed", "detail": detail}
+                self.rejected.append(found)
+        return story
+
+    def _history(self, story: "_Story", one: _One) -> None:
         """The canonical journal of one subject (``models/history.py``)."""
-        patient = Patient(subject, patient_key(REPLAY_KEY, subject))
-        story = _Story(patient)
+        patient = story.patient
         for receipt in sorted(one.told):
             story.add(step.clock(patient, receipt - 1, self.rules))
             told = sorted(one.told[receipt], key=lambda t: (t.time, t.source, t.event))
             story.add(step.fact(patient, told, receipt - 1, receipt, self.rules))
             story.add(step.clock(patient, receipt, self.rules))
         story.add(step.clock(patient, self.until, self.rules))
-        return story
 
     def _refusals(self, changes: Iterable[Mapping[str, Any]]) -> None:
         for change in changes:

@@ -208,7 +208,7 @@ def test_recorded_time_is_there_only_if_it_was_said() -> None:
         ("2026-10-07T18:02:03Z", True),
         ("2026-10-07T18:02:03.000001Z", False),
         ("2026-10-07T18:02:04Z", False),
-        ("9999-12-31T23:59:59Z", False),
+        ("2199-12-31T23:59:59Z", False),
     ],
 )
 def test_a_day_ahead_of_the_receipt_is_the_limit(time: str, fits: bool) -> None:

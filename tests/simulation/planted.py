@@ -96,11 +96,14 @@ def last_to_arrive_wins(patch: pytest.MonkeyPatch) -> None:
 def repeats_not_dropped(patch: pytest.MonkeyPatch) -> None:
     """Every copy is a new event."""
     patch.setattr(replay, "REPEAT_WINDOW", -1)
+    patch.setattr(replay, "content_hash", lambda _event: uuid.uuid4().hex)
 
 
 def repeats_forgotten_after_an_hour(patch: pytest.MonkeyPatch) -> None:
     """The dedupe window is one hour."""
     patch.setattr(replay, "REPEAT_WINDOW", HOUR)
+    real = replay.content_hash
+    patch.setattr(replay, "content_hash", lambda e: real(e) + str(e["receivedtime"])[:13])
 
 
 def told_apart_by_content_only(patch: pytest.MonkeyPatch) -> None:
