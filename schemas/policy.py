@@ -216,8 +216,20 @@ def _policy(said: Any, base: dict[str, Any], where: str) -> Policy:
     return policy
 
 
+KINDS: Final = frozenset(
+    {"CALL_48H", "PCP_VISIT_7D", "MED_REC", "SNF_HANDOFF", "RESCHEDULE", "CLINICAL_ESCALATION"}
+)
+
+
 def _check_references(policy: Policy, where: str) -> None:
     codes: set[str] = set()
+    for task in (*(t for rows in policy.protocols.values() for t in rows), *policy.caused_tasks):
+        if task.kind not in KINDS:
+            raise FileFault(f"{where}: {task.kind}: no rule knows this task kind")
+        if task.team not in policy.teams:
+            raise FileFault(f"{where}: {task.kind}: team {task.team} is not in teams")
+        if task.due.length <= timedelta(0):
+            raise FileFault(f"{where}: {task.kind}: due.length must be above zero")
     for row in (*policy.dispositions, policy.unknown_disposition):
         if row.protocol and row.protocol not in policy.protocols:
             raise FileFault(f"{where}: dispositions: protocol {row.protocol} is not defined")

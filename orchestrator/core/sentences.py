@@ -42,6 +42,8 @@ def task_sentence(duty: Duty, transition: Transition) -> str:
         return f"{duty.attempts} attempts on separate days are documented; keep trying."
     if duty.reason == "incomplete":
         return "Somebody was reached, but the script was not finished: it counts as an attempt."
+    if duty.status == "in-progress" and not duty.attempts:
+        return "Tried, but not in a way that counts: it is still owed."
     if duty.status == "in-progress":
         return f"In progress, {duty.attempts} attempt{'' if duty.attempts == 1 else 's'} so far."
     if duty.kind == "PCP_VISIT_7D" and duty.appointment is not None:

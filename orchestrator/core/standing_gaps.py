@@ -11,6 +11,7 @@ from orchestrator.core.transitions import open_until
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Wanted
 
+# A notice of admission is about beds and the ED (CMS CoP 482.24(d)), not about clinic visits.
 ADMISSION_CLASSES = ("INPATIENT", "OBSERVATION", "EMERGENCY", "SNF", "NEWBORN")
 
 

@@ -5,9 +5,11 @@ the things that can end it; all of them are looked for in the whole set of facts
 readmission simply is not there any more.  Rulings 7 to 16, 19 and 40.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import islice
+from operator import attrgetter, itemgetter
 
 from orchestrator.core import ids
 from orchestrator.core.calendar import Facility, day_number, end_of_day
@@ -94,8 +96,8 @@ def derive(view: View, rules: Rules, horizon: Horizon) -> list[Transition]:
     ]
     found.sort(key=lambda transition: (transition.at, transition.id))
     dead_at = _dead_at(view, rules)
-    for transition in found:
-        _settle(transition, found, view, rules, horizon, dead_at)
+    for position, transition in enumerate(found, start=1):
+        _settle(transition, islice(found, position, None), view, rules, horizon, dead_at)
     return found
 
 
@@ -150,7 +152,7 @@ def _dead_at(view: View, rules: Rules) -> int | None:
 
 def _settle(
     transition: Transition,
-    others: Sequence[Transition],
+    later: Iterable[Transition],
     view: View,
     rules: Rules,
     horizon: Horizon,
@@ -162,7 +164,7 @@ def _settle(
         return _close(transition, "DISCHARGE_CANCELLED", discharge.cancelled.time, stay.facility)
     if stay.cancelled is not None:
         return _close(transition, "ADMIT_CANCELLED", stay.cancelled.time, stay.facility)
-    after = [s for s in view.stays if _begins_after(s, transition)]
+    after = _after(transition, view)
     transition.interrupted = _interruptions(transition, view)
     _find_elsewhere(transition, view, horizon)
     _find_arrival(transition, after, rules)
@@ -172,7 +174,7 @@ def _settle(
     readmission = _first_inpatient(transition, after, view, rules)
     if readmission is not None:
         ends.append((readmission[0], 1, readmission[1], readmission[2].facility))
-    superseded = _superseded(transition, others, rules)
+    superseded = _superseded(transition, later, rules)
     if superseded is not None:
         ends.append(superseded)
     hard = min(ends, default=None)
@@ -226,6 +228,15 @@ def _close(transition: Transition, reason: str, instant: int, told_by: str) -> N
         transition.in_ed = False
 
 
+def _after(transition: Transition, view: View) -> list[Stay]:
+    """The stays that may end this transition: those that begin, or change class, in its windows."""
+    stays, begins = view.stays, attrgetter("start")
+    first = bisect_left(stays, transition.at, key=begins)
+    last = bisect_left(stays, max(transition.window_end, transition.day30_end), key=begins)
+    changed = (stay for stay in islice(stays, first) if len(stay.classes) > 1)
+    return [s for s in (*changed, *stays[first:last]) if _begins_after(s, transition)]
+
+
 def _begins_after(stay: Stay, transition: Transition) -> bool:
     return (
         stay is not transition.stay
@@ -239,13 +250,14 @@ def _begins_after(stay: Stay, transition: Transition) -> bool:
 def _find_elsewhere(transition: Transition, view: View, horizon: Horizon) -> None:
     """Ruling 15: another stay open at another facility at the discharge."""
     for stay in view.stays:
+        if stay.start >= transition.at:
+            return
         if (
             stay is transition.stay
             or stay.facility == transition.stay.facility
             or stay.cancelled is not None
             or stay.planned
             or stay.cls not in transition.policy.stay_elsewhere_classes
-            or stay.start >= transition.at
         ):
             continue
         since = stay.class_since(stay.cls)
@@ -296,6 +308,8 @@ def _first_inpatient(
     candidates: list[tuple[int, str, bool, Stay]] = []
     own = transition.stay.facility
     for stay in after:
+        if candidates and stay.start > candidates[0][0]:
+            break  # nothing that begins later was an inpatient earlier
         if stay.cls != "INPATIENT":
             continue
         since = stay.class_since("INPATIENT")
@@ -327,11 +341,9 @@ def _planned(transition: Transition, stay: Stay, since: int, view: View) -> bool
     policy = transition.policy
     zone = transition.zone
     announced = named = False
-    for other in view.stays:
+    for other in view.announced:
         expected = value_of(other.said, "expected_at")
         if other.facility != stay.facility or expected is None or other.cancelled is not None:
-            continue
-        if value_of(other.said, "planned") is not True:
             continue
         if abs(day_number(int(expected), since, zone)) <= policy.planned_within_days:
             announced = True
@@ -353,12 +365,10 @@ def _readmitted(transition: Transition, instant: int, reason: str, stay: Stay) -
 
 
 def _superseded(
-    transition: Transition, others: Sequence[Transition], rules: Rules
+    transition: Transition, later: Iterable[Transition], rules: Rules
 ) -> tuple[int, int, str, str] | None:
     """A later discharge that opened a transition of its own."""
-    for other in others:
-        if (other.at, other.id) <= (transition.at, transition.id):
-            continue
+    for other in later:
         if other.discharge.cancelled is not None or other.stay.cancelled is not None:
             continue
         arrived = (

@@ -18,7 +18,7 @@ from orchestrator.core.cells import (
     WorkCell,
 )
 from orchestrator.core.facts import Command, Stamp
-from orchestrator.core.registers import Register, Registers
+from orchestrator.core.registers import Register, Registers, value_of
 from orchestrator.core.stays import Stay, connected, derive
 
 Cells = Mapping[tuple[str, str], Cell]
@@ -31,6 +31,7 @@ class View:
     patient: str
     key: str = ""  # pseudonymous, for addresses
     stays: list[Stay] = field(default_factory=list)
+    announced: list[Stay] = field(default_factory=list)  # those that an admission.planned names
     orphans: list[tuple[str, str, Stamp]] = field(default_factory=list)  # facility, visit, cancel
     appointments: list[AppointmentCell] = field(default_factory=list)  # by their start
     person: Registers = field(default_factory=dict)
@@ -106,7 +107,8 @@ def view(
                 newest = found.stays[-1].visit if found.stays else group[0].number
                 seen.orphans += [(group[0].facility, newest, stamp) for stamp in found.orphans]
     if len(seen.stays) > 1:
-        seen.stays.sort(key=attrgetter("start", "facility", "visit"))
+        seen.announced = [stay for stay in seen.stays if value_of(stay.said, "planned") is True]
+    seen.stays.sort(key=attrgetter("start", "facility", "visit"))
     if len(seen.appointments) > 1:
         seen.appointments.sort(key=starts)
     return seen

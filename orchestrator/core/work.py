@@ -46,8 +46,13 @@ def is_unfinished(command: Command, policy: Policy) -> bool:
 
 def has_red_flag(command: Command, policy: Policy) -> bool:
     """An answer that asks for a clinician within the hour (ruling 23)."""
-    answers = command.answers
-    return answers.get("symptoms") in policy.red_flag_symptoms or answers.get("medicines") == "no"
+    symptoms, medicines = (_word(command.answers.get(name)) for name in ("symptoms", "medicines"))
+    return symptoms in policy.red_flag_symptoms or medicines == "no"
+
+
+def _word(answer: object) -> str:
+    """People write ``Chest pain`` and ``chest_pain`` for the list's ``chest-pain``."""
+    return "-".join(str(answer or "").casefold().replace("_", " ").split())
 
 
 def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy) -> Work:

@@ -218,6 +218,8 @@ class _Working:
             "offset": str(record.offset),
             "error": error,
         }
+        place = {"partition": record.partition, "offset": record.offset}
+        logger.warning("record.parked", reason=reason, stage="decide", **place)
         raw = orjson.loads(record.value).get("raw")
         value = raw.encode() if raw is not None else orjson.dumps(event)
         self.round.outputs.append(Out(DEAD_LETTER, record.key, self.partition, value, headers))

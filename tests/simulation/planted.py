@@ -21,6 +21,7 @@ from orchestrator.core.instants import HOUR
 from orchestrator.core.policy import Due
 from orchestrator.core.reconcile import Ledger
 from orchestrator.stream import processor, replay, rules
+from orchestrator.stream.content import content_hash
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 Event = Mapping[str, Any]
@@ -102,7 +103,7 @@ def repeats_not_dropped(patch: pytest.MonkeyPatch) -> None:
 def repeats_forgotten_after_an_hour(patch: pytest.MonkeyPatch) -> None:
     """The dedupe window is one hour."""
     patch.setattr(replay, "REPEAT_WINDOW", HOUR)
-    real = replay.content_hash
+    real = content_hash
     patch.setattr(replay, "content_hash", lambda e: real(e) + str(e["receivedtime"])[:13])
 
 

@@ -148,7 +148,8 @@ def _late_notification(transition: Transition) -> Iterator[Gap]:
 def _stay_gaps(world: World) -> Iterator[Gap]:
     for stay in world.stays:
         late = stay.heard is not None and stay.heard - stay.admitted > LATE_AFTER
-        if late and not all(e.lane == "backfill" for e in stay.admissions):
+        in_a_bed = stay.klass in ("INPATIENT", "OBSERVATION", "EMERGENCY", "SNF", "NEWBORN")
+        if late and in_a_bed and not all(e.lane == "backfill" for e in stay.admissions):
             yield Gap("ADMIT_NOTICE_LATE", f"stay {stay.visit}", "", "low", "recorded")
         if stay.is_stale(world.now):
             yield Gap("STALE_STAY", f"stay {stay.visit}", stay.visit, "low")
