@@ -22,7 +22,7 @@ from orchestrator.core.instants import HOUR, written
 from orchestrator.core.scope import Scope
 from orchestrator.core.slots import attributed_pcp
 from orchestrator.core.tasks import Duties, Duty, replacement
-from orchestrator.core.transitions import Transition
+from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Wanted
 

@@ -9,7 +9,7 @@ from orchestrator.core.cells import Cell
 from orchestrator.core.facts import Command, Told
 from orchestrator.core.policy import Rules
 from orchestrator.core.reconcile import Ledger
-from orchestrator.core.transitions import disposition_of
+from orchestrator.core.transition import disposition_of
 from orchestrator.core.view import View, view
 
 CellKey = tuple[str, str]

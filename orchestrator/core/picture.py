@@ -8,7 +8,8 @@ from orchestrator.core.instants import DAY, written
 from orchestrator.core.policy import Rules
 from orchestrator.core.registers import value_of
 from orchestrator.core.stays import Stay
-from orchestrator.core.transitions import derive, open_until
+from orchestrator.core.transition import open_until
+from orchestrator.core.transitions import derive
 from orchestrator.core.view import View
 
 SHOWN_FLAGS = ("END_IN_ADMIT", "TIME_AMBIGUOUS", "TIME_ADJUSTED")

@@ -16,7 +16,8 @@ from orchestrator.core.sentences import task_sentence, transition_sentence
 from orchestrator.core.standing_gaps import standing_gaps
 from orchestrator.core.task_form import content, tcm_codes
 from orchestrator.core.tasks import Duties, duties
-from orchestrator.core.transitions import Transition, derive
+from orchestrator.core.transition import Transition
+from orchestrator.core.transitions import derive
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Plan, Wanted
 

@@ -7,7 +7,7 @@ from orchestrator.core import why
 from orchestrator.core.calendar import spoken, spoken_end
 from orchestrator.core.instants import HOUR
 from orchestrator.core.tasks import Duty
-from orchestrator.core.transitions import Transition
+from orchestrator.core.transition import Transition
 
 
 def _lead(transition: Transition) -> str:

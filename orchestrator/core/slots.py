@@ -12,7 +12,7 @@ from orchestrator.core.calendar import day_number
 from orchestrator.core.cells import AppointmentCell
 from orchestrator.core.policy import Policy
 from orchestrator.core.registers import Register, value_of
-from orchestrator.core.transitions import Transition
+from orchestrator.core.transition import Transition
 from orchestrator.core.view import View, starts
 
 ALIVE = ("booked", "checked_in")

@@ -7,7 +7,7 @@ from orchestrator.core.instants import HOUR, MINUTE, written
 from orchestrator.core.policy import Policy, Rules
 from orchestrator.core.scope import Scope, stay_scope
 from orchestrator.core.stays import Stay
-from orchestrator.core.transitions import open_until
+from orchestrator.core.transition import open_until
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Wanted
 

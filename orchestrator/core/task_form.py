@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.core.calendar import local_day
 from orchestrator.core.instants import HOUR, duration_written, written
 from orchestrator.core.tasks import Duties, Duty
-from orchestrator.core.transitions import Transition
+from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
 
 

@@ -14,7 +14,7 @@ from orchestrator.core.facts import Command
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot, primary_care_slots
-from orchestrator.core.transitions import Transition, disposition_of
+from orchestrator.core.transition import Transition, disposition_of
 from orchestrator.core.view import View
 from orchestrator.core.wanted import TERMINAL
 from orchestrator.core.work import Work, attempts_met, counted, done, is_unfinished

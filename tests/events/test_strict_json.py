@@ -101,12 +101,13 @@ def test_sixty_four_levels_are_enough_and_allowed() -> None:
     ],
     ids=["keys", "doubled", "lists", "colons", "nul", "quotes", "backslashes", "blanks"],
 )
-def test_hostile_megabytes_cost_less_than_a_second(hostile: bytes) -> None:
-    """One sender's worst event does not hold up the others."""
+def test_a_hostile_megabyte_costs_no_more_than_its_length(hostile: bytes) -> None:
+    """One sender's worst event does not hold up the others.  The bound only tells a cost that grows
+    with the square (minutes) from one that does not; how fast it is, is measured in bench/."""
     begin = time.process_time()
     with pytest.raises(Reject):
         decode(hostile[: 1024 * 1024], GEN)
-    assert time.process_time() - begin < 1
+    assert time.process_time() - begin < 20
 
 
 @settings(deadline=None)

@@ -134,7 +134,8 @@ def _disposition_gaps(transition: Transition) -> Iterator[Gap]:
     if transition.kind == "unknown" and transition.is_active:
         yield Gap("DISPOSITION_UNKNOWN", transition.id, "", "low")
     end = transition.end
-    said_home = transition.kind == "home" and normalised(transition.discharge.disposition)
+    home = ("01", "06", "08", "81", "86")  # home, or with home health: not a nursing facility
+    said_home = normalised(transition.discharge.disposition) in home
     if said_home and end and end.reason == "TRANSFERRED" and end.by:
         yield Gap("DISPOSITION_CONFLICT", transition.id, "", "low")
 
