@@ -4,6 +4,7 @@ Reads: HL7 ADT as canonical events.  One event may say several things: that some
 what the visit's fields are.  Rulings 33 to 36.
 """
 
+from dataclasses import replace
 from typing import Any, Final
 
 from handlers import codes
@@ -16,7 +17,7 @@ from orchestrator.core.facts import (
     VisitMark,
     VisitSaid,
 )
-from orchestrator.core.visit_walk import IMPLIED
+from orchestrator.core.visit_walk import CORRECTED, IMPLIED
 
 # Registers of a visit that the rules read; the rest of an event stays in the journal.
 FIELDS: Final = ("previous_visit_number", "pcp", "attending", "service", "destination")
@@ -137,8 +138,9 @@ def recorded(said: Said) -> Told:
 def corrected(said: Said) -> Told:
     """A08 after A03; one with an instant of its own is a discharge (ruling 34)."""
     at = said.instant("discharged_at")
+    flags = said.flags("data.discharged_at")
     facts = _fields(said)
-    facts.append(_discharge(said, at, opens=at is not None))
+    facts.append(replace(_discharge(said, at, opens=at is not None), flags=(CORRECTED, *flags)))
     return said.told(f"Discharge corrected by {said.facility}", facts, stated=at)
 
 

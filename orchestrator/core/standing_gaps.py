@@ -62,10 +62,11 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
             evidence={"facilities": [earlier.facility, later.facility]},
         )
         found += scope.found
-    for facility, visit, stamp in view.orphans:
+    for subject, facility, visit, stamp in view.orphans:
         waits_until = stamp.receipt + policy.orphan_cancel
         if horizon.reached(waits_until):
-            scope = Scope(view, policy, facility, None, stay_scope("", facility, visit), "")
+            where = stay_scope(subject, facility, visit)
+            scope = Scope(view, policy, facility, None, where, subject)
             scope.add(
                 "ORPHAN_CANCEL",
                 stamp.time,

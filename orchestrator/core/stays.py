@@ -17,6 +17,7 @@ from orchestrator.core.facts import Stamp
 from orchestrator.core.registers import Registers, value_of
 from orchestrator.core.visit_walk import (
     ADMIT,
+    CORRECTED,
     IMPLIED,
     Happening,
     Mark,
@@ -231,7 +232,11 @@ def _about_the_discharge(
     def aside(mark: Mark) -> bool:
         return bool(mark.said[3]) and closing(mark.said[4]) in ("none", "interim")
 
-    stands = {stated(mark) for mark in marks if mark.said[1] and not aside(mark)}
+    stands = {
+        stated(mark)
+        for mark in marks
+        if mark.said[1] and CORRECTED not in mark.said[2] and not aside(mark)
+    }
     return [
         mark
         for mark in marks
@@ -267,7 +272,7 @@ def _discharge(
         ),
         first_disposition=first.said[4],
         events=tuple(dict.fromkeys(mark.stamp.event for mark in statements)),
-        flags=holding.said[2],
+        flags=tuple(flag for flag in holding.said[2] if flag != CORRECTED),
         cancelled=happening.cancelled,
     )
 

@@ -148,7 +148,7 @@ def _duty(
         task,
         due,
         transition.receipt,
-        max(_moved_receipt(transition, rule), _restored_receipt(transition, due)),
+        max(_moved_receipt(transition, rule), _restored_receipt(transition, rule, due)),
         "requested",
         (transition.discharge.anchor.event,),
         due if first_at == at else rule.due.after(first_at, transition.facility),
@@ -189,9 +189,16 @@ def _moved_receipt(transition: Transition, rule: TaskRule) -> int:
     return max(discharge.at_receipt, discharge.disposition_receipt)
 
 
-def _restored_receipt(transition: Transition, due: int) -> int:
+def _restored_receipt(transition: Transition, rule: TaskRule, due: int) -> int:
     """When the task came back, where it was withdrawn by mistake while it fell due."""
-    return max((back for gone, back in transition.interrupted if gone < due <= back), default=0)
+    return max(
+        (
+            back
+            for gone, back, only_calls in transition.interrupted
+            if gone < due <= back and (rule.outreach or not only_calls)
+        ),
+        default=0,
+    )
 
 
 def _worked(duty: Duty, work: Work) -> None:

@@ -38,7 +38,8 @@ class Transition:
     arrival: Stay | None = None
     restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
     # From when to when nobody could work on it: a mistaken admission, a wish taken back.
-    interrupted: list[tuple[int, int]] = field(default_factory=list)
+    # The last: whether only calls were stopped.
+    interrupted: list[tuple[int, int, bool]] = field(default_factory=list)
     stillborn: bool = False  # heard of after its window had ended
 
     @property

@@ -111,7 +111,8 @@ def _settle(
         ends.append(superseded)
     hard = min(ends, default=None)
     soft = _soft_end(transition, view, horizon)
-    _find_returns(transition, after, hard, horizon)
+    moved = readmission[2] if readmission and readmission[1] == "TRANSFERRED" else None
+    _find_returns(transition, after, moved, hard, horizon)
     if hard is not None and readmission is not None and hard[2] == readmission[1]:
         _readmitted(transition, *readmission)
     if soft is not None and hard is not None and soft[0] <= hard[0] and hard[2] != "READMITTED":
@@ -128,7 +129,7 @@ def _settle(
     return None
 
 
-def _interruptions(transition: Transition, view: View) -> list[tuple[int, int]]:
+def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
     """From when to when nobody could work on it, by what was taken back since."""
     found = []
     for stay in view.stays:
@@ -140,13 +141,15 @@ def _interruptions(transition: Transition, view: View) -> list[tuple[int, int]]:
             elsewhere = stay.facility != transition.stay.facility
             mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
         if mistaken:
-            found.append((stay.admit.receipt, stay.cancelled.receipt))
-    declined: int | None = None
+            found.append((stay.admit.receipt, stay.cancelled.receipt, False))
+    declined: tuple[int, bool] | None = None
     for wish, stamp in sorted(view.wishes, key=itemgetter(1)):
+        if stamp.time < transition.at:
+            continue  # a new discharge asks again
         if wish in ("decline-calls", "decline-all"):
-            declined = stamp.receipt if declined is None else declined
+            declined = declined or (stamp.receipt, wish == "decline-calls")
         elif wish == "accept" and declined is not None:
-            found.append((declined, stamp.receipt))
+            found.append((declined[0], stamp.receipt, declined[1]))
             declined = None
     return found
 
@@ -327,6 +330,7 @@ def _soft_end(transition: Transition, view: View, horizon: Horizon) -> tuple[int
 def _find_returns(
     transition: Transition,
     after: Sequence[Stay],
+    moved: Stay | None,
     hard: tuple[int, int, str, str] | None,
     horizon: Horizon,
 ) -> None:
@@ -338,7 +342,7 @@ def _find_returns(
             since = stay.class_since(cls)
             if since is None or not transition.at <= since < transition.day30_end:
                 continue
-            if hard is not None and (hard[0] < since or hard[2] == "TRANSFERRED"):
+            if stay is moved or (hard is not None and hard[0] < since):
                 continue
             transition.returns.append((code, stay, since))
             if stay.cls == cls and open_until(stay, transition.policy, horizon) is None:

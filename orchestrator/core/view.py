@@ -32,7 +32,8 @@ class View:
     key: str = ""  # pseudonymous, for addresses
     stays: list[Stay] = field(default_factory=list)
     announced: list[Stay] = field(default_factory=list)  # those that an admission.planned names
-    orphans: list[tuple[str, str, Stamp]] = field(default_factory=list)  # facility, visit, cancel
+    # Cancels that took nothing back: subject, facility, visit, stamp.
+    orphans: list[tuple[str, str, str, Stamp]] = field(default_factory=list)
     appointments: list[AppointmentCell] = field(default_factory=list)  # by their start
     person: Registers = field(default_factory=dict)
     parked: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -105,7 +106,8 @@ def view(
             seen.stays += found.stays
             if found.orphans:
                 newest = found.stays[-1].visit if found.stays else group[0].number
-                seen.orphans += [(group[0].facility, newest, stamp) for stamp in found.orphans]
+                where = (subject, group[0].facility, newest)
+                seen.orphans += [(*where, stamp) for stamp in found.orphans]
     if len(seen.stays) > 1:
         seen.announced = [stay for stay in seen.stays if value_of(stay.said, "planned") is True]
     seen.stays.sort(key=attrgetter("start", "facility", "visit"))

@@ -26,6 +26,8 @@ RANK: Final = {
 # An implied admission instant (an update that opened the stay without naming one) yields to any
 # that was stated.
 IMPLIED: Final = "IMPLIED"
+# A correction of a discharge: it amends the one that is known, and is one only where none is.
+CORRECTED: Final = "CORRECTED"
 
 
 class Mark(NamedTuple):

@@ -19,7 +19,7 @@ import structlog
 import handlers
 from orchestrator.core import step, stored
 from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp, Told
-from orchestrator.core.instants import DAY, HOUR, read, written
+from orchestrator.core.instants import DAY, HOUR, MINUTE, read, written
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.log import describe
@@ -155,7 +155,9 @@ class _Working:
             event = value["event_id"] or f"{record.partition}-{record.offset}"
             self._parked(record, value["subject"], value["reason"], event, receipt)
         elif kind == "alive":
-            heard = FacilityHeard(value["facility"], read(value["receipt"]))
+            # One sign a minute stands for all of that minute: silence is told late, never early.
+            minute = (read(value["receipt"]) // MINUTE + 1) * MINUTE
+            heard = FacilityHeard(value["facility"], minute)
             self._silent(record, f"facility|{value['facility']}", heard, heard.at)
         elif kind == "unmapped":
             at = read(value["receipt"])
