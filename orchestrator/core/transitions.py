@@ -111,12 +111,12 @@ def _settle(
         ends.append(superseded)
     hard = min(ends, default=None)
     soft = _soft_end(transition, view, horizon)
-    moved = readmission[2] if readmission and readmission[1] == "TRANSFERRED" else None
-    _find_returns(transition, after, moved, hard, horizon)
+    if soft is not None and hard is not None and soft[0] <= hard[0]:
+        # Already over: only a readmission still renames it (ruling 12).
+        hard = hard if hard[2] in ("READMITTED", soft[1]) else None
     if hard is not None and readmission is not None and hard[2] == readmission[1]:
         _readmitted(transition, *readmission)
-    if soft is not None and hard is not None and soft[0] <= hard[0] and hard[2] != "READMITTED":
-        hard = None
+    _find_returns(transition, after, transition.transferred_to, hard, horizon)
     if hard is not None:
         _close(transition, hard[2], hard[0], hard[3])
         if soft is not None:
