@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many histories")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--instants", type=int, default=3, help="instants to compare per history")
-    parser.add_argument("--stop-after", type=int, default=20, help="disagreements to print")
+    parser.add_argument("--stop-after", type=int, default=20, help="stop at so many disagreements")
     parser.add_argument("--whole", action="store_true", help="print whole histories, do not shrink")
     chosen = parser.parse_args(arguments)
     begun, found = time.monotonic(), 0
@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(f"{times:5} {sort}\n")
     spent = time.monotonic() - begun
     sys.stdout.write(f"{chosen.seeds} histories from seed {chosen.start}: ")
-    sys.stdout.write(f"{found} disagree, {spent:.0f} s\n")
+    stopped = ", stopped there (--stop-after)" if found >= chosen.stop_after else ""
+    sys.stdout.write(f"{found} disagree{stopped}, {spent:.0f} s\n")
     return 1 if found else 0
 
 
