@@ -15,6 +15,7 @@ from orchestrator.core.facts import (
     Admitted,
     AppointmentSaid,
     Command,
+    Contested,
     DischargeSaid,
     FacilityHeard,
     FieldUnmapped,
@@ -24,6 +25,7 @@ from orchestrator.core.facts import (
     VisitMark,
     VisitSaid,
 )
+from orchestrator.core.identity import GroupCell
 from orchestrator.core.registers import MATERIAL, NOTHING, STAMPED, Registers
 
 FORMAT: Final = 1
@@ -91,12 +93,19 @@ class VisitCell:
     discharges: dict[type_of_discharge, list[Stamp]] = field(default_factory=dict)
     marks: dict[type_of_mark, Stamp] = field(default_factory=dict)
     last_update: int = 0
+    # Told by who decides who is whom: that the visit was another's all along, and all identifiers
+    # under which the same number came.
+    moved: Stamp | None = None
+    claimants: frozenset[str] = frozenset()
     # What `stays.derive` made of this cell; any fact may change it.
     derived: object = field(default=None, init=False, compare=False, repr=False)
 
-    def join(self, fact: VisitSaid | Admitted | DischargeSaid | VisitMark) -> int:
+    def join(self, fact: VisitSaid | Admitted | DischargeSaid | VisitMark | Contested) -> int:
         """Take in one fact; how much it changed."""
         self.derived = None
+        if isinstance(fact, Contested):
+            known, self.claimants = self.claimants, self.claimants | fact.claimants
+            return NOTHING if known == self.claimants else MATERIAL
         stamp = fact.stamp
         changed = NOTHING
         if stamp.time > self.last_update:
@@ -162,12 +171,14 @@ class VisitCell:
             [[*key, [list(s) for s in stamps]] for key, stamps in self.discharges.items()],
             [[*key, list(stamp)] for key, stamp in self.marks.items()],
             self.last_update,
+            *([self.moved, sorted(self.claimants)] if self.moved or self.claimants else ()),
         ]
 
     @classmethod
     def load(cls, plain: list[Any]) -> "VisitCell":
         """The inverse of `dump`."""
-        _, facility, number, said, classes, admits, discharges, marks, last_update = plain
+        _, facility, number, said, classes, admits, discharges, marks, last_update, *rest = plain
+        moved, claimants = rest or (None, ())
         return cls(
             facility,
             number,
@@ -186,6 +197,8 @@ class VisitCell:
             },
             {(what, at, cancels): Stamp(*stamp) for what, at, cancels, stamp in marks},
             last_update,
+            None if moved is None else Stamp(*moved),
+            frozenset(claimants),
         )
 
 
@@ -330,4 +343,4 @@ class FacilityCell:
         return cls(*plain[1:])
 
 
-Cell = VisitCell | AppointmentCell | PersonCell | WorkCell | FacilityCell
+Cell = VisitCell | AppointmentCell | PersonCell | WorkCell | FacilityCell | GroupCell

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from orchestrator.core.identity import Mark
+
 
 class Stamp(NamedTuple):
     """Of two statements about one field the greater stamp holds; the first four fields decide."""
@@ -122,6 +124,15 @@ class FieldUnmapped:
 
 
 @dataclass(frozen=True, slots=True)
+class Contested:
+    """The same facility and visit number came under several identifiers."""
+
+    facility: str
+    visit: str
+    claimants: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """What somebody did about a task; accepted or refused once, in journal order."""
 
@@ -153,6 +164,7 @@ Fact = (
     | Parked
     | FacilityHeard
     | FieldUnmapped
+    | Contested
 )
 
 
@@ -170,3 +182,5 @@ class Told:
     command: Command | None = None
     at_once: tuple[Fact, ...] = ()  # of a held event, what is known now: that it was ahead
     effective: int = 0  # held until the clock reaches this, where it lies after the receipt
+    under: str = ""  # the member of a patient that it was told of; empty: the patient's own
+    marks: tuple[Mark, ...] = ()  # what it says of who is whom

@@ -1,8 +1,12 @@
 """One patient's working state: cells, ledger, and the small head that changes at every step.
 
-A feed (subject ``facility|GEN``) is held in the same form; its cells are of another kind.
+A patient is a set of identifiers.  Each has its own cells and its own ledger rows, which stay with
+it, so that records joined by mistake come apart again; they are planned together, by the one whose
+name survives.  A feed (subject ``facility|GEN``) is held in the same form; its cells are of another
+kind.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.core.cells import Cell
@@ -25,7 +29,14 @@ class Waiting:
 
 @dataclass(slots=True)
 class Patient:
-    """Cells, ledger and the small head of one subject."""
+    """
+    Cells, ledger and the small head of one identifier, and those that are joined with it.
+
+    Attributes:
+        counts_as: Of a moved visit, the identifier it belongs to now.
+        others: The other members of the patient whose name survives, by name.
+        floor: The latest clock under which any of it was planned elsewhere.
+    """
 
     subject: str
     key: str = ""  # pseudonymous patient key, for addresses
@@ -41,13 +52,32 @@ class Patient:
     waiting: list[Waiting] = field(default_factory=list)
     dirty: set[CellKey] = field(default_factory=set)  # cells to be written
     ledger_dirty: bool = False
+    counts_as: str = ""
+    others: dict[str, "Patient"] = field(default_factory=dict)
+    floor: int = 0
+
+    def members(self) -> Iterator["Patient"]:
+        """All that are planned together, this one first."""
+        yield self
+        yield from self.others.values()
+
+    def member(self, name: str) -> "Patient":
+        """The one of that name; an empty or unknown one is this patient itself."""
+        return self.others.get(name, self) if name else self
 
     def view(self, rules: Rules, *, sealed: bool = False) -> View:
         """All that is known, put in order; sealed stays only where asked for."""
         newest = rules.newest
         return view(
             self.subject,
-            {self.subject: {**self.cells, **self.sealed} if sealed else self.cells},
+            (
+                (
+                    one.subject,
+                    one.counts_as or one.subject,
+                    {**one.cells, **one.sealed} if sealed else one.cells,
+                )
+                for one in self.members()
+            ),
             lambda code: disposition_of(code, newest).status,
             self.key,
         )

@@ -50,6 +50,7 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
                     duty.id,
                     content(duty, transition, view, chart_only),
                     partial(task_sentence, duty, transition),
+                    transition.stay.subject,
                 )
             )
     wanted.gaps += standing_gaps(view, rules, horizon)
@@ -96,7 +97,8 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
         "policy_version": policy.version,
         "caused_by": list(transition.discharge.events[:1]),
     }
-    return Wanted(transition.id, published, partial(transition_sentence, transition))
+    sentence = partial(transition_sentence, transition)
+    return Wanted(transition.id, published, sentence, transition.stay.subject)
 
 
 def _hrrp_index(transition: Transition) -> bool:

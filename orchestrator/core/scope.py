@@ -89,4 +89,4 @@ class Scope:
             "policy_version": self.policy.version,
             "caused_by": list(caused_by),
         }
-        self.found.append(Wanted(gap, content, sentence))
+        self.found.append(Wanted(gap, content, sentence, self.subject_patient))

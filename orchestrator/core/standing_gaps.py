@@ -3,6 +3,7 @@
 from orchestrator.core import why
 from orchestrator.core.calendar import end_of_day
 from orchestrator.core.horizon import Horizon
+from orchestrator.core.identity import origin_of
 from orchestrator.core.instants import HOUR, MINUTE, written
 from orchestrator.core.policy import Policy, Rules
 from orchestrator.core.scope import Scope, stay_scope
@@ -45,6 +46,8 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
             elif stay.cls in ("INPATIENT", "OBSERVATION"):
                 open_now.append(stay)
         found += _admit_late(stay, view, policy, rules)
+        if stay.claimants:
+            found += _contested(stay, view, policy)
     for index, later in enumerate(open_now[1:], start=1):
         earlier = open_now[index - 1]
         if earlier.visit == later.visit and earlier.facility == later.facility:
@@ -75,6 +78,21 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
             )
             found += [gap for gap in scope.found if gap.id not in {known.id for known in found}]
     return found
+
+
+def _contested(stay: Stay, view: View, policy: Policy) -> list[Wanted]:
+    """The same facility and visit number came under somebody who is not this patient."""
+    if stay.claimants <= {origin_of(member) for member in view.members}:
+        return []
+    scope = _scope_of(stay, view, policy)
+    scope.add(
+        "IDENTITY_UNRESOLVED",
+        stay.start,
+        why.says("{who} gave this visit's number to two patients.", who=stay.facility),
+        subject=stay.visit,
+        evidence={"claimants": len(stay.claimants)},
+    )
+    return scope.found
 
 
 def _scope_of(stay: Stay, view: View, policy: Policy) -> Scope:
@@ -112,20 +130,33 @@ def _admit_late(stay: Stay, view: View, policy: Policy, rules: Rules) -> list[Wa
 
 
 def _person_gaps(view: View, rules: Rules) -> list[Wanted]:
-    if not view.parked:
-        return []
-    scope = Scope(view, rules.newest, "", None, f"patient:{view.patient}", view.patient)
-    newest = max(view.parked.values())
-    events = sorted(view.parked, key=lambda event: view.parked[event])
-    scope.add(
-        "EVENT_PARKED",
-        min(at for at, _ in view.parked.values()),
-        why.says("A message about this patient could not be used; somebody must look."),
-        evidence={"count": len(events), "reason": newest[1]},
-        caused_by=tuple(events),
-        known=newest[0],
-    )
-    return scope.found
+    found: list[Wanted] = []
+    for subject, parked in view.parked.items():
+        scope = Scope(view, rules.newest, "", None, f"patient:{subject}", subject)
+        newest = max(parked.values())
+        events = sorted(parked, key=lambda event: parked[event])
+        scope.add(
+            "EVENT_PARKED",
+            min(at for at, _ in parked.values()),
+            why.says("A message about this patient could not be used; somebody must look."),
+            evidence={"count": len(events), "reason": newest[1]},
+            caused_by=tuple(events),
+            known=newest[0],
+        )
+        found += scope.found
+    for _, event, at, subject, other in view.conflicts:
+        if subject not in view.members:
+            continue
+        scope = Scope(view, rules.newest, "", None, f"patient:{subject}", subject)
+        scope.add(
+            "MERGE_CONFLICT",
+            at,
+            why.says("A message about joined records contradicts what is known; look into it."),
+            subject=other,
+            caused_by=(event,),
+        )
+        found += scope.found
+    return found
 
 
 def _facility_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:

@@ -67,6 +67,8 @@ class Stay:
     returned_from: bool = False  # began with a return, not with an admission
     planned: bool = False  # announced, not yet begun
     subject: str = ""
+    moved: bool = False  # it was another patient's all along
+    claimants: frozenset[str] = frozenset()
     start: int = 0  # for order: admission, else the earliest that is known
     # The class that holds; a discharge without any admission counts as INPATIENT.
     cls: str = field(init=False, default="INPATIENT")
@@ -172,17 +174,22 @@ def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
 def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | None], str]) -> Stay:
     newest = _newest(members)
     single = len(members) == 1
+    moved = min((cell.moved for cell in members if cell.moved), default=None)
     stay = Stay(
         newest.facility,
         newest.number,
         (newest.number,)
         if single
-        else tuple(cell.number for cell in sorted(members, key=_first_seen)),
+        else tuple(dict.fromkeys(cell.number for cell in sorted(members, key=_first_seen))),
         newest.said if single else _union(members),
         newest.classes if single else _classes(members),
         newest.last_update if single else max(cell.last_update for cell in members),
-        cancelled=segment.cancelled,
+        cancelled=moved or segment.cancelled,
         on_leave=segment.on_leave,
+        moved=moved is not None,
+        claimants=newest.claimants
+        if single
+        else frozenset().union(*(cell.claimants for cell in members)),
         returned_from=segment.returned_from is not None,
     )
     if segment.admits:
@@ -278,10 +285,12 @@ def _discharge(
 
 
 def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
-    """Cells in the sets that ``previous_visit_number`` connects."""
+    """Cells in the sets that ``previous_visit_number`` connects, or one number in two records."""
+    by_key: dict[tuple[str, str], list[VisitCell]] = {}
+    for cell in cells:
+        by_key.setdefault((cell.facility, cell.number), []).append(cell)
     if not [cell for cell in cells if "previous_visit_number" in cell.said]:
-        return [[cell] for cell in cells]
-    by_key = {(cell.facility, cell.number): cell for cell in cells}
+        return list(by_key.values())
     parent = {key: key for key in by_key}
 
     def root(key: tuple[str, str]) -> tuple[str, str]:
@@ -289,17 +298,14 @@ def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
             key = parent[key]
         return key
 
-    linked = False
-    for (facility, number), cell in by_key.items():
-        previous = value_of(cell.said, "previous_visit_number")
-        if previous and (facility, previous) in by_key and previous != number:
-            parent[root((facility, number))] = root((facility, previous))
-            linked = True
-    if not linked:
-        return [[cell] for cell in by_key.values()]
+    for (facility, number), same in by_key.items():
+        for cell in same:
+            previous = value_of(cell.said, "previous_visit_number")
+            if previous and (facility, previous) in by_key and previous != number:
+                parent[root((facility, number))] = root((facility, previous))
     groups: dict[tuple[str, str], list[VisitCell]] = {}
-    for key, cell in by_key.items():
-        groups.setdefault(root(key), []).append(cell)
+    for key, same in by_key.items():
+        groups.setdefault(root(key), []).extend(same)
     return list(groups.values())
 
 

@@ -6,8 +6,10 @@ after a crash publishes exactly what was published before.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
+from orchestrator.core.announce import Announcer, Joined
 from orchestrator.core.cells import (
     AppointmentCell,
     Cell,
@@ -16,11 +18,12 @@ from orchestrator.core.cells import (
     VisitCell,
     WorkCell,
 )
-from orchestrator.core.commands import judge
+from orchestrator.core.commands import Refusal, judge
 from orchestrator.core.facts import (
     Admitted,
     AppointmentSaid,
     Command,
+    Contested,
     DischargeSaid,
     FacilityHeard,
     Fact,
@@ -29,17 +32,17 @@ from orchestrator.core.facts import (
     VisitMark,
     VisitSaid,
 )
-from orchestrator.core.instants import DAY, written
+from orchestrator.core.instants import DAY
 from orchestrator.core.patient import CellKey, Patient, Waiting
 from orchestrator.core.plan import plan
 from orchestrator.core.policy import Rules
-from orchestrator.core.reconcile import Change, Ledger, reconcile
+from orchestrator.core.reconcile import Ledger, reconcile
 from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
+from orchestrator.core.wanted import Plan
 
-OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark)
+OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark, Contested)
 OF_FACILITY = (FacilityHeard, FieldUnmapped)
-WITHDRAWN_STATUS = ("cancelled", "entered-in-error", "failed")
 
 
 def cell_key(fact: Fact) -> CellKey:
@@ -54,7 +57,12 @@ def cell_key(fact: Fact) -> CellKey:
 
 
 def fact(
-    patient: Patient, told: Sequence[Told], now: int, stamp: int, rules: Rules
+    patient: Patient,
+    told: Sequence[Told],
+    now: int,
+    stamp: int,
+    rules: Rules,
+    joined: Joined | None = None,
 ) -> list[dict[str, Any]]:
     """
     Take in what one journal record tells (of files: all that one instant tells).
@@ -66,33 +74,36 @@ def fact(
         now: The partition's clock; stays.
         stamp: The log's append time, monotone.
         rules: Policies and facilities.
+        joined: That the patient's members are others than at the last step, and why.
 
     Returns:
         The change records to publish, in order.
     """
-    patient.at = max(patient.at, stamp)
+    patient.at = max(*(one.at for one in patient.members()), stamp)
     step = _Step(patient, rules, now, patient.at)
+    step.joined = joined
     facts: list[Told] = []
     commands: list[Told] = []
     for one in told:
         step.recorded(one)
         if one.effective > max(one.receipt, now):
-            patient.held.append(one)
+            patient.member(one.under).held.append(one)
             step.rewake = True
             for known in one.at_once:
-                step.tell(known)
+                step.tell(known, patient.member(one.under))
         elif one.command is not None:
             commands.append(one)
         else:
             facts.append(one)
-    together = bool(facts) and bool(commands or patient.waiting)
+    waiting = any(one.waiting for one in patient.members())
+    together = bool(facts or joined) and bool(commands or waiting)
     if together:
         step.begin()
     step.join(facts)
     commands.sort(key=lambda one: (one.time, one.source, one.event))
     for one in commands:
         if one.command is not None:
-            step.command(one.command)
+            step.command(one.command, patient.member(one.under))
     if together:
         step.settle()
     step.close()
@@ -111,73 +122,58 @@ def clock(patient: Patient, until: int, rules: Rules) -> list[dict[str, Any]]:
     return changes
 
 
-class _Step:
+class _Step(Announcer):
     """One step: joins, plans, reconciles, and collects the change records."""
 
     def __init__(self, patient: Patient, rules: Rules, now: int, at: int) -> None:
-        self.patient = patient
+        super().__init__(patient, now, at)
         self.rules = rules
-        self.now = now
-        self.at = at
-        self.changes: list[dict[str, Any]] = []
-        self.causes: list[str] = []
         self.rewake = False
-        self.taking: Command | None = None  # the command whose effect is being planned
-        self.before: Ledger | None = None  # what was published before facts and commands together
-        self.acted: list[Command] = []  # accepted while nothing was published yet
+        # What was published before facts and commands together, by member.
+        self.before: list[Ledger] | None = None
+        # Accepted while nothing was published yet, and whose task it was.
+        self.acted: list[tuple[Command, Patient]] = []
         self.facts: list[str] = []
-
-    def recorded(self, told: Told) -> None:
-        """The hospital's event, for the timeline."""
-        if not told.type:
-            return
-        self._record(
-            "event.recorded",
-            [told.event],
-            told.title,
-            event={
-                "id": told.event,
-                "type": told.type,
-                "time": written(told.time),
-                "receivedtime": written(told.receipt),
-                "title": told.title,
-            },
-        )
 
     def begin(self) -> None:
         """Facts and commands come together: nothing is published before all of them count."""
-        published = self.patient.ledger
-        self.before = published
-        self.patient.ledger = Ledger(
-            dict(published.transitions), dict(published.tasks), dict(published.gaps)
-        )
+        self.before = []
+        for one in self.patient.members():
+            published = one.ledger
+            self.before.append(published)
+            one.ledger = Ledger(
+                dict(published.transitions), dict(published.tasks), dict(published.gaps)
+            )
 
     def settle(self) -> None:
         """Publish the difference that facts and commands made together."""
         assert self.before is not None
-        self.patient.ledger, self.before = self.before, None
-        self.causes = [*self.facts, *(command.stamp.event for command in self.acted)]
-        published = len(self.changes)
+        for one, published in zip(self.patient.members(), self.before, strict=True):
+            one.ledger = published
+        self.before = None
+        self.causes = [*self.facts, *(command.stamp.event for command, _ in self.acted)]
+        already = len(self.changes)
         self.plan()
-        if len(self.changes) == published:
-            for command in self.acted:
-                self._accepted(command)
+        if len(self.changes) == already:
+            for command, under in self.acted:
+                self.accepted(command, under)
 
     def join(self, told: Iterable[Told]) -> None:
         """Join facts into their cells and plan again if any rule may answer differently."""
-        changed = NOTHING
-        self.causes = self.facts = []
+        changed = NOTHING if self.joined is None else MATERIAL
+        self.causes = self.facts = [] if self.joined is None else [self.joined.event]
         for one in told:
-            self.facts.append(one.event)
+            if one.event not in self.facts:
+                self.facts.append(one.event)
+            member = self.patient.member(one.under)
             for said in one.facts:
-                changed = max(changed, self.tell(said))
+                changed = max(changed, self.tell(said, member))
         if changed == MATERIAL or (changed and self._has_stale()):
             self.plan()
 
-    def tell(self, said: Fact) -> int:
-        """Join one fact into its cell."""
+    def tell(self, said: Fact, patient: Patient) -> int:
+        """Join one fact into its cell, under the member it was told of."""
         key = cell_key(said)
-        patient = self.patient
         put_away = patient.sealed.get(key)
         if put_away is not None:
             # It still joins, and opens nothing any more.
@@ -198,7 +194,8 @@ class _Step:
     def _has_stale(self) -> bool:
         return any(
             gap["code"] == "STALE_STAY" and gap["status"] == "open"
-            for gap in self.patient.ledger.gaps.values()
+            for one in self.patient.members()
+            for gap in one.ledger.gaps.values()
         )
 
     def plan(self) -> None:
@@ -206,177 +203,150 @@ class _Step:
         wanted = plan(self.patient.view(self.rules), self.rules, self.now)
         self.patient.plan_wake = wanted.wake
         self.rewake = True
-        changes = reconcile(self.patient.ledger, wanted, self.at)
-        if self.before is None:
-            for change in changes:
-                self._changed(change)
-        if changes:
-            self.patient.ledger_dirty = True
+        changed = False
+        for one, part in self._shares(wanted):
+            changes = reconcile(one.ledger, part, self.at)
+            if self.before is None:
+                for change in changes:
+                    self.changed(change, one)
+            if changes:
+                one.ledger_dirty = changed = True
+        if changed:
             self._retry()
 
-    def _changed(self, change: Change) -> None:
-        self._record(change.change, self.causes, change.why, **{change.kind: change.thing})
-        before = change.before
-        if change.kind == "task" and before is not None and before["owner"] is not None:
-            status = change.thing["status"]
-            if status in WITHDRAWN_STATUS and before["status"] not in WITHDRAWN_STATUS:
-                self._notice(before["owner"], change.thing["task_id"], change.why)
-            elif (
-                self.taking is not None
-                and change.thing["owner"] != before["owner"] != self.taking.actor
-            ):
-                self._notice(before["owner"], change.thing["task_id"], "Passed on by another.")
-
-    def _notice(self, to: str, task: str, text: str) -> None:
-        notice = {"at": written(self.at), "to": to, "task_id": task, "text": text}
-        self._record("notice", self.causes, text, notice=notice)
-
-    def _record(self, change: str, causes: list[str], why: str, **thing: Any) -> None:
+    def _shares(self, wanted: Plan) -> Iterable[tuple[Patient, Plan]]:
+        """What should stand, by the identifier in whose ledger it stands."""
         patient = self.patient
-        patient.seq += 1
-        self.changes.append(
-            {
-                "seq": patient.seq,
-                "at": written(self.at),
-                "patient": patient.subject,
-                "subject": patient.subject,
-                "patient_key": patient.key,
-                "change": change,
-                **thing,
-                "caused_by": list(causes),
-                "why": why,
-            }
-        )
+        if not patient.others:
+            return [(patient, wanted)]
+        shares = {one.subject: (one, Plan()) for one in patient.members()}
+        for kind in ("transitions", "tasks", "gaps"):
+            for want in getattr(wanted, kind):
+                _, share = shares.get(want.under) or shares[patient.subject]
+                getattr(share, kind).append(want)
+        return shares.values()
 
-    def command(self, command: Command) -> None:
-        """Judge one command and publish the verdict."""
-        thing, refusal = judge(command, self.patient.ledger, self.rules)
+    def command(self, command: Command, told: Patient) -> None:
+        """Judge one command, said of the member *told*, and publish the verdict."""
+        under, thing, refusal = self._judged(command, told)
         self.causes = [command.stamp.event]
         if refusal == "waits":
             until = command.stamp.receipt + self.rules.newest.command_wait
             if until > self.now:
-                self.patient.waiting.append(Waiting(until, command))
+                told.waiting.append(Waiting(until, command))
                 self.rewake = True
                 return
             refusal = "unknown-task"
         if refusal is not None:
-            self._refused(command, refusal)
+            self.refused(command, refusal, told)
             return
         assert thing is not None
         if "gap_id" in thing:
-            self._acknowledge(thing, command)
+            self._acknowledge(thing, command, under)
         else:
             key = ("work", thing["task_id"])
-            cell = self.patient.cells.get(key)
+            cell = under.cells.get(key)
             if not isinstance(cell, WorkCell):
-                cell = self.patient.cells[key] = WorkCell(thing["task_id"])
+                cell = under.cells[key] = WorkCell(thing["task_id"])
             name = (command.stamp.source, command.stamp.event)
             if any((done.stamp.source, done.stamp.event) == name for done in cell.done):
                 return  # a repeat of what was forgotten as seen; it has had its effect
             cell.done.append(command)
-            self.patient.dirty.add(key)
+            under.dirty.add(key)
         before = len(self.changes)
         self.taking = command
         self.plan()
         self.taking = None
         if command.what == "rejected":
-            self._notice(f"supervisor:{thing['team']}", thing["task_id"], "Given back by its team.")
+            supervisor = f"supervisor:{thing['team']}"
+            self.notice(supervisor, thing["task_id"], "Given back by its team.", under)
         if self.before is not None:
-            self.acted.append(command)
+            self.acted.append((command, under))
         elif len(self.changes) == before:
-            self._accepted(command)
+            self.accepted(command, under)
 
-    def _accepted(self, command: Command) -> None:
-        """Nothing changed in the task (a note): the actor still gets an answer."""
-        causes = [command.stamp.event]
-        self._record("command.accepted", causes, "Recorded.", command=_named(command))
+    def _judged(
+        self, command: Command, told: Patient
+    ) -> tuple[Patient, dict[str, Any] | None, Refusal | Literal["waits"] | None]:
+        """The verdict, and the member whose task it is: a team may name any of the patient's."""
+        thing, refusal = judge(command, told.ledger, self.rules)
+        if thing is None and self.patient.others:
+            for one in self.patient.members():
+                found, why_not = judge(command, one.ledger, self.rules)
+                if found is not None:
+                    return one, found, why_not
+        return told, thing, refusal
 
-    def _acknowledge(self, gap: dict[str, Any], command: Command) -> None:
-        facility = self.patient.cells.get(("facility", gap["facility"]))
+    def _acknowledge(self, gap: dict[str, Any], command: Command, under: Patient) -> None:
+        facility = under.cells.get(("facility", gap["facility"]))
         if isinstance(facility, FacilityCell) and (gap["scope"] or "").startswith("facility:"):
             facility.acknowledged[gap["gap_id"]] = command.stamp.receipt
-            self.patient.dirty.add(("facility", gap["facility"]))
+            under.dirty.add(("facility", gap["facility"]))
             return
         key = ("person", "")
-        cell = self.patient.cells.get(key)
+        cell = under.cells.get(key)
         if not isinstance(cell, PersonCell):
-            cell = self.patient.cells[key] = PersonCell()
+            cell = under.cells[key] = PersonCell()
         cell.acknowledged[gap["gap_id"]] = command.stamp.receipt
-        self.patient.dirty.add(key)
-
-    def _refused(self, command: Command, reason: str) -> None:
-        self._record(
-            "command.refused",
-            [command.stamp.event],
-            REFUSED[reason],
-            command={**_named(command), "reason": reason},
-        )
+        under.dirty.add(key)
 
     def _retry(self) -> None:
         """Commands that wait for a task: some may have got it now."""
-        if not self.patient.waiting:
+        members = [one for one in self.patient.members() if one.waiting]
+        if not members:
             return
-        waiting, self.patient.waiting = self.patient.waiting, []
         causes = self.causes
-        for one in waiting:
-            _, refusal = judge(one.command, self.patient.ledger, self.rules)
-            if refusal == "waits":
-                self.patient.waiting.append(one)
-            else:
-                self.command(one.command)
+        for told in members:
+            waiting, told.waiting = told.waiting, []
+            for one in waiting:
+                _, _, refusal = self._judged(one.command, told)
+                if refusal == "waits":
+                    told.waiting.append(one)
+                else:
+                    self.command(one.command, told)
         self.causes = causes
         self.rewake = True
 
     def due(self) -> None:
         """What waited for this instant: held facts, expired commands, deadlines, seals."""
         patient = self.patient
-        ready = [one for one in patient.held if one.effective <= self.now]
+        ready: list[Told] = []
+        for one in patient.members():
+            due = [told for told in one.held if told.effective <= self.now]
+            if due:
+                one.held = [told for told in one.held if told.effective > self.now]
+                # Whose it is says where it lay: the member may have been joined since.
+                ready += [replace(told, under=one.subject) for told in due]
         if ready:
-            patient.held = [one for one in patient.held if one.effective > self.now]
             self.rewake = True
-            self.join([one for one in ready if one.command is None])
-            for one in sorted(ready, key=lambda told: (told.time, told.source, told.event)):
-                if one.command is not None:
-                    self.command(one.command)
-        for late in [one for one in patient.waiting if one.until <= self.now]:
-            patient.waiting.remove(late)
-            self._refused(late.command, "unknown-task")
-            self.rewake = True
+            self.join([told for told in ready if told.command is None])
+            for told in sorted(ready, key=lambda told: (told.time, told.source, told.event)):
+                if told.command is not None:
+                    self.command(told.command, patient.member(told.under))
+        for one in patient.members():
+            for late in [waits for waits in one.waiting if waits.until <= self.now]:
+                one.waiting.remove(late)
+                self.refused(late.command, "unknown-task", one)
+                self.rewake = True
         if patient.plan_wake is not None and patient.plan_wake <= self.now:
             self.causes = []
             self.plan()
-        if patient.seal_at is not None and patient.seal_at <= self.now:
-            seal(patient, self.rules, self.now)
-            self.rewake = True
+        for one in patient.members():
+            if one.seal_at is not None and one.seal_at <= self.now:
+                seal(one, self.rules, self.now)
+                self.rewake = True
 
     def close(self) -> None:
         """Work out when the patient must be looked at next."""
         patient = self.patient
         if not self.rewake and patient.wake is not None and patient.wake > self.now:
             return
-        candidates = [patient.plan_wake, patient.seal_at]
-        candidates += [one.effective for one in patient.held]
-        candidates += [one.until for one in patient.waiting]
+        candidates = [patient.plan_wake]
+        for one in patient.members():
+            candidates.append(one.seal_at)
+            candidates += [told.effective for told in one.held]
+            candidates += [waits.until for waits in one.waiting]
         patient.wake = min((at for at in candidates if at is not None), default=None)
-
-
-REFUSED = {
-    "terminal": "Refused: the task is no longer open.",
-    "unknown-task": "Refused: no such task.",
-    "version": "Refused: the task has changed since it was read.",
-    "role": "Refused: this role may not do it.",
-    "owner": "Refused: somebody else has accepted it.",
-}
-
-
-def _named(command: Command) -> dict[str, Any]:
-    return {
-        "event": command.stamp.event,
-        "source": command.stamp.source,
-        "what": command.what,
-        "task_id": command.task_id,
-        "gap_id": command.gap_id,
-    }
 
 
 def _new_cell(said: Fact) -> Cell:

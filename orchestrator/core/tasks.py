@@ -356,9 +356,13 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
 
 
 def _close_with(transition: Transition, duty: Duty) -> None:
-    if transition.status != "closed" or duty.terminal:
+    if transition.status != "closed":
         return
     reason = transition.close_reason or ""
+    if duty.terminal:
+        if reason == "WRONG_PATIENT":
+            duty.flags.append(reason)
+        return
     if reason in ("WINDOW_ENDED", "COMPLETED"):
         duty.status, duty.reason = "failed", "WINDOW_ENDED"
     elif reason == "WRONG_PATIENT":

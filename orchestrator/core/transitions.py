@@ -12,6 +12,7 @@ from operator import attrgetter, itemgetter
 
 from orchestrator.core import ids
 from orchestrator.core.calendar import day_number, end_of_day
+from orchestrator.core.facts import Stamp
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.policy import Policy, Rules
 from orchestrator.core.registers import value_of
@@ -90,12 +91,11 @@ def _settle(
     horizon: Horizon,
     dead_at: int | None,
 ) -> None:
-    discharge, stay, at = transition.discharge, transition.stay, transition.at
+    stay, at = transition.stay, transition.at
     transition.status = "deferred" if transition.disposition.status == "deferred" else "active"
-    if discharge.cancelled is not None:
-        return _close(transition, "DISCHARGE_CANCELLED", discharge.cancelled.time, stay.facility)
-    if stay.cancelled is not None:
-        return _close(transition, "ADMIT_CANCELLED", stay.cancelled.time, stay.facility)
+    undone = _undone(transition)
+    if undone is not None:
+        return _close(transition, undone[0], undone[1].time, stay.facility)
     after = _after(transition, view)
     transition.interrupted = _interruptions(transition, view)
     _find_elsewhere(transition, view, horizon)
@@ -127,6 +127,16 @@ def _settle(
     if transition.elsewhere:
         transition.status = "deferred"
     return None
+
+
+def _undone(transition: Transition) -> tuple[str, Stamp] | None:
+    """What took the discharge back, as if it had never been."""
+    stay, discharge = transition.stay, transition.discharge
+    if stay.moved and stay.cancelled is not None:
+        return "WRONG_PATIENT", stay.cancelled
+    if discharge.cancelled is not None:
+        return "DISCHARGE_CANCELLED", discharge.cancelled
+    return None if stay.cancelled is None else ("ADMIT_CANCELLED", stay.cancelled)
 
 
 def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
@@ -311,9 +321,19 @@ def _superseded(
             or any(other.stay is stay for stay in transition.elsewhere)
             or _is_expected(transition, other.stay, rules)
         )
-        reason = "TRANSFERRED" if arrived else "SUPERSEDED"
+        if arrived:
+            reason = "TRANSFERRED"
+        elif other.stay.subject == transition.stay.subject or _came_back(transition, other):
+            reason = "SUPERSEDED"
+        else:
+            reason = "MERGED"  # nothing but the joining of two records makes it the later one
         return (other.at, 2, reason, other.stay.facility)
     return None
+
+
+def _came_back(transition: Transition, other: Transition) -> bool:
+    """Whether the other discharge ends a stay that began after this one (ruling 14)."""
+    return other.stay.admitted_at is not None and other.stay.start >= transition.at
 
 
 def _soft_end(transition: Transition, view: View, horizon: Horizon) -> tuple[int, str] | None:

@@ -4,7 +4,7 @@ A patient is a *set* of identifiers; facts stay with the identifier they came un
 unites them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -18,6 +18,7 @@ from orchestrator.core.cells import (
     WorkCell,
 )
 from orchestrator.core.facts import Command, Stamp
+from orchestrator.core.identity import GroupCell
 from orchestrator.core.registers import Register, Registers, value_of
 from orchestrator.core.stays import Stay, connected, derive
 
@@ -36,7 +37,10 @@ class View:
     orphans: list[tuple[str, str, str, Stamp]] = field(default_factory=list)
     appointments: list[AppointmentCell] = field(default_factory=list)  # by their start
     person: Registers = field(default_factory=dict)
-    parked: dict[str, tuple[int, str]] = field(default_factory=dict)
+    members: set[str] = field(default_factory=set)
+    # Merges and un-merges that contradict what is known: source, event, instant, the two names.
+    conflicts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
+    parked: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # by identifier
     acknowledged: dict[str, int] = field(default_factory=dict)
     wishes: list[tuple[str | None, Stamp]] = field(default_factory=list)
     work: dict[str, list[Command]] = field(default_factory=dict)
@@ -72,7 +76,7 @@ def starts(cell: AppointmentCell) -> int:
 
 def view(
     patient: str,
-    members: Mapping[str, Cells],
+    members: Iterable[tuple[str, str, Cells]],
     closing: Callable[[str | None], str],
     key: str = "",
 ) -> View:
@@ -81,24 +85,21 @@ def view(
 
     Args:
         patient: The surviving identifier.
-        members: By identifier its open cells, by (kind, id).
+        members: Identifier, the one it counts as, its open cells by (kind, id); in a fixed order.
         closing: See `derive`.
         key: The patient key of *patient*.
     """
     seen = View(patient, key)
-    for subject in sorted(members):
-        visits: list[VisitCell] = []
-        for cell in members[subject].values():
+    every: dict[str, list[VisitCell]] = {}
+    for subject, counts_as, cells in members:
+        seen.members.add(subject)
+        visits = every.setdefault(counts_as, [])
+        for cell in cells.values():
             if isinstance(cell, VisitCell):
                 visits.append(cell)
-            elif isinstance(cell, AppointmentCell):
-                seen.appointments.append(cell)
-            elif isinstance(cell, WorkCell):
-                seen.work[cell.task] = cell.done
-            elif isinstance(cell, PersonCell):
-                _person(seen, cell)
             else:
-                seen.facilities.append(cell)
+                _add(seen, subject, cell)
+    for subject, visits in every.items():
         for group in connected(visits):
             found = derive(group, closing)
             for stay in found.stays:
@@ -116,11 +117,25 @@ def view(
     return seen
 
 
-def _person(seen: View, cell: PersonCell) -> None:
+def _add(seen: View, subject: str, cell: Cell) -> None:
+    if isinstance(cell, AppointmentCell):
+        seen.appointments.append(cell)
+    elif isinstance(cell, WorkCell):
+        seen.work[cell.task] = cell.done
+    elif isinstance(cell, PersonCell):
+        _person(seen, subject, cell)
+    elif isinstance(cell, FacilityCell):
+        seen.facilities.append(cell)
+    elif isinstance(cell, GroupCell):
+        seen.conflicts = cell.conflicts
+
+
+def _person(seen: View, subject: str, cell: PersonCell) -> None:
     for name, held in cell.said.items():
         known = seen.person.get(name)
         if known is None or held.stamp > known.stamp:
             seen.person[name] = held
     seen.wishes += cell.wishes.values()
-    seen.parked.update(cell.parked)
+    if cell.parked:
+        seen.parked[subject] = cell.parked
     seen.acknowledged.update(cell.acknowledged)

@@ -19,6 +19,7 @@ class Wanted(NamedTuple):
     id: str
     content: dict[str, Any]
     why: Why
+    under: str = ""  # the identifier in whose ledger it stands; empty: of a feed
 
 
 @dataclass(slots=True)

@@ -34,6 +34,8 @@ GAPS: Final = frozenset(
         "DISPOSITION_UNKNOWN",
         "DISPOSITION_CONFLICT",
         "OVERLAPPING_STAYS",
+        "IDENTITY_UNRESOLVED",
+        "MERGE_CONFLICT",
         "STALE_STAY",
         "ORPHAN_CANCEL",
         "UNREACHABLE",

@@ -1,0 +1,135 @@
+"""The change records of one step: what is told, to whom, and in which sentence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.core.facts import Command, Told
+from orchestrator.core.instants import written
+from orchestrator.core.patient import Patient
+from orchestrator.core.reconcile import Change
+
+UPDATES = ("task.updated", "transition.updated", "gap.changed")
+WITHDRAWN_STATUS = ("cancelled", "entered-in-error", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Why the members of a patient are others than before: the event, and a sentence."""
+
+    event: str
+    why: str
+
+
+class Announcer:
+    """
+    Collects change records.
+
+    Attributes:
+        causes: The events that are being taken in.
+        taking: The command whose effect is being planned.
+        joined: The members are others than before.
+    """
+
+    def __init__(self, patient: Patient, now: int, at: int) -> None:
+        self.patient = patient
+        self.now = now
+        self.at = at
+        self.changes: list[dict[str, Any]] = []
+        self.causes: list[str] = []
+        self.taking: Command | None = None
+        self.joined: Joined | None = None
+
+    def recorded(self, told: Told) -> None:
+        """The hospital's event, for the timeline."""
+        if not told.type:
+            return
+        self.record(
+            "event.recorded",
+            [told.event],
+            told.title,
+            self.patient.member(told.under),
+            event={
+                "id": told.event,
+                "type": told.type,
+                "time": written(told.time),
+                "receivedtime": written(told.receipt),
+                "title": told.title,
+            },
+        )
+
+    def changed(self, change: Change, under: Patient) -> None:
+        thing: dict[str, Any] = {change.kind: change.thing}
+        why = change.why
+        if self.joined is not None and change.before is not None:
+            was = change.before["patient"]
+            if was != change.thing["patient"]:
+                thing["merged_from"] = was
+            if change.change in UPDATES:
+                why = self.joined.why
+        self.record(change.change, self.causes, why, under, **thing)
+        before = change.before
+        if change.kind == "task" and before is not None and before["owner"] is not None:
+            status = change.thing["status"]
+            if status in WITHDRAWN_STATUS and before["status"] not in WITHDRAWN_STATUS:
+                self.notice(before["owner"], change.thing["task_id"], change.why, under)
+            elif (
+                self.taking is not None
+                and change.thing["owner"] != before["owner"] != self.taking.actor
+            ):
+                text = "Passed on by another."
+                self.notice(before["owner"], change.thing["task_id"], text, under)
+
+    def notice(self, to: str, task: str, text: str, under: Patient) -> None:
+        notice = {"at": written(self.at), "to": to, "task_id": task, "text": text}
+        self.record("notice", self.causes, text, under, notice=notice)
+
+    def record(
+        self, change: str, causes: list[str], why: str, under: Patient, **thing: Any
+    ) -> None:
+        under.seq += 1
+        self.changes.append(
+            {
+                "seq": under.seq,
+                "at": written(self.at),
+                "patient": self.patient.subject,
+                "subject": under.subject,
+                "patient_key": self.patient.key,
+                "change": change,
+                **thing,
+                "caused_by": list(causes),
+                "why": why,
+            }
+        )
+
+    def accepted(self, command: Command, under: Patient) -> None:
+        """Nothing changed in the task (a note): the actor still gets an answer."""
+        causes = [command.stamp.event]
+        self.record("command.accepted", causes, "Recorded.", under, command=_named(command))
+
+    def refused(self, command: Command, reason: str, under: Patient) -> None:
+        self.record(
+            "command.refused",
+            [command.stamp.event],
+            REFUSED[reason],
+            under,
+            command={**_named(command), "reason": reason},
+        )
+
+
+REFUSED = {
+    "terminal": "Refused: the task is no longer open.",
+    "unknown-task": "Refused: no such task.",
+    "version": "Refused: the task has changed since it was read.",
+    "role": "Refused: this role may not do it.",
+    "owner": "Refused: somebody else has accepted it.",
+}
+
+
+def _named(command: Command) -> dict[str, Any]:
+    return {
+        "event": command.stamp.event,
+        "source": command.stamp.source,
+        "what": command.what,
+        "task_id": command.task_id,
+        "gap_id": command.gap_id,
+    }

@@ -1,0 +1,188 @@
+"""Who is whom: homes derived from the *set* of what was said of identifiers, in one order.
+
+Merges, un-merges, links and moves of visits are marks.  The same set of marks gives the same homes
+in whatever order they came: a merge that was heard late, a repeat after an un-merge and an un-merge
+that was heard first need no case of their own.  ``design.md``, *Identity*; rulings 17 and 18.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+What = Literal["merge", "unmerge", "detach", "link", "move"]
+# Between the identifier and the visit in the name of a moved visit; no identifier holds it.
+_MOVED: Final = "\x1e"
+
+
+class Mark(NamedTuple):
+    """One thing said of two identifiers; marks are taken in the order of the first five fields."""
+
+    time: int
+    recorded: int
+    source: str
+    event: str
+    number: int  # of the marks of one event
+    what: What
+    survivor: str  # of a move the right patient; of a link the identifier that said it
+    other: str  # retired, of a move the wrong patient, of a link the other identifier
+    facility: str = ""  # of a moved visit
+    visit: str = ""
+    receipt: int = 0
+
+    def names(self) -> tuple[str, str]:
+        """The two identifiers."""
+        return self.survivor, self.other
+
+
+def moved_visit(subject: str, facility: str, visit: str) -> str:
+    """The name of what *subject* was told of a visit, where the visit belongs to somebody else."""
+    return _MOVED.join((subject, facility, visit))
+
+
+def origin_of(member: str) -> str:
+    """The identifier under which a member's facts come."""
+    return member.partition(_MOVED)[0]
+
+
+def visit_of(member: str) -> tuple[str, str] | None:
+    """Facility and number of a moved visit; None for an identifier."""
+    parts = member.split(_MOVED)
+    return (parts[1], parts[2]) if len(parts) == 3 else None
+
+
+@dataclass(slots=True)
+class Homes:
+    """
+    What a set of marks adds up to.
+
+    Attributes:
+        home: Of every identifier and moved visit that was named.
+        counts_as: Of a moved visit, the identifier it belongs to.
+        moves: Of a moved visit, the mark that holds.
+        conflicts: Merges and un-merges that contradict what is known, by the earlier of the two
+            names.
+        effective: The marks that hold.
+    """
+
+    home: dict[str, str] = field(default_factory=dict)
+    counts_as: dict[str, str] = field(default_factory=dict)
+    moves: dict[str, Mark] = field(default_factory=dict)
+    conflicts: list[Mark] = field(default_factory=list)
+    effective: list[Mark] = field(default_factory=list)
+
+    def members(self, home: str) -> list[str]:
+        """All whose home it is, in a fixed order."""
+        return sorted(member for member, at in self.home.items() if at == home)
+
+    def groups(self) -> dict[str, list[str]]:
+        """The members of every home that has any."""
+        found: dict[str, list[str]] = {}
+        for member in sorted(self.home):
+            found.setdefault(self.home[member], []).append(member)
+        return found
+
+
+def homes(marks: Iterable[Mark]) -> Homes:
+    """Derive who is whom from all *marks* that are connected; each counts once."""
+    edges: list[Mark] = []
+    stated: set[frozenset[str]] = set()
+    conflicts: dict[frozenset[str], Mark] = {}
+    moves: dict[tuple[str, str], Mark] = {}
+    involved: dict[tuple[str, str], set[str]] = {}
+    found = Homes()
+    once = {mark[:5]: mark for mark in sorted(marks, reverse=True)}
+    for mark in sorted(once.values()):
+        pair = frozenset(mark.names())
+        for name in mark.names():
+            found.home.setdefault(name, name)
+        if mark.what == "move":
+            visit = (mark.facility, mark.visit)
+            moves[visit] = mark
+            involved.setdefault(visit, set()).update(pair)
+        elif mark.what in ("merge", "link"):
+            at = _united(edges)
+            if _root(at, mark.survivor) != _root(at, mark.other):
+                edges.append(mark)
+            elif mark.what == "merge" and _is_inverse(mark, edges, at):
+                conflicts[pair] = mark  # what was known before holds
+            stated.add(pair)
+        else:
+            standing = [edge for edge in edges if frozenset(edge.names()) == pair]
+            if standing:
+                edges.remove(standing[0])
+                conflicts.pop(pair, None)
+            elif mark.what == "unmerge" and pair not in stated:
+                conflicts[pair] = mark
+            stated.discard(pair)
+    at = _united(edges)
+    found.home = {name: _root(at, name) for name in found.home}
+    found.effective = edges
+    found.conflicts = sorted(conflicts.values())
+    for visit, mark in sorted(moves.items()):
+        for name in sorted(involved[visit] - {mark.survivor}):
+            member = moved_visit(name, *visit)
+            found.home[member] = found.home[mark.survivor]
+            found.counts_as[member] = mark.survivor
+            found.moves[member] = mark
+    return found
+
+
+def _is_inverse(mark: Mark, edges: Iterable[Mark], at: dict[str, str]) -> bool:
+    """Whether it retires who survives, in a group that is one already."""
+    if mark.other == _root(at, mark.other):
+        return True
+    return any((edge.other, edge.survivor) == mark.names() for edge in edges)
+
+
+def _united(edges: Iterable[Mark]) -> dict[str, str]:
+    """The home of each that an edge names: that of the survivor's group at the time."""
+    at: dict[str, str] = {}
+    for edge in edges:
+        survivor, other = edge.names()
+        if edge.what == "link" and _root(at, other) == other and other not in at.values():
+            # An enterprise number that nobody had yet is no patient's name.
+            winner, loser = _root(at, survivor), other
+        elif edge.what == "link":
+            winner, loser = _root(at, other), _root(at, survivor)
+        else:
+            winner, loser = _root(at, survivor), _root(at, other)
+        at.setdefault(winner, winner)
+        at.setdefault(loser, loser)
+        for name, home in at.items():
+            if home == loser:
+                at[name] = winner
+    return at
+
+
+def _root(at: dict[str, str], name: str) -> str:
+    return at.get(name, name)
+
+
+@dataclass(slots=True)
+class GroupCell:
+    """
+    Of a home, as the last change of it was told: its members and what contradicts.
+
+    Attributes:
+        number: Of the change; the greatest holds.
+        members: By name its patient key and, of a moved visit, the identifier it counts as.
+        conflicts: Source, event, instant and the two names.
+    """
+
+    number: int = 0
+    members: dict[str, tuple[str, str]] = field(default_factory=dict)
+    conflicts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
+
+    def dump(self) -> list[Any]:
+        """Plain data for storage."""
+        return [1, self.number, self.members, self.conflicts]
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "GroupCell":
+        """The inverse of `dump`."""
+        _, number, members, conflicts = plain
+        return cls(
+            number,
+            {name: (key, counts_as) for name, (key, counts_as) in members.items()},
+            [(source, event, at, one, other) for source, event, at, one, other in conflicts],
+        )
