@@ -1,14 +1,15 @@
 """Translation: an accepted event to what the core is told.  Pure; one row per event type.
 
 `HANDLERS` is the contents page: which module reads which event.  An event that no rule reads yet
-(medication, results, documents, referrals, consent, identity) is still journalled and shown on the
+(medication, results, documents, referrals, consent) is still journalled and shown on the
 patient's timeline.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from handlers import appointments, codes, commands, envelope, people, visits
+from handlers import appointments, codes, commands, envelope, identity, people, visits
 from handlers.envelope import Said
 from orchestrator.core.facts import Told
 from schemas.facilities import Facilities
@@ -37,10 +38,6 @@ TITLES: Final = {
     "medication.changed": "Medication changed",
     "medication.stopped": "Medication stopped",
     "medication.dispensed": "Medication dispensed",
-    "patient.merged": "Two records joined",
-    "patient.unmerged": "Two records separated",
-    "patient.visit_moved": "Visit moved to another patient",
-    "patient.identifiers_moved": "Identifier moved",
     "patient.consent_changed": "Consent changed",
     "patient.screened": "Needs screened",
     "result.final": "Result reported",
@@ -63,9 +60,13 @@ def told(event: Mapping[str, Any], facilities: Facilities) -> Told:
     said = envelope.said(event, facilities)
     handler = HANDLERS.get(event["type"])
     if handler is not None:
-        return handler(said)
-    family, name = event["type"].split(".")[1:3]
-    return said.told(TITLES.get(f"{family}.{name}", "Message received"), [])
+        found = handler(said)
+    else:
+        family, name = event["type"].split(".")[1:3]
+        title = identity.TITLES.get(event["type"]) or TITLES.get(f"{family}.{name}")
+        found = said.told(title or "Message received", [])
+    marks = identity.marks(said)
+    return replace(found, marks=marks) if marks else found
 
 
 def unmapped_fields(event: Mapping[str, Any], facilities: Facilities) -> list[str]:

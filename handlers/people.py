@@ -1,8 +1,4 @@
-"""``care.patient.*`` to facts about the person.
-
-Merges, un-merges and moves are identity: they are journalled and shown on the timeline; who is
-whom is decided elsewhere.
-"""
+"""``care.patient.*`` to facts about the person; who is whom stands in ``identity``."""
 
 from typing import Any, Final
 

@@ -109,6 +109,7 @@ def _facilities_file() -> dict[str, Any]:
             "description": "false: offsets in its times are ignored, they are local times",
         },
         "part2_units": {"type": "array", "items": text},
+        "linking_authorities": {"type": "array", "items": text},
         "disposition_map": _map_of(text),
         "class_map": _map_of({"enum": list(STAY_CLASSES)}),
         "expected_interval": duration,

@@ -21,6 +21,7 @@ _INHERITED: Final = (
     "disposition_map",
     "class_map",
     "expected_interval",
+    "linking_authorities",
 )
 _OWN: Final = (*_INHERITED, "name", "feeds", "effective_from")
 _FEED_TEXTS: Final = (
@@ -106,6 +107,9 @@ def _facility(facility: str, node: Node, base: Facility) -> Facility:
         expected_interval=_duration(i)
         if (i := maybe("expected_interval"))
         else base.expected_interval,
+        linking_authorities=a.texts()
+        if (a := maybe("linking_authorities"))
+        else base.linking_authorities,
         effective_from=_instant(e, tz) if (e := maybe("effective_from")) else None,
     )
 

@@ -61,6 +61,8 @@ class Facility:
     disposition_map: Mapping[str, str] = field(default_factory=dict)
     class_map: Mapping[str, str] = field(default_factory=dict)
     expected_interval: timedelta | None = None  # ``None``: silence says nothing
+    # Whose identifiers, named beside a patient's own, tell that two records are one person's.
+    linking_authorities: tuple[str, ...] = ()
     effective_from: datetime | None = None  # ``None``: since ever
 
     @property

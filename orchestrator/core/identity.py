@@ -58,7 +58,7 @@ class Homes:
     Attributes:
         home: Of every identifier and moved visit that was named.
         counts_as: Of a moved visit, the identifier it belongs to.
-        moves: Of a moved visit, the mark that holds.
+        moves: Of a moved visit, the mark that first took it from where its facts come.
         conflicts: Merges and un-merges that contradict what is known, by the earlier of the two
             names.
         effective: The marks that hold.
@@ -87,8 +87,7 @@ def homes(marks: Iterable[Mark]) -> Homes:
     edges: list[Mark] = []
     stated: set[frozenset[str]] = set()
     conflicts: dict[frozenset[str], Mark] = {}
-    moves: dict[tuple[str, str], Mark] = {}
-    involved: dict[tuple[str, str], set[str]] = {}
+    moved: dict[str, tuple[str, Mark]] = {}  # by member: whose it is now, and since which mark
     found = Homes()
     once = {mark[:5]: mark for mark in sorted(marks, reverse=True)}
     for mark in sorted(once.values()):
@@ -96,9 +95,7 @@ def homes(marks: Iterable[Mark]) -> Homes:
         for name in mark.names():
             found.home.setdefault(name, name)
         if mark.what == "move":
-            visit = (mark.facility, mark.visit)
-            moves[visit] = mark
-            involved.setdefault(visit, set()).update(pair)
+            _move(moved, mark)
         elif mark.what in ("merge", "link"):
             at = _united(edges)
             if _root(at, mark.survivor) != _root(at, mark.other):
@@ -118,13 +115,22 @@ def homes(marks: Iterable[Mark]) -> Homes:
     found.home = {name: _root(at, name) for name in found.home}
     found.effective = edges
     found.conflicts = sorted(conflicts.values())
-    for visit, mark in sorted(moves.items()):
-        for name in sorted(involved[visit] - {mark.survivor}):
-            member = moved_visit(name, *visit)
-            found.home[member] = found.home[mark.survivor]
-            found.counts_as[member] = mark.survivor
+    for member, (owner, mark) in sorted(moved.items()):
+        if owner != origin_of(member):
+            found.home[member] = found.home[owner]
+            found.counts_as[member] = owner
             found.moves[member] = mark
     return found
+
+
+def _move(moved: dict[str, tuple[str, Mark]], mark: Mark) -> None:
+    """All that lies at the wrong patient goes to the right one, wherever it came from."""
+    for name in mark.names():
+        moved.setdefault(moved_visit(name, mark.facility, mark.visit), (name, mark))
+    for member, (owner, since) in moved.items():
+        if visit_of(member) == (mark.facility, mark.visit) and owner == mark.other:
+            away = owner != origin_of(member)
+            moved[member] = (mark.survivor, since if away else mark)
 
 
 def _is_inverse(mark: Mark, edges: Iterable[Mark], at: dict[str, str]) -> bool:

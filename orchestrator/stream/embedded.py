@@ -30,10 +30,11 @@ from orchestrator.stream.intake import Result
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.log_errors import LogError, LogMismatch
 from orchestrator.stream.prune import Pruner
-from orchestrator.stream.rounds import JournalRecord, Processor, Store
+from orchestrator.stream.rounds import JournalRecord, Processor, Round, Store
 from orchestrator.stream.sqlite_log import Log
+from orchestrator.stream.status import Holder, Status
 from orchestrator.stream.store import LogStore, commit_round
-from orchestrator.stream.timekeeper import JUMP, Timekeeper
+from orchestrator.stream.timekeeper import JUMP, LAG, Timekeeper
 from schemas.facilities import Facilities
 from schemas.topics import JOURNAL
 
@@ -82,8 +83,9 @@ class Runtime:
         self.health = Health()
         self.store = LogStore(log)
         self._check_site_key(site_key)
+        self.status = Status("up")
         self.timekeeper = Timekeeper(log, self.pace.sign_of_life)
-        self.inflow = Inflow(log, facilities, site_key, self.timekeeper)
+        self.inflow = Inflow(log, facilities, site_key, self.timekeeper, self.status)
         self.health.results = self.inflow.results
         partitions = range(log.partitions)
         self.positions = [self.store.position(p) for p in partitions]
@@ -91,6 +93,8 @@ class Runtime:
         self._processor = processor(self.store)
         self._pruner = Pruner(log)
         self._stopping = False
+        self.status.partitions = set(partitions)
+        self.status.committed_at = dict.fromkeys(partitions, time.monotonic())
 
     def stop(self) -> None:
         """End `run` after the transaction at hand; safe in a signal handler and another thread."""
@@ -103,16 +107,19 @@ class Runtime:
         Raises:
             LogError: The log cannot be gone on with; nothing half was written.
         """
+        self.status.enter("running")
         logger.info("process.ready", role="up", partitions=self.log.partitions)
         while not self._stopping:
             if not self.turn():
                 self._sleep(self.pace.poll_s)
+        self.status.enter("stopping")
         hit("stop.draining")
         logger.info("process.stopped", role="up")
 
     def turn(self) -> bool:
         """One turn of the loop; whether there was anything to do."""
         self.health.turns += 1
+        self.status.turned = time.monotonic()
         # Decide first: the wakes that the clock is measured against are those of a journal that
         # was decided to its end.
         decided = self._decide_all()
@@ -123,7 +130,8 @@ class Runtime:
         except LogError as refusal:
             self._wait_for(refusal)
         else:
-            self.health.unavailable = None
+            self._is_available()
+        self._tell_of_clocks()
         if not took and not decided and self.timekeeper.held != JUMP:
             now = min(self.timekeeper.last)
             self._pruner.step(self.positions, self.inflow.positions, now)
@@ -143,6 +151,7 @@ class Runtime:
 
     def _decide(self, partition: int) -> None:
         start = self.positions[partition]
+        began = self.status.turned = time.monotonic()
         records = [
             JournalRecord(partition, r.offset, r.stamp, r.key or "", r.value or b"")
             for r in self.log.read(JOURNAL, partition, start, self.pace.decide_records)
@@ -159,7 +168,8 @@ class Runtime:
                 self._wait_for(refusal)
                 if self._stopping:
                     return
-        self.health.unavailable = None
+        self._is_available()
+        self._tell_of_round(partition, records, rnd, began)
         self.health.rounds += 1
         self.health.published += len(rnd.outputs)
         self.positions[partition] = start + len(records)
@@ -171,15 +181,40 @@ class Runtime:
             raise refusal
         if self.health.unavailable is None:
             logger.error("log.unavailable", reason=type(refusal).__name__)
-        self.health.unavailable = type(refusal).__name__
+        self.health.unavailable = self.status.unavailable = type(refusal).__name__
+        self.status.publish_errors[JOURNAL] += 1
         self.log.shrink()
         self._sleep(self.pace.retry_s)
+
+    def _is_available(self) -> None:
+        self.health.unavailable, self.status.unavailable = None, ""
 
     def _sleep(self, seconds: float) -> None:
         # In short naps: a signal handler sets a flag and cannot shorten a sleep.
         until = time.monotonic() + seconds
         while not self._stopping and (left := until - time.monotonic()) > 0:
+            self.status.turned = time.monotonic()
             time.sleep(min(left, 0.05))
+
+    def _tell_of_round(
+        self, partition: int, records: list[JournalRecord], rnd: Round, began: float
+    ) -> None:
+        """What is durable now, for metrics."""
+        self.status.committed_at[partition] = now = time.monotonic()
+        self.status.batch_seconds.observe(now - began)
+        for observer in self.status.observers:
+            observer(partition, records, rnd)
+
+    def _tell_of_clocks(self) -> None:
+        status, keeper = self.status, self.timekeeper
+        status.clocks = dict(enumerate(keeper.last))
+        status.clock_jumps = keeper.jumps
+        status.held = {keeper.held: keeper.held_since} if keeper.held else {}
+        status.clock_held = (
+            {Holder(topic, 0): keeper.held_since for topic in self.inflow.untaken()}
+            if keeper.held == LAG
+            else {}
+        )
 
     def _check_site_key(self, site_key: bytes) -> None:
         print_ = patient_key(site_key, "care-orchestrator|site-key")

@@ -1,8 +1,9 @@
 """Records of a topic as JSON lines, for people and scripts, and the journal's lines read back.
 
 One line: ``{"topic", "partition", "offset", "stamp", "key", "value"|"text"|"base64",
-"headers"}``.  A value stands as JSON where writing that again gives the same bytes, else as text,
-else as base64, so a journal that was exported is replayed byte for byte.
+"headers", "after"}``.  A value stands as JSON where writing that again gives the same bytes, else
+as text, else as base64, so a journal that was exported is replayed byte for byte.  On Kafka offsets
+have holes; ``after`` is then the offset before the hole, so that a lost line still shows.
 """
 
 import base64
@@ -26,8 +27,13 @@ class ExportError(ValueError):
     """A line is no exported journal record.  Names the line and the field, never a value."""
 
 
-def line(record: Record) -> bytes:
-    """*record* as one line, without its end."""
+def line(record: Record, after: int | None = None) -> bytes:
+    """
+    *record* as one line, without its end.
+
+    Args:
+        after: The offset of its partition's record before it, if that is known.
+    """
     fields: dict[str, Any] = {
         "topic": record.topic,
         "partition": record.partition,
@@ -38,19 +44,23 @@ def line(record: Record) -> bytes:
     }
     if record.headers:
         fields["headers"] = record.headers
+    if after is not None and after != record.offset - 1:
+        fields["after"] = after
     return orjson.dumps(fields)
 
 
-def journal(lines: Iterable[bytes]) -> Iterator[JournalRecord]:
+def journal(lines: Iterable[bytes], *, whole: bool = False) -> Iterator[JournalRecord]:
     """
     Read an exported journal back.
 
     Args:
         lines: As `line` writes them; empty ones are skipped.
+        whole: Each partition must be there from its first record on, without a gap.
 
     Raises:
-        ExportError: A line is something else.
+        ExportError: A line is something else, or a gap was found.
     """
+    last: dict[int, int] = {}
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
@@ -58,13 +68,18 @@ def journal(lines: Iterable[bytes]) -> Iterator[JournalRecord]:
             fields = orjson.loads(text)
             if fields["topic"] != JOURNAL:
                 raise ExportError(f"line {number}: a record of another topic than {JOURNAL}")
-            yield JournalRecord(
+            record = JournalRecord(
                 partition=int(fields["partition"]),
                 offset=int(fields["offset"]),
                 stamp=instant(fields["stamp"]),
                 key=str(fields["key"]),
                 value=_bytes(fields),
             )
+            before = last.get(record.partition, -1)
+            if whole and int(fields.get("after", record.offset - 1)) != before:
+                raise ExportError(_gap(record, before))
+            last[record.partition] = record.offset
+            yield record
         except ExportError:
             raise
         except (ValueError, TypeError, KeyError):
@@ -109,6 +124,11 @@ def records(
             if follow is None or not follow():
                 return
             time.sleep(POLL_S)
+
+
+def _gap(record: JournalRecord, before: int) -> str:
+    there = f"partition {record.partition} goes on with offset {record.offset}"
+    return f"{there} after {before}; a journal is run whole"
 
 
 def _within(record: Record, horizon: int | None) -> bool:

@@ -15,6 +15,7 @@ from orchestrator.stream.failpoints import hit
 from orchestrator.stream.intake import Intake, Result, Signs, Taken
 from orchestrator.stream.log_errors import LogMismatch, refusing
 from orchestrator.stream.sqlite_log import Log, Record, Transaction, within
+from orchestrator.stream.status import Status
 from orchestrator.stream.timekeeper import Timekeeper
 from orchestrator.stream.topic_layout import LIVE_INPUTS
 from schemas.facilities import Facilities
@@ -39,13 +40,19 @@ class Inflow:
     """
 
     def __init__(
-        self, log: Log, facilities: Facilities, site_key: bytes, timekeeper: Timekeeper
+        self,
+        log: Log,
+        facilities: Facilities,
+        site_key: bytes,
+        timekeeper: Timekeeper,
+        status: Status | None = None,
     ) -> None:
         self._log = log
         self._intake = Intake(facilities, site_key, Signs(log.note(_SIGNS)))
         self._timekeeper = timekeeper
         self.positions = {topic: self._position(topic) for topic in INPUTS}
         self.results: Counter[tuple[str, Result]] = Counter()
+        self._status = status or Status("up")
         self._empty_at: tuple[int, int] | None = None  # `Log.changes` when nothing was found
 
     def step(self, limit: int, wakes: list[int | None]) -> bool:
@@ -91,7 +98,7 @@ class Inflow:
             raise
         hit("intake.committed")
         self.positions = following
-        self.results.update(_results(taken))
+        self._count(taken)
         self._timekeeper.committed(clocks)
         return bool(taken or clocks)
 
@@ -146,6 +153,20 @@ class Inflow:
             return {}
         left = [t for t in LIVE_INPUTS if following[t] < self._log.end_offsets(t)[0]]
         return self._timekeeper.append(transaction, due, all_taken_in=not left)
+
+    def untaken(self) -> list[str]:
+        """The live inputs in which something lies that was not taken in."""
+        return [t for t in LIVE_INPUTS if self.positions[t] < self._log.end_offsets(t)[0]]
+
+    def _count(self, taken: Decoded) -> None:
+        """What is durable now, for metrics."""
+        results = _results(taken)
+        self.results.update(results)
+        for (topic, result), count in results.items():
+            self._status.took(topic, result, count)
+        for _, outcome in taken:
+            for letter in outcome.dead_letters:
+                self._status.parked(letter.headers)
 
     def _position(self, topic: str) -> int:
         (position,) = self._log.committed(READER, topic)

@@ -40,6 +40,7 @@ _COMMANDS: Final = "care.task."
 
 Result = Literal["journalled", "parked", "ignored"]
 Entry = tuple[str, bytes]  # journal key, value
+Headers = Iterable[tuple[str, bytes | str | None]]
 
 logger = structlog.get_logger()
 
@@ -96,23 +97,26 @@ class Intake:
         self._site_key = site_key
         self.signs = signs
 
-    def take(self, record: Record) -> Taken:
-        """Never raises: a bug on our side parks the record, and alarms."""
+    def take(self, record: Record, headers: Headers | None = None) -> Taken:
+        """
+        Never raises: a bug on our side parks the record, and alarms.
+
+        Args:
+            headers: As they came, if a name may come twice, or a value be none or no text.
+        """
         receipt = written(record.stamp)
         try:
-            return self._taken(record, receipt)
+            return self._taken(record, receipt, headers or record.headers.items())
         except Exception as bug:
             logger.exception("record.failed", stage="intake", **_place(record))
             # Types and places only: the text of a bug repeats what it stumbled over.
             return self._parked(record, Reject("handler-failed", describe(bug)), receipt)
 
-    def _taken(self, record: Record, receipt: str) -> Taken:
+    def _taken(self, record: Record, receipt: str, headers: Headers) -> Taken:
         if REFUSED in record.headers:
             return Taken("parked", self._told_of_refusal(record, receipt), [])
         try:
-            event = decode_message(
-                record.headers.items(), record.value, self._facilities, receipt=receipt
-            )
+            event = decode_message(headers, record.value, self._facilities, receipt=receipt)
         except Reject as reject:
             return self._parked(record, reject, receipt)
         event |= {

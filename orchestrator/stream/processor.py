@@ -25,8 +25,9 @@ from orchestrator.core.policy import Rules
 from orchestrator.log import describe
 from orchestrator.stream.content import content_hash, event_hash
 from orchestrator.stream.outputs import outputs
-from orchestrator.stream.rounds import JournalRecord, Out, Round, Store
+from orchestrator.stream.rounds import DEADLINE, JournalRecord, Made, Out, Round, Store
 from schemas.facilities import Facilities
+from schemas.topics import topic_of
 
 REMEMBERED: Final = 30 * DAY
 PATIENTS_IN_MEMORY: Final = 20_000
@@ -173,30 +174,43 @@ class _Working:
         if known is not None:
             held, first = orjson.loads(known)
             if receipt - first <= REMEMBERED:
-                if held != content:
-                    self._clash(record, event, receipt, content)
+                clash = held != content and self._clash(record, event, receipt, content)
+                self._count(event, "parked" if clash else "duplicate")
                 return
         self.round.seen[record.key, name] = (
             orjson.dumps([content, receipt]),
             receipt + REMEMBERED,
         )
         told = handlers.told(event, self.processor.facilities)
-        self._tell(record.key, event["subject"], told)
+        self._tell(record.key, event["subject"], told, event.get("lane", "live"))
+        self._count(event, "applied", late=told.receipt - told.time > HOUR)
+
+    def _count(self, event: dict[str, Any], result: str, *, late: bool = False) -> None:
+        lane = event.get("lane", "live")
+        topic = topic_of(event["type"], lane) or ""
+        self.round.results[topic, lane, result] += 1
+        if late:
+            self.round.late[topic] += 1
 
     def _clash(
         self, record: JournalRecord, event: dict[str, Any], receipt: int, content: str
-    ) -> None:
-        """The same (source, id) with other content: the first received holds, somebody looks."""
+    ) -> bool:
+        """
+        The same (source, id) with other content: the first received holds, somebody looks.
+
+        Returns whether it was parked now; a repeat of it was before.
+        """
         reason = "duplicate-id-different-content"
         name = event_hash(event["source"], f"{event['id']}\0{content}")
         if self.round.seen.get((record.key, name)) or self.store.seen(record.key, name):
-            return  # a repeat of what was parked already
+            return False
         self.round.seen[record.key, name] = (
             orjson.dumps([content, receipt]),
             receipt + REMEMBERED,
         )
         self._dead_letter(record, event, reason, "the same source and id came with other content")
         self._parked(record, event["subject"], reason, event["id"], receipt)
+        return True
 
     def _parked_as_failed(
         self, record: JournalRecord, value: dict[str, Any], failures: list[str]
@@ -205,6 +219,8 @@ class _Working:
         self._dead_letter(record, event, "handler-failed", failures[0])
         # A bug that strikes at everything of this patient strikes at the gap too; then the bytes
         # are kept, and the log has the alarm.
+        if "event" in value:
+            self._count(event, "parked")
         if "event" in value and len(failures) == 1:
             receipt = read(event["receivedtime"])
             self._parked(record, event["subject"], "handler-failed", event["id"], receipt)
@@ -236,7 +252,7 @@ class _Working:
         event = fact.stamp.event if isinstance(fact, Parked) else ""
         self._tell(record.key, subject, Told(event, "", "", "", receipt, receipt, (fact,)))
 
-    def _tell(self, key: str, subject: str, told: Told) -> None:
+    def _tell(self, key: str, subject: str, told: Told, lane: str = "") -> None:
         patient = self.processor.patient(key, subject)
         self.touched[key] = patient
         for fact in told.facts:
@@ -247,7 +263,7 @@ class _Working:
                     patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
         changes = step.fact(patient, [told], self.now, self.stamp, self.rules)
-        self._publish(changes, teams)
+        self._publish(changes, teams, lane)
 
     def _clock(self, record: JournalRecord, until: int) -> None:
         due = set(self.store.due(self.partition, until))
@@ -271,13 +287,14 @@ class _Working:
                 place = {"partition": record.partition, "offset": record.offset}
                 logger.exception("record.failed", stage="deadline", **place)
                 raise _Poison(record.offset, key, describe(bug)) from None
-            self._publish(changes, teams)
+            self._publish(changes, teams, DEADLINE)
         self.now = max(self.now, until)
         self.round.forget_seen_before = self.now
 
-    def _publish(self, changes: list[dict[str, Any]], teams: dict[str, str]) -> None:
+    def _publish(self, changes: list[dict[str, Any]], teams: dict[str, str], lane: str) -> None:
         for change in changes:
             self.round.outputs += outputs(change, self.partition, teams)
+            self.round.made.append(Made(change, lane))
 
     def _write(self) -> None:
         cells = self.round.cells

@@ -8,6 +8,8 @@ depends only on the set of (event, receipt), not on order, repetition or how fil
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -17,15 +19,14 @@ import handlers
 from events import decode_record
 from events.files import Record
 from events.reject import Reject
-from orchestrator.core import picture, step
-from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp, Told
+from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp
 from orchestrator.core.instants import DAY, read, written
-from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.log import describe
 from orchestrator.stream.content import content_hash
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.rules import rules as made_rules
+from orchestrator.stream.story import History, Story, connected, contest, silent
 from schemas.facilities import Facilities
 from schemas.policy import load_policies
 
@@ -152,25 +153,15 @@ def _fill_backfill(found: Input, until: int) -> None:
         event.setdefault("receivedtime", receipt)
 
 
-@dataclass(slots=True)
-class _One:
-    """What one patient was told, by instant of receipt."""
-
-    told: dict[int, list[Told]] = field(default_factory=dict)
-
-    def add(self, receipt: int, told: Told) -> None:
-        self.told.setdefault(receipt, []).append(told)
-
-
 class _Run:
-    """One replay: the inputs of each subject, then the canonical journal of each."""
+    """One replay: the inputs of all subjects, then the canonical journal of each patient."""
 
     def __init__(self, rules: Rules, facilities: Facilities, until: int) -> None:
         self.rules = rules
         self.facilities = facilities
         self.until = until
-        self.subjects: dict[str, _One] = {}
-        self.feeds: dict[str, _One] = {}
+        self.subjects: dict[str, History] = {}
+        self.feeds: dict[str, History] = {}
         self.rejected: list[dict[str, Any]] = []
         self.places: dict[tuple[str, str], str] = {}
 
@@ -207,7 +198,7 @@ class _Run:
 
     def _event(self, event: dict[str, Any], receipt: int, where: str) -> None:
         told = handlers.told(event, self.facilities)
-        self.subjects.setdefault(event["subject"], _One()).add(receipt, told)
+        self._history(event["subject"]).add(receipt, told)
         self.places[told.source, told.event] = where
         facility = event.get("facility")
         if not facility:
@@ -220,7 +211,7 @@ class _Run:
             for name in handlers.unmapped_fields(event, self.facilities)
         ]
         if facts:
-            self.feeds.setdefault(facility, _One()).add(receipt, _silent(facts, receipt))
+            self.feeds.setdefault(facility, History()).add(receipt, silent(facts, receipt))
 
     def _refused(self, reject: Reject, where: str) -> None:
         receipt = read(reject.receipt) if reject.receipt else self.until
@@ -233,25 +224,32 @@ class _Run:
 
     def _parked(self, subject: str, reason: str, event: str, receipt: int) -> None:
         stamp = Stamp(receipt, -1, "", event, receipt, receipt)
-        told = _silent([Parked(reason, stamp)], receipt, event)
-        self.subjects.setdefault(subject, _One()).add(receipt, told)
+        told = silent([Parked(reason, stamp)], receipt, event)
+        self._history(subject).add(receipt, told)
+
+    def _history(self, subject: str) -> History:
+        return self.subjects.setdefault(subject, History())
 
     def answer(self, *, changes: bool, on_progress: OnProgress | None) -> dict[str, Any]:
-        """Run every subject and put the answer together."""
+        """Run every patient and put the answer together."""
+        contest(self.subjects)
         patients: list[dict[str, Any]] = []
         every: list[dict[str, Any]] = []
-        for done, subject in enumerate(sorted(self.subjects), start=1):
-            story = self._run(subject, self.subjects[subject])
-            patients.append(story.shown(self.rules, self.until))
+        done = 0
+        for names in connected(self.subjects):
+            story = self._run({name: self.subjects[name] for name in names})
+            patients += story.patients(self.until)
             every += story.changes
             self._refusals(story.changes)
-            if on_progress is not None and done % 100 == 0:
+            done += len(names)
+            if on_progress is not None and done % 100 < len(names):
                 on_progress(done)
         operations: list[dict[str, Any]] = []
         for facility in sorted(self.feeds):
-            story = self._run(f"facility|{facility}", self.feeds[facility])
-            operations += story.gaps.values()
+            story = self._run({f"facility|{facility}": self.feeds[facility]})
+            operations += story.operations()
             every += story.changes
+        patients.sort(key=itemgetter("patient"))
         every.sort(key=lambda change: (change["at"], change["subject"], change["seq"]))
         self.rejected.sort(key=lambda one: (one["reason"], one["detail"], one["where"]))
         return {
@@ -262,29 +260,21 @@ class _Run:
             "rejected": self.rejected,
         }
 
-    def _run(self, subject: str, one: _One) -> "_Story":
-        """One subject; a bug of ours there is told, and keeps nobody else from an answer."""
-        story = _Story(Patient(subject, patient_key(REPLAY_KEY, subject)))
+    def _run(self, told: Mapping[str, History]) -> Story:
+        """One patient; a bug of ours there is told, and keeps nobody else from an answer."""
+        zone = self.rules.facility("", self.until).zone
+        story = Story(self.rules, partial(patient_key, REPLAY_KEY), zone)
         try:
-            self._history(story, one)
+            story.run(told, self.until)
         except Exception as bug:
             logger.exception("record.failed", stage="replay")
             detail = describe(bug)
-            for told in (told for instant in one.told.values() for told in instant if told.type):
-                where = self.places[told.source, told.event]
+            events = (one for history in told.values() for one in history.events())
+            for event in events:
+                where = self.places[event.source, event.event]
                 found = {"where": where, "reason": "handler-failed", "detail": detail}
                 self.rejected.append(found)
         return story
-
-    def _history(self, story: "_Story", one: _One) -> None:
-        """The canonical journal of one subject (``models/history.py``)."""
-        patient = story.patient
-        for receipt in sorted(one.told):
-            story.add(step.clock(patient, receipt - 1, self.rules))
-            told = sorted(one.told[receipt], key=lambda t: (t.time, t.source, t.event))
-            story.add(step.fact(patient, told, receipt - 1, receipt, self.rules))
-            story.add(step.clock(patient, receipt, self.rules))
-        story.add(step.clock(patient, self.until, self.rules))
 
     def _refusals(self, changes: Iterable[Mapping[str, Any]]) -> None:
         for change in changes:
@@ -294,62 +284,3 @@ class _Run:
             where = self.places.get((command["source"], command["event"]), "")
             detail = f"{command['what']}: {change['why']}"
             self.rejected.append({"where": where, "reason": command["reason"], "detail": detail})
-
-
-def _silent(facts: list[Any], receipt: int, event: str = "") -> Told:
-    """Facts that no event of a timeline stands for."""
-    return Told(event, "", "", "", receipt, receipt, tuple(facts))
-
-
-class _Story:
-    """Everything that was ever published about one subject, in its newest version."""
-
-    def __init__(self, patient: Patient) -> None:
-        self.patient = patient
-        self.changes: list[dict[str, Any]] = []
-        self.transitions: dict[str, dict[str, Any]] = {}
-        self.tasks: dict[str, dict[str, Any]] = {}
-        self.gaps: dict[str, dict[str, Any]] = {}
-
-    def add(self, changes: list[dict[str, Any]]) -> None:
-        """Take in what a step published."""
-        for change in changes:
-            if "task" in change:
-                self.tasks[change["task"]["task_id"]] = change["task"]
-            elif "gap" in change:
-                self.gaps[change["gap"]["gap_id"]] = change["gap"]
-            elif "transition" in change:
-                self.transitions[change["transition"]["transition_id"]] = change["transition"]
-        self.changes += changes
-
-    def shown(self, rules: Rules, now: int) -> dict[str, Any]:
-        """The patient as ``replay`` shows one."""
-        seen = self.patient.view(rules, sealed=True)
-        return {
-            "patient": self.patient.subject,
-            "aliases": [],
-            "stays": picture.stays(seen, rules, now),
-            "episodes": picture.episodes(seen, rules, now),
-            "transitions": list(self.transitions.values()),
-            "tasks": list(self.tasks.values()),
-            "gaps": list(self.gaps.values()),
-            "scores": [],
-            "medications": {},
-            "notices": [c["notice"] for c in self.changes if c["change"] == "notice"],
-            "timeline": [_entry(change) for change in self.changes],
-        }
-
-
-def _entry(change: Mapping[str, Any]) -> dict[str, Any]:
-    entry = {"at": change["at"], "change": change["change"], "title": change["why"]}
-    if "event" in change:
-        event = change["event"]
-        entry |= {
-            "event_id": event["id"],
-            "type": event["type"],
-            "time": event["time"],
-            "receivedtime": event["receivedtime"],
-        }
-    else:
-        entry["caused_by"] = change["caused_by"]
-    return entry

@@ -1,8 +1,11 @@
 """What passes between the runtime and the processor: journal records in, one Round out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+DEADLINE: Final = "deadline"
 
 
 class JournalRecord(NamedTuple):
@@ -25,6 +28,13 @@ class Out(NamedTuple):
     headers: dict[str, str] | None = None
 
 
+class Made(NamedTuple):
+    """One change of a Round, for those who count: what it says and what brought it about."""
+
+    change: dict[str, Any]
+    lane: str  # of the event that it follows from, or `DEADLINE`
+
+
 @dataclass(slots=True)
 class Round:
     """All that follows from a stretch of one journal partition; committed whole or not at all."""
@@ -36,6 +46,11 @@ class Round:
     seen: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
     forget_seen_before: int | None = None
     journal: list[tuple[str, bytes]] = field(default_factory=list)
+    # What happened, for logs and metrics; the same could be read off the outputs, at a price.
+    made: list[Made] = field(default_factory=list)
+    # Of events: topic, lane, and one of applied, duplicate, parked.
+    results: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)  # told an hour after the fact; by topic
 
 
 class Store(Protocol):

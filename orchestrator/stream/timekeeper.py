@@ -34,6 +34,8 @@ class Timekeeper:
     Attributes:
         last: Per partition the T of its last clock record; 0 before the first.
         held: Why no clock is appended at the moment, if so.
+        held_since: Since when, an instant.
+        jumps: How often the machine's time was found moved.
     """
 
     def __init__(self, log: Log, sign_of_life: int) -> None:
@@ -42,6 +44,8 @@ class Timekeeper:
         self._guard = ClockGuard(log.clock, _reference(log.note(_BELIEVED)))
         self.last = [int(log.note(f"clock/{p}") or 0) for p in range(log.partitions)]
         self.held: str | None = None
+        self.held_since = 0
+        self.jumps = 0
 
     def watch(self) -> None:
         """Look whether the time of day can be believed; once a turn."""
@@ -53,6 +57,7 @@ class Timekeeper:
             ahead = 0
         if ahead and self.held != JUMP:
             logger.error("clock.jumped", seconds=ahead / SECOND)
+            self.jumps += 1
             self._hold(JUMP)
         elif not ahead and self.held == JUMP:
             self._hold(None)
@@ -118,6 +123,7 @@ class Timekeeper:
         else:
             logger.warning("clock.held", reason=cause)
         self.held = cause
+        self.held_since = self._log.clock.now()
 
 
 def confirm_clock(log: Log) -> None:

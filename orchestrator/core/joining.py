@@ -1,0 +1,160 @@
+"""Patients that are joined, separated, or given each other's visits: members change places.
+
+For a run that holds all of them at once (``replay``).  Where they lie in different partitions,
+``stream`` moves them by messages; what is joined with what is the same function of the same marks.
+"""
+
+from collections.abc import Callable, Iterable
+
+from orchestrator.core.announce import Joined
+from orchestrator.core.calendar import spoken
+from orchestrator.core.cells import VisitCell
+from orchestrator.core.facts import Stamp
+from orchestrator.core.identity import GroupCell, Homes, Mark, homes, origin_of, visit_of
+from orchestrator.core.patient import Patient
+
+GROUP = ("group", "")
+_SAID = {
+    "merge": "Two records were joined on {when}.",
+    "link": "Two records were joined on {when}.",
+    "unmerge": "Two records that had been joined were separated on {when}.",
+    "detach": "Two records that had been joined were separated on {when}.",
+    "move": "A visit was moved from one record to another on {when}.",
+}
+
+
+def joined(mark: Mark, zone: str) -> Joined:
+    """Why members changed places, for the tasks that only change hands by it."""
+    return Joined(mark.event, _SAID[mark.what].format(when=spoken(mark.time, zone)))
+
+
+def group_of(home: str, found: Homes, key_of: Callable[[str], str], number: int) -> GroupCell:
+    """What the home of a group is told of it."""
+    members = found.members(home)
+    return GroupCell(
+        number,
+        {name: (key_of(name), found.counts_as.get(name, name)) for name in members},
+        [
+            (mark.source, mark.event, mark.time, mark.survivor, mark.other)
+            for mark in found.conflicts
+            if mark.survivor in members
+        ],
+    )
+
+
+def flag_moved(origin: Patient, member: str, mark: Mark | None) -> None:
+    """Tell the patient under whom a visit came whether it is another's; None: it is not."""
+    visit = visit_of(member)
+    assert visit is not None
+    key = ("visit", "|".join(visit))
+    cell = origin.cells.get(key)
+    if not isinstance(cell, VisitCell):
+        if mark is None:
+            return
+        cell = origin.cells[key] = VisitCell(*visit)
+    cell.derived = None
+    cell.moved = mark and Stamp(mark.recorded, -1, mark.source, mark.event, mark.time, mark.receipt)
+    origin.dirty.add(key)
+
+
+def copy_of(origin: Patient, member: str, key: str) -> Patient:
+    """A moved visit as a member of the patient it belongs to, with all that was said of it."""
+    visit = visit_of(member)
+    assert visit is not None
+    name = ("visit", "|".join(visit))
+    found = Patient(member, key, at=origin.at)
+    cell = origin.cells.get(name)
+    if isinstance(cell, VisitCell):
+        copied = VisitCell.load(cell.dump())
+        copied.moved = None
+        found.cells[name] = copied
+        found.dirty.add(name)
+    return found
+
+
+class Joining:
+    """
+    All patients that marks connect.
+
+    Attributes:
+        patients: By identifier, and by the name of each moved visit.
+    """
+
+    def __init__(self, key_of: Callable[[str], str]) -> None:
+        self._key_of = key_of
+        self._marks: list[Mark] = []
+        self._known = Homes()
+        self.patients: dict[str, Patient] = {}
+        self._groups: dict[str, GroupCell] = {}
+
+    def patient(self, name: str) -> Patient:
+        """The one of that name; made where it is new."""
+        if name not in self.patients:
+            self.patients[name] = Patient(name, self._key_of(name))
+        return self.patients[name]
+
+    def home(self, name: str) -> Patient:
+        """The patient that *name* is a member of."""
+        return self.patient(self._known.home.get(name, name))
+
+    def homes(self) -> list[Patient]:
+        """Every patient that is planned, in a fixed order."""
+        return [
+            self.patients[name]
+            for name in sorted(self.patients)
+            if self._known.home.get(name, name) == name
+        ]
+
+    def take(self, marks: Iterable[Mark], zone: str) -> dict[str, Joined]:
+        """
+        Take in more marks.
+
+        Returns:
+            By name the patients whose members are others now, and why.
+        """
+        fresh = list(marks)
+        self._marks += fresh
+        before, found = self._known, homes(self._marks)
+        self._known = found
+        for name in found.home:
+            if name not in found.counts_as:
+                self.patient(name)
+        self._move_visits(before, found)
+        groups = found.groups()
+        changed: dict[str, Joined] = {}
+        why = joined(max(fresh), zone)
+        told = {home: group_of(home, found, self._key_of, 0) for home in groups}
+        for home in sorted(told.keys() | self._groups.keys()):
+            if told.get(home) != self._groups.get(home):
+                if home in told:
+                    changed[home] = why
+                self._regroup(home, told.get(home))
+        self._groups = told
+        touched = found.moves.keys() ^ before.moves.keys()
+        changed |= {found.home[origin_of(member)]: why for member in touched}
+        return changed
+
+    def _move_visits(self, before: Homes, found: Homes) -> None:
+        for member in sorted(found.moves.keys() | before.moves.keys()):
+            origin = self.patient(origin_of(member))
+            mark = found.moves.get(member)
+            if mark is None:
+                del self.patients[member]
+            elif member not in self.patients:
+                self.patients[member] = copy_of(origin, member, self._key_of(member))
+            if mark != before.moves.get(member):
+                flag_moved(origin, member, mark)
+
+    def _regroup(self, home: str, group: GroupCell | None) -> None:
+        patient = self.patient(home)
+        patient.cells.pop(GROUP, None)
+        patient.others = {}
+        if group is None:
+            return
+        for name, (_, counts_as) in group.members.items():
+            member = self.patient(name)
+            member.counts_as = counts_as
+            if name != home:
+                patient.others[name] = member
+        if len(group.members) > 1 or group.conflicts:
+            patient.cells[GROUP] = group
