@@ -9,19 +9,26 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # What checks read: those of the folders that exist.
 CODE := $(wildcard schemas events handlers orchestrator tests bench)
-PYTEST_ARGS ?= -n auto
+# Kafka's tests are long and mostly wait: whoever is through takes from the other's share.
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test test-kafka planted check format bench lock clean
 
 help:  ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## a simulated hospital, its tasks and gaps, on a speeded clock (about a minute)
 	@$(BIN)/care-orchestrator demo $(DEMO_ARGS)
 
-test: $(STAMP)  ## all tests (PYTEST_ARGS="tests/core -x" for some)
+test: $(STAMP)  ## all tests, those on Kafka too (PYTEST_ARGS="tests/core -x" for some)
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+test-kafka: $(STAMP)  ## those on a real Apache Kafka (Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS)
+	$(BIN)/pytest tests/kafka $(PYTEST_ARGS)
+
+planted: $(STAMP)  ## plant every known bug, see who catches it, write docs/planted-bugs.md
+	$(BIN)/python -m tests.planted
 
 check: $(STAMP)  ## exactly what must hold before a commit: format, lint, types, tests
 	$(BIN)/ruff format --check $(CODE)
@@ -60,7 +67,3 @@ $(STAMP): requirements-dev.lock
 
 clean:  ## remove the environment, caches and the demo's data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis care-demo build *.egg-info
-
-.PHONY: test-kafka
-test-kafka: $(STAMP)  ## the tests against a real Apache Kafka (Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS)
-	KAFKA_TESTS=1 $(BIN)/pytest tests/kafka $(KAFKA_ARGS)

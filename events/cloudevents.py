@@ -30,7 +30,8 @@ def decode_message(
     Read one event in whichever mode its headers say.
 
     Args:
-        headers: In any order; names in any case.  Those that are no attributes are ignored.
+        headers: In any order; names in any case.  A content type of structured mode decides; what
+            stands beside it repeats the body.  Those that are no attributes are ignored.
         body: The event, or in binary mode its ``data``; empty or ``None``: no data.
 
     Raises:
@@ -38,8 +39,10 @@ def decode_message(
     """
     prefix = _PREFIXES[binding]
     attributes: dict[str, Any] = {}
-    for name, value in headers:
-        lower = name.lower()
+    headers = [(name.lower(), value) for name, value in headers]
+    if any(name == "content-type" and _is_structured(value) for name, value in headers):
+        return decode(body or b"", facilities, receipt=receipt)
+    for lower, value in headers:
         if lower.startswith(prefix) and value is not None:
             _set(attributes, lower[len(prefix) :], _text(value, binding, receipt), receipt)
     raw = body or b""
@@ -63,6 +66,12 @@ def decode_message(
             _copy_names(named, fault)
         raise fault
     return accept(attributes, facilities, receipt=receipt)
+
+
+def _is_structured(content_type: bytes | str | None) -> bool:
+    text = content_type or b""
+    plain = text.decode("latin-1") if isinstance(text, bytes) else text
+    return plain.partition(";")[0].strip().lower() == STRUCTURED
 
 
 def _set(attributes: dict[str, Any], name: str, text: str, receipt: str | None) -> None:

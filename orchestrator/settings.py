@@ -8,10 +8,12 @@ misspelled one would silently mean its default.  Names, meanings and defaults: R
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import to_jsonable_python
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -37,14 +39,32 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
+    runtime: Literal["embedded", "kafka"] = "embedded"  # where the topics are
     data_dir: Path = Path("./care-data")  # the embedded log lives here; made with mode 0700
     facilities: Path | None = None  # facilities file; built in: `default` serves every facility
     policy: Path | None = None  # policy file; built in: P0
+    host: str = "127.0.0.1"  # where doors are opened; 0.0.0.0 in a container
+    ops_port: Annotated[int, Field(ge=0, le=65_535)] | None = None  # by command; 0: any free one
+    behind_after: timedelta = timedelta(seconds=60)  # who is further behind is not current
+    worklist_port: Annotated[int, Field(ge=0, le=65_535)] | None = None  # 8000; 0: any free one
+    action_wait: timedelta = timedelta(seconds=5)  # how long an action waits for its change
+    auth_mode: Literal["local", "demo"] = "local"  # whose tokens the worklist takes
+    auth_audience: str = "care-orchestrator"  # what a token must be for
+    tls_cert: Path | None = None  # PEM; the worklist then speaks TLS
+    tls_key: Path | None = None  # PEM
+    behind_tls_proxy: bool = False  # a proxy ends TLS before the worklist
     partitions: Annotated[int, Field(ge=1, le=1024)] = 12  # fixed once the log exists
     site_key: Annotated[SecretStr, Field(min_length=16)] | None = None  # made at first start
     kafka_bootstrap_servers: str | None = None  # host:port, host:port; the worker needs it
+    # Kafka's own words for how its brokers are talked to; the default is the safe one.
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "SASL_SSL"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca: Path | None = None  # PEM; those that the machine trusts
     replication: Annotated[int, Field(ge=1, le=10)] = 3  # copies of each record on Kafka
     group: Annotated[str, Field(pattern=r"[\w.-]+")] = "care-orchestrator"  # of consumers
+    store_timeout: timedelta = timedelta(seconds=10)  # how long a sender waits until it is kept
     log_level: Level = "info"
     log_format: Format | None = None  # console on a terminal, else json
 
@@ -129,10 +149,15 @@ def site_key(settings: Settings) -> bytes:
     every patient.
 
     Raises:
-        SettingsError: The file cannot be read or written, or is damaged.
+        SettingsError: The file cannot be read or written, or is damaged; with Kafka: not stated.
     """
     if settings.site_key is not None:
         return settings.site_key.get_secret_value().encode()
+    if settings.runtime == "kafka":
+        # Made at first start, it would be another one on each machine.
+        raise SettingsError(
+            "CARE_SITE_KEY is not set; with Kafka, every worker and gateway needs the same one"
+        )
     path = settings.data_dir / SITE_KEY_FILE
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -171,7 +196,7 @@ def _make_site_key(path: Path) -> None:
 def _shown(value: object) -> str:
     if value is None:
         return "-"
-    return "***" if isinstance(value, SecretStr) else str(value)
+    return "***" if isinstance(value, SecretStr) else str(to_jsonable_python(value))
 
 
 def _nearest(name: str, known: set[str]) -> str:

@@ -131,7 +131,8 @@ class Policy(_Part):
 
     version: Annotated[str, Field(min_length=1, max_length=64)]
     effective_from: AwareDatetime
-    teams: frozenset[str]
+    # A team's queue is a topic of its name.
+    teams: frozenset[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]]
     transition_classes: frozenset[str]
     stay_elsewhere_classes: frozenset[str]
     hospital_types: frozenset[str]

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
-from orchestrator.cli.faults import NO
+from orchestrator.cli.faults import NO, Mistake
 
 NAME: Final = "care-orchestrator"
 
@@ -24,6 +24,8 @@ app = typer.Typer(
 schemas_app = typer.Typer(help="The public contract as JSON Schema.", no_args_is_help=True)
 policy_app = typer.Typer(help="The rules as data.", no_args_is_help=True)
 topics_app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
+auth_app = typer.Typer(help="Access to the worklist.", no_args_is_help=True)
+app.add_typer(auth_app, name="auth")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(policy_app, name="policy")
 app.add_typer(topics_app, name="topics")
@@ -174,15 +176,41 @@ def simulate(
         int, typer.Option(min=1, max=1_000_000, help="How many are admitted in these days.")
     ] = 100,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal hospitals.")] = 1,
-    start: Annotated[str, typer.Option(metavar="DATE", help="The first day.")] = "2026-10-05",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="The first day; default: 2026-10-05, published: all is past."
+        ),
+    ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=3650, help="How many days; later messages are left out.")
     ] = 30,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Send to the topics instead of writing files.")
+    ] = False,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0.01, help="Published: at most so many a second."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the feeds of a made-up hospital."""
+    """Write the feeds of a made-up hospital, or send them."""
     from orchestrator.cli import simulate as command
 
+    if publish:
+        command.publish(
+            form=form,
+            dirt=dirt,
+            patients=patients,
+            seed=seed,
+            start=start,
+            days=days,
+            rate=rate,
+            as_json=as_json,
+        )
+        return
+    if rate is not None:
+        raise Mistake("--rate goes with --publish: files have no pace")
     command.run(
         out,
         form=form,
@@ -202,7 +230,7 @@ def publish(
     facilities: FacilitiesFile = None,
     as_json: Json = False,
 ) -> None:
-    """Send files to the topics of the log."""
+    """Send files to the topics, of the log or on Kafka [CARE_RUNTIME]."""
     from orchestrator.cli import publish as command
 
     command.run(paths, data_dir=data_dir, facilities=facilities, as_json=as_json)
@@ -253,6 +281,83 @@ def policy_check(
     command.check(path, facilities, as_json=as_json)
 
 
+@app.command()
+def lag(
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option("--serve", help="Serve it to Prometheus at the ops port, until Ctrl-C."),
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Say how far behind the readers are; exit 1 if one is not current."""
+    from orchestrator.cli import lag as command
+
+    command.run(data_dir=data_dir, watch=watch, serve=serve, as_json=as_json)
+
+
+@app.command()
+def worklist(data_dir: DataDir = None) -> None:
+    """Serve the care teams' API, until Ctrl-C."""
+    from orchestrator.cli import worklist as command
+
+    command.run(data_dir)
+
+
+@app.command("worklist-rebuild")
+def worklist_rebuild(data_dir: DataDir = None) -> None:
+    """Make the worklist's read model anew from the topics."""
+    from orchestrator.cli import worklist as command
+
+    command.rebuild(data_dir)
+
+
+@auth_app.command("token")
+def auth_token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who the holder is.")],
+    role: Annotated[list[str], typer.Option(metavar="ROLE", help="As in rn; may be repeated.")],
+    facility: Annotated[
+        list[str], typer.Option(metavar="ID", help="Whose patients; * is all; may be repeated.")
+    ],
+    team: Annotated[
+        list[str] | None, typer.Option(metavar="TEAM", help="Whose tasks; may be repeated.")
+    ] = None,
+    view: Annotated[
+        str | None, typer.Option(metavar="VIEW", help="Narrows what the role sees.")
+    ] = None,
+    part2: Annotated[bool, typer.Option("--part2", help="42 CFR Part 2 records too.")] = False,
+    expires: Annotated[str, typer.Option(metavar="DURATION", help="At most P400D.")] = "P30D",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Sign a token for the worklist."""
+    from orchestrator.cli import auth as command
+
+    command.token(
+        name,
+        roles=role,
+        teams=team or [],
+        facilities=facility,
+        view=view,
+        part2=part2,
+        expires=expires,
+        data_dir=data_dir,
+        as_json=as_json,
+    )
+
+
+@auth_app.command("revoke")
+def auth_revoke(
+    jti: Annotated[str, typer.Argument(metavar="ID", help="Which `auth token` told.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Take a token back."""
+    from orchestrator.cli import auth as command
+
+    command.revoke(jti, data_dir)
+
+
 @topics_app.command("read")
 def topics_read(
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="As in care.task.v1.")],
@@ -270,19 +375,27 @@ def topics_read(
 
 
 @topics_app.command("create")
-def topics_create() -> None:
+def topics_create(as_json: Json = False) -> None:
     """Create the topics on Kafka that are missing."""
     from orchestrator.cli import kafka_topics as command
 
-    command.create()
+    command.create(as_json=as_json)
 
 
 @topics_app.command("check")
-def topics_check() -> None:
+def topics_check(as_json: Json = False) -> None:
     """Say how the topics on Kafka differ from what they must be; exit 1 if they do."""
     from orchestrator.cli import kafka_topics as command
 
-    command.check()
+    command.check(as_json=as_json)
+
+
+@topics_app.command("list")
+def topics_list(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Print the topics that are there, and how much each holds."""
+    from orchestrator.cli import topics as command
+
+    command.listed(data_dir=data_dir, as_json=as_json)
 
 
 def main() -> NoReturn:

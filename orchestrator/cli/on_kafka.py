@@ -1,4 +1,4 @@
-"""What the commands for Kafka start from: the settings that they need and that have no default."""
+"""What the commands for Kafka start from: the settings of the connection, whole or refused."""
 
 import asyncio
 import logging
@@ -10,23 +10,64 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from orchestrator.settings import Settings
-    from orchestrator.stream.kafka.broker import Admin, Kafka
+    from orchestrator.stream.kafka.broker import Admin
+    from orchestrator.stream.kafka.connection import Kafka
 
 T = TypeVar("T")
 
 
 def brokers(here: "Settings") -> "Kafka":
     """
-    Where the cluster is.
+    Where the cluster is and how it is talked to.
 
     Raises:
         Mistake: No setting says so.
+        UnusableConnection: The settings contradict each other.
     """
-    from orchestrator.stream.kafka.broker import Kafka
+    from orchestrator.stream.kafka.connection import Kafka, Security
 
     if here.kafka_bootstrap_servers is None:
         raise Mistake("CARE_KAFKA_BOOTSTRAP_SERVERS is not set; as in host1:9092,host2:9092")
-    return Kafka(here.kafka_bootstrap_servers)
+    password = here.kafka_password
+    found = Kafka(
+        here.kafka_bootstrap_servers,
+        Security(
+            here.kafka_security_protocol,
+            here.kafka_sasl_mechanism,
+            here.kafka_username,
+            None if password is None else password.get_secret_value(),
+            here.kafka_ca,
+        ),
+    )
+    found.client()  # so that a contradiction is told before anything else is done
+    return found
+
+
+def only_kafka(here: "Settings", command: str) -> None:
+    """
+    Refuse a command that there is on Kafka alone where the site is told to be embedded.
+
+    Raises:
+        Mistake: ``CARE_RUNTIME=embedded`` was said; not said at all, the command says enough.
+    """
+    if here.runtime == "embedded" and "runtime" in here.model_fields_set:
+        raise Mistake(f"`{command}` is for CARE_RUNTIME=kafka; embedded, `up` does all of it")
+
+
+def is_chosen(here: "Settings") -> bool:
+    """
+    Whether a command that there is on both runtimes means Kafka.
+
+    Raises:
+        Mistake: Brokers are named, but no runtime: sent to the wrong place, events look lost.
+    """
+    unsaid = "runtime" not in here.model_fields_set
+    if unsaid and here.kafka_bootstrap_servers is not None:
+        raise Mistake(
+            "CARE_KAFKA_BOOTSTRAP_SERVERS is set, CARE_RUNTIME is not; say CARE_RUNTIME=kafka for"
+            " the brokers, or CARE_RUNTIME=embedded for the log in the data folder"
+        )
+    return here.runtime == "kafka"
 
 
 def ask(question: "Callable[[Admin], Awaitable[T]]", here: "Settings") -> T:
@@ -34,11 +75,15 @@ def ask(question: "Callable[[Admin], Awaitable[T]]", here: "Settings") -> T:
     from orchestrator.stream.kafka.broker import admin
 
     where = brokers(here)
-    # What goes wrong is said once, by us.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    hush()
 
     async def asked() -> T:
         async with admin(where) as broker:
             return await question(broker)
 
     return asyncio.run(asked())
+
+
+def hush() -> None:
+    """Keep aiokafka's own log quiet: what goes wrong is said once, by us."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -1,14 +1,20 @@
-"""``publish``: sends files to the topics of the embedded log, from where `up` takes them in."""
+"""``publish``: sends files to the topics, of the embedded log or on Kafka (``CARE_RUNTIME``)."""
 
+import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli import site
-from orchestrator.cli.console import counted, hint, progress, say, say_json
+from orchestrator.cli import on_kafka, site
+from orchestrator.cli.console import Step, counted, hint, progress, say, say_json
 from orchestrator.cli.faults import No, as_mistakes
+from orchestrator.settings import site_key
 
 if TYPE_CHECKING:
-    from orchestrator.stream.publish import Report
+    from events.files import Record
+    from orchestrator.settings import Settings
+    from orchestrator.stream.publish import OnProgress, Report
+    from schemas.facilities import Facilities
 
 REFUSED_SHOWN = 20
 
@@ -20,32 +26,93 @@ def run(paths: list[str], *, data_dir: Path | None, facilities: Path | None, as_
         No: All of it was refused.
     """
     from events.files import read
-    from orchestrator.stream.publish import publish
-    from orchestrator.stream.sqlite_log import Log
 
     here = site.load(data_dir, facilities)
     listed = site.facilities_of(here)
     site.warn_of_empty(here, listed)
-    with (
-        as_mistakes(),
-        Log.open(here.data_dir, create=True, partitions=here.partitions) as log,
-        progress() as bar,
-    ):
-        step = bar("sending")
+    with as_mistakes(), progress() as bar:
+        report = sent(read(paths), here, listed, bar("sending"))
+    tell(report, here, as_json=as_json)
 
-        def on_progress(report: "Report") -> None:
-            step(report.sent.total() + len(report.refused) + report.ignored, 0)
 
-        report = publish(read(paths), log, listed, on_progress)
-    sent, refused = report.sent.total(), len(report.refused)
+def sent(
+    records: "Iterable[Record]",
+    here: "Settings",
+    facilities: "Facilities",
+    step: Step,
+    rate: float | None = None,
+) -> "Report":
+    """
+    Send *records* to where the settings say.
+
+    Args:
+        rate: At most so many a second.
+
+    Raises:
+        LogError, BrokerAway: It cannot be sent; how much was, is said before.
+    """
+    durable = 0
+
+    def on_progress(report: "Report") -> None:
+        nonlocal durable
+        durable = report.sent.total() + len(report.refused) + report.ignored
+        step(durable, 0)
+
+    try:
+        return _sent(records, here, facilities, on_progress, rate)
+    except BaseException:
+        if durable:
+            hint(f"{counted(durable, 'record')} were sent before; all may be sent again, no harm")
+        raise
+
+
+def _sent(
+    records: "Iterable[Record]",
+    here: "Settings",
+    facilities: "Facilities",
+    on_progress: "OnProgress",
+    rate: float | None,
+) -> "Report":
+    if on_kafka.is_chosen(here):
+        from orchestrator.stream.kafka import publish as kafka
+
+        where, key = on_kafka.brokers(here), site_key(here)
+        on_kafka.hush()
+        return asyncio.run(
+            kafka.publish(
+                records,
+                where,
+                facilities,
+                key,
+                timeout=here.store_timeout,
+                on_progress=on_progress,
+                rate=rate,
+            )
+        )
+    from orchestrator.stream.publish import publish
+    from orchestrator.stream.sqlite_log import Log
+
+    with Log.open(here.data_dir, create=True, partitions=here.partitions) as log:
+        return publish(records, log, facilities, on_progress, rate)
+
+
+def tell(report: "Report", here: "Settings", *, as_json: bool) -> None:
+    """Say what became of it.
+
+    Raises:
+        No: All of it was refused.
+    """
+    number, refused = report.sent.total(), len(report.refused)
     if as_json:
         say_json(_for_programs(report))
     else:
         _print(report)
-    if not sent and not report.ignored and refused:
+    if not number and not report.ignored and refused:
         raise No(f"nothing was sent: {counted(refused, 'record')} refused, kept as dead letters")
-    then = "; `up` decides on them" if sent else ""
-    hint(f"{counted(sent, 'record')} sent to {here.data_dir}{then}")
+    embedded = here.runtime == "embedded"
+    then = f"; `{'up' if embedded else 'worker'}` decides on them" if number else ""
+    where = here.data_dir if embedded else here.kafka_bootstrap_servers
+    hint(f"{counted(number, 'record')} sent to {where}{then}")
 
 
 def _for_programs(report: "Report") -> dict[str, Any]:

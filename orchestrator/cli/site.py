@@ -64,6 +64,11 @@ def policies_of(site: "Settings") -> "tuple[Policy, ...]":
         return load_policies(site.policy)
 
 
+def teams_of(site: "Settings") -> frozenset[str]:
+    """Every team that some policy of the settings may give a task to."""
+    return frozenset(team for policy in policies_of(site) for team in policy.teams)
+
+
 def processor_of(site: "Settings", facilities: "Facilities") -> "Callable[[Store], Processor]":
     """What makes the runtime's processor over its store, under the policies of the settings."""
     from orchestrator.stream.processor import Processor

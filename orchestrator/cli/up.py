@@ -6,7 +6,7 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator import log
-from orchestrator.cli import site
+from orchestrator.cli import door, site
 from orchestrator.cli.console import counted, hint, say_json
 from orchestrator.settings import site_key
 
@@ -35,7 +35,15 @@ def run(
         if sys.stderr.isatty():
             site.warn_of_empty(here, listed)
         tell(f"Deciding on what arrives in {here.data_dir}.  [Ctrl-C stops]")
-        runtime.run()
+        with door.of_status(
+            here,
+            runtime.status,
+            runtime.log.clock,
+            runtime="embedded",
+            usual=door.UP,
+            lag=door.sampler(here, runtime.status),
+        ):
+            runtime.run()
         done = runtime.health
         if as_json:
             say_json({"taken": done.results.total(), "published": done.published})

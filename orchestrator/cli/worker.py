@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import log
 from orchestrator.cli import on_kafka, site
-from orchestrator.cli.faults import Mistake
+from orchestrator.settings import site_key
 
 if TYPE_CHECKING:
     from orchestrator.stream.kafka.site import Site
@@ -37,17 +37,18 @@ def _site(instance: str | None, facilities: Path | None, policy: Path | None) ->
 
     here = site.load(facilities=facilities, policy=policy)
     log.configure(here.log_level, here.log_format)
-    if here.site_key is None:
-        # Made at first start it would be another one on each machine.
-        raise Mistake("CARE_SITE_KEY is not set; every worker and gateway needs the same one")
+    on_kafka.only_kafka(here, "worker")
+    kafka = on_kafka.brokers(here)
+    key = site_key(here.model_copy(update={"runtime": "kafka"}))
     listed = site.facilities_of(here)
     return Site(
-        kafka=on_kafka.brokers(here),
+        kafka=kafka,
         group=here.group,
         partitions=here.partitions,
         replication=here.replication,
         facilities=listed,
-        site_key=here.site_key.get_secret_value().encode(),
+        site_key=key,
         processor=site.processor_of(here, listed),
         instance=instance,
+        teams=site.teams_of(here),
     )

@@ -263,7 +263,7 @@ class _Working:
                     patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
         changes = step.fact(patient, [told], self.now, self.stamp, self.rules)
-        self._publish(changes, teams, lane)
+        self._publish(changes, teams, lane, told.receipt)
 
     def _clock(self, record: JournalRecord, until: int) -> None:
         due = set(self.store.due(self.partition, until))
@@ -291,10 +291,12 @@ class _Working:
         self.now = max(self.now, until)
         self.round.forget_seen_before = self.now
 
-    def _publish(self, changes: list[dict[str, Any]], teams: dict[str, str], lane: str) -> None:
+    def _publish(
+        self, changes: list[dict[str, Any]], teams: dict[str, str], lane: str, receipt: int = 0
+    ) -> None:
         for change in changes:
             self.round.outputs += outputs(change, self.partition, teams)
-            self.round.made.append(Made(change, lane))
+            self.round.made.append(Made(change, lane, receipt))
 
     def _write(self) -> None:
         cells = self.round.cells

@@ -33,6 +33,7 @@ class Made(NamedTuple):
 
     change: dict[str, Any]
     lane: str  # of the event that it follows from, or `DEADLINE`
+    receipt: int = 0  # of that event
 
 
 @dataclass(slots=True)

@@ -27,6 +27,16 @@ def test_structured_mode_is_the_json_itself() -> None:
     assert decode_message(headers, raw(event()), GEN) == decode(raw(event()), GEN)
 
 
+@pytest.mark.parametrize(
+    "said", [b"application/cloudevents+json; charset=UTF-8", b"Application/CloudEvents+JSON"]
+)
+def test_structured_mode_may_repeat_its_attributes_in_headers(said: bytes) -> None:
+    """Both bindings allow it, so that intermediaries can route; the body is the event."""
+    headers, _ = binary()
+    structured = [("Content-Type", said), *headers[1:]]
+    assert decode_message(structured, raw(event()), GEN) == decode(raw(event()), GEN)
+
+
 @pytest.mark.parametrize("binding", ["kafka", "http"])
 def test_binary_mode_gives_the_same_event(binding: Literal["kafka", "http"]) -> None:
     """Attributes in headers, data in the body, names in any case."""

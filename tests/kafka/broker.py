@@ -4,6 +4,8 @@ Tests that stop or pause brokers need a `cluster` of their own, with one node or
 share the one of the fixture (`conftest.py`), or that which ``KAFKA_BOOTSTRAP_SERVERS`` names.
 """
 
+import fcntl
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +20,9 @@ BOOTSTRAP: Final = "KAFKA_BOOTSTRAP_SERVERS"
 HERE: Final = Path(__file__).resolve().parent
 POM: Final = HERE / "pom.xml"
 JARS: Final = HERE / ".jars"
+# Below those that the system gives to whoever connects: a broker that comes back after a while
+# must find its port free.
+PORTS: Final = range(20_000, 32_000)
 START_S: Final = 60.0
 _JVM: Final = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
@@ -49,7 +54,11 @@ log.retention.check.interval.ms=1000
 
 
 class NoKafka(Exception):
-    """There is no broker and none can be started; says what is missing."""
+    """There is no broker and none can be had on this machine; says what is missing."""
+
+
+class BrokerFailed(Exception):
+    """A broker ended or does not answer, though all is there that it needs."""
 
 
 def jars() -> str:
@@ -63,15 +72,22 @@ def jars() -> str:
         if shutil.which(tool) is None:
             raise NoKafka(f"no {tool}, and {BOOTSTRAP} is not set")
     done = JARS / f"done-{int(POM.stat().st_mtime)}"
-    if not done.exists():
-        shutil.rmtree(JARS, ignore_errors=True)
-        command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
-        command += ["-DincludeScope=runtime", f"-DoutputDirectory={JARS}"]
-        fetched = subprocess.run(command, capture_output=True, text=True, check=False)
-        if fetched.returncode:
-            raise NoKafka(f"Maven could not fetch Kafka:\n{fetched.stdout[-2000:]}")
-        done.touch()
+    # Workers of pytest-xdist ask at the same time.
+    with (HERE / ".jars.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _fetch()
+            done.touch()
     return f"{JARS}/*"
+
+
+def _fetch() -> None:
+    shutil.rmtree(JARS, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
+    command += ["-DincludeScope=runtime", f"-DoutputDirectory={JARS}"]
+    fetched = subprocess.run(command, capture_output=True, text=True, check=False)
+    if fetched.returncode:
+        raise NoKafka(f"Maven could not fetch Kafka:\n{fetched.stdout[-2000:]}")
 
 
 class Node:
@@ -118,7 +134,7 @@ class Node:
                     return
             time.sleep(0.1)
         text = (self.folder / "broker.out").read_text(errors="replace")[-2000:]
-        raise NoKafka(f"broker {self.number} did not start:\n{text}")
+        raise BrokerFailed(f"broker {self.number} did not start:\n{text}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal: SIGSTOP and SIGCONT, for one."""
@@ -194,10 +210,12 @@ def cluster(folder: Path, nodes: int = 1) -> Iterator[Cluster]:
 
 
 def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    for one in held:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in held]
-    for one in held:
-        one.close()
-    return ports
+    # Two test processes choose at the same time, each at random among thousands.
+    free = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                free.append(port)
+        if len(free) == count:
+            break
+    return free

@@ -1,32 +1,47 @@
-"""The broker that Kafka's tests share, and when they run at all.
+"""The broker that Kafka's tests share: one per process of pytest-xdist, started when asked for.
 
-They run with ``KAFKA_TESTS=1`` (`make test-kafka`), else they are deselected.
+Without Java or Maven they are skipped, and the summary says so; on a build server (``CI``) they
+fail.  ``-m "not kafka"`` leaves them out.
 """
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
-from orchestrator.stream.kafka.broker import Kafka, admin
+from orchestrator.stream.kafka.broker import admin
+from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.topic_settings import ALL
-from tests.kafka.broker import BOOTSTRAP, NoKafka, cluster
+from tests.kafka.broker import BOOTSTRAP, NoKafka, cluster, jars
 from tests.kafka.world import fresh_topics
 
 HERE = Path(__file__).resolve().parent
-ASKED_FOR = "KAFKA_TESTS"
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """All tests below this folder need a broker; nobody has to remember to say so."""
-    ours = [item for item in items if HERE in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.kafka)
-    if ours and not os.environ.get(ASKED_FOR):
-        config.hook.pytest_deselected(items=ours)
-        items[:] = [item for item in items if HERE not in item.path.parents]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests below this folder are about Kafka; nobody has to remember to say so."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """A test that starts brokers of its own is skipped, or fails, as those are that share one."""
+    try:
+        return (yield)
+    except NoKafka as missing:
+        no_kafka(missing)
+
+
+def no_kafka(missing: NoKafka) -> NoReturn:
+    """Skip; where nobody would read that, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(f"NO KAFKA: {missing}")
+    pytest.skip(f"NO KAFKA, nothing of the Kafka runtime was tested: {missing}")
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +52,11 @@ def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield named
         return
     try:
-        with cluster(tmp_path_factory.mktemp("kafka") / "cluster") as ours:
-            yield ours.bootstrap
+        jars()
     except NoKafka as missing:
-        if os.environ.get("CI"):
-            pytest.fail(f"NO KAFKA: {missing}")
-        pytest.skip(f"NO KAFKA, nothing of the Kafka runtime was tested: {missing}")
+        no_kafka(missing)
+    with cluster(tmp_path_factory.mktemp("kafka") / "cluster") as ours:
+        yield ours.bootstrap
 
 
 @pytest.fixture(scope="session")

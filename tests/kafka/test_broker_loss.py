@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.connection import Kafka
 from tests.kafka import world
 from tests.kafka.broker import cluster
 from tests.kafka.test_worker import some_events

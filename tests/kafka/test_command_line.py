@@ -10,7 +10,7 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.connection import Kafka
 from tests.kafka import world
 from tests.kafka.test_worker import some_events
 

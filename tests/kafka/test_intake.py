@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from orchestrator.core.instants import HOUR, SECOND, written
 from orchestrator.stream.clock import RealClock
-from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.connection import Kafka
 from tests.kafka import world
 from tests.stream.hospital_events import ANSWERS
 

@@ -7,7 +7,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from orchestrator.stream.kafka.broker import BrokerAway, Kafka, TopicMismatch, admin
+from orchestrator.stream.kafka.broker import BrokerAway, TopicMismatch, admin
+from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.topic_settings import ALL, wanted
 from tests.kafka import world
 

@@ -10,7 +10,7 @@ import orjson
 
 from orchestrator.core.instants import HOUR, SECOND, written
 from orchestrator.stream.clock import RealClock
-from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.leaving import FAILED
 from orchestrator.stream.kafka.worker import Role
 from tests.kafka import world

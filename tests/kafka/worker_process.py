@@ -4,7 +4,7 @@ import sys
 from typing import Final
 
 from orchestrator import log
-from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.kafka.worker import ROLES, run
 from tests.stream.fakes import FACILITIES, PARTITIONS, SITE_KEY, product

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from orchestrator.stream import export
-from orchestrator.stream.kafka.broker import Kafka, admin
+from orchestrator.stream.kafka.broker import admin
+from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.topic_settings import ALL, wanted
 from orchestrator.stream.kafka.worker import ROLES, Role
 from orchestrator.stream.memory_store import MemoryStore
@@ -114,7 +116,8 @@ class Workers:
         self, kafka: Kafka, folder: Path, names: tuple[str, ...], failpoints: Mapping[Role, str]
     ) -> None:
         self.kafka = kafka
-        self.group = "care"
+        # Another for each test: a member's place outlives its process, and so do its partitions.
+        self.group = f"care-{secrets.token_hex(4)}"
         self.folder = folder
         self.running: dict[tuple[Role, str], subprocess.Popen[bytes]] = {}
         self.ends: list[int] = []  # how those ended that were started again

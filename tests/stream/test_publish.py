@@ -31,9 +31,9 @@ ADT_A01 = (
 
 
 def test_a_canonical_event_is_sent_as_the_bytes_it_is(tmp_path: Path) -> None:
-    """To the topic of its type; intake, not the sender, decides whether it is good."""
+    """To the topic of its type, with what we do not know and as the sender spelled it."""
     log, _ = new_log(tmp_path / "data")
-    strange = orjson.dumps(admitted(1, data={"their": "own"}))
+    strange = orjson.dumps(admitted(1) | {"theirs": 1}).replace(b'"theirs":', b'"theirs" : ')
     (tmp_path / "a.ndjson").write_bytes(
         strange + b"\n" + orjson.dumps(admitted(2, lane="backfill")) + b"\n"
     )
@@ -41,6 +41,21 @@ def test_a_canonical_event_is_sent_as_the_bytes_it_is(tmp_path: Path) -> None:
 
     assert report.sent == {"care.admission.v1": 1, BACKFILL: 1}
     assert [r.value for r in log.read("care.admission.v1", 0, 0, 9)] == [strange]
+
+
+def test_the_sender_of_a_bad_event_is_told_at_once(tmp_path: Path) -> None:
+    """Not days later by whoever looks at dead letters; its patient gets told once, by its gap."""
+    log, _ = new_log(tmp_path / "data")
+    bad = orjson.dumps(admitted(1, data={"their": "own"}))
+    (tmp_path / "a.ndjson").write_bytes(bad)
+    report = publish(read([tmp_path / "a.ndjson"]), log, FACILITIES)
+    Runtime(log, FakeProcessor, FACILITIES, SITE_KEY).turn()
+
+    assert [reject.reason for _, reject in report.refused] == ["missing-visit"]
+    (letter,) = log.read(DEAD_LETTER, 0, 0, 9)
+    assert (letter.value, letter.headers["stage"]) == (bad, "publish")
+    parked = [value["reason"] for value in journal_of(log) if value["kind"] == "parked"]
+    assert parked == ["missing-visit"]
 
 
 def test_an_hl7_message_is_decoded_at_the_door(tmp_path: Path) -> None:

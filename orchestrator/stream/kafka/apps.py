@@ -55,6 +55,7 @@ def app_of(site: Site, role: str) -> App:
     app = App(
         site.group_of(role),
         broker=f"care-{role}://{servers}",
+        broker_credentials=site.kafka.faust_credentials(),
         # Faust's own exactly_once is not: streams.md, 0.
         processing_guarantee="at_least_once",
         topic_allow_declare=False,  # topics are created beforehand and checked

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -10,12 +10,14 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
+    InvalidReplicationFactorError,
     KafkaError,
     NotCoordinatorForGroupError,
     TopicAlreadyExistsError,
     for_code,
 )
 
+from orchestrator.stream.kafka.connection import Kafka, why
 from orchestrator.stream.kafka.topic_settings import Found, Wanted, differences
 
 _REQUEST_MS: Final = 10_000
@@ -38,14 +40,10 @@ class TopicMismatch(Exception):
     exit_code: ClassVar[int] = 1
 
 
-class Kafka(NamedTuple):
-    """How to reach the cluster."""
+class TooFewBrokers(Exception):
+    """More copies are asked for than there are brokers."""
 
-    bootstrap: str
-
-    @property
-    def servers(self) -> list[str]:
-        return [server.strip() for server in self.bootstrap.split(",")]
+    exit_code: ClassVar[int] = 2
 
 
 @asynccontextmanager
@@ -57,18 +55,16 @@ async def admin(kafka: Kafka) -> AsyncIterator["Admin"]:
         BrokerAway: Nobody answers, or a request fails.
     """
     client = AIOKafkaAdminClient(
-        bootstrap_servers=kafka.servers, request_timeout_ms=_REQUEST_MS, client_id="care-admin"
+        **kafka.client(), request_timeout_ms=_REQUEST_MS, client_id="care-admin"
     )
     # Ends of partitions are a consumer's question, one without a group.
-    reader = AIOKafkaConsumer(
-        bootstrap_servers=kafka.servers, enable_auto_commit=False, client_id="care-admin"
-    )
+    reader = AIOKafkaConsumer(**kafka.client(), enable_auto_commit=False, client_id="care-admin")
     try:
         await client.start()
         await reader.start()
         yield Admin(client, reader)
     except (KafkaError, OSError) as problem:
-        raise BrokerAway(f"{kafka.bootstrap}: {type(problem).__name__}") from problem
+        raise BrokerAway(f"{kafka.bootstrap}: {await why(kafka, problem)}") from problem
     finally:
         await reader.stop()
         await client.close()
@@ -94,6 +90,10 @@ class Admin:
             ]
         )
         for name, code, *_ in answer.topic_errors:
+            if code == InvalidReplicationFactorError.errno:
+                raise TooFewBrokers(
+                    f"{name}: CARE_REPLICATION is {replication}, and there are not so many brokers"
+                )
             if code and code != TopicAlreadyExistsError.errno:
                 raise BrokerAway(f"{name}: {for_code(code).__name__}")
         # Leaders come to know of their partitions a moment later; the ends are theirs to tell.
@@ -102,12 +102,16 @@ class Admin:
         )
         return [one.name for one in missing]
 
+    async def topics(self) -> set[str]:
+        """The names of all topics that this user may see."""
+        return set(await self._client.list_topics())
+
     async def found(self, names: Iterable[str]) -> dict[str, Found]:
         """What there is of *names*."""
         have = sorted(set(await self._client.list_topics()) & set(names))
         if not have:
             return {}
-        counts = await self.partitions(have)
+        replicas = await self._replicas(have)
         configs: dict[str, dict[str, str]] = {name: {} for name in have}
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in have]
         for answer in await self._client.describe_configs(resources):
@@ -115,7 +119,9 @@ class Admin:
                 if code:
                     raise BrokerAway(f"{name}: {for_code(code).__name__}")
                 configs[name] = {entry[0]: entry[1] for entry in entries}
-        return {name: Found(counts[name], configs[name]) for name in have}
+        return {
+            name: Found(len(replicas[name]), min(replicas[name]), configs[name]) for name in have
+        }
 
     async def check(self, wanted: list[Wanted]) -> None:
         """
@@ -126,12 +132,23 @@ class Admin:
         """
         wrong = differences(wanted, await self.found(one.name for one in wanted))
         if wrong:
-            raise TopicMismatch("\n".join(wrong))
+            raise TopicMismatch("\n".join(map(str, wrong)))
+
+    async def cluster(self) -> str:
+        """The id that the cluster gave itself."""
+        return str((await self._client.describe_cluster()).get("cluster_id") or "kafka")
 
     async def partitions(self, names: Iterable[str]) -> dict[str, int]:
         """How many partitions each topic has."""
+        return {name: len(each) for name, each in (await self._replicas(names)).items()}
+
+    async def _replicas(self, names: Iterable[str]) -> dict[str, list[int]]:
+        """By topic, how many copies each partition has."""
         answers = await self._client.describe_topics(list(names))
-        return {answer["topic"]: len(answer["partitions"]) for answer in answers}
+        return {
+            answer["topic"]: [len(partition["replicas"]) for partition in answer["partitions"]]
+            for answer in answers
+        }
 
     async def ends(self, tps: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The offset that the next record of each partition gets: its high watermark."""

@@ -25,7 +25,7 @@ from orchestrator.stream.clock import JUMP, ClockGuard, RealClock
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
 from orchestrator.stream.kafka.decide import DecideShell
-from orchestrator.stream.kafka.fenced_out import Landed, OutRow
+from orchestrator.stream.kafka.fenced_out import Landed, OutRow, Place
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.timekeeper import CLOCK_KEY, LAG
 from orchestrator.stream.timekeeper import JUMP as JUMPED
@@ -140,9 +140,10 @@ class Clockwork:
             del self._gates[partition]
 
     async def _append(self, partition: int, value: bytes) -> Landed:
-        rows = [OutRow(CLOCK_KEY.encode(), value)]
-        landed: Landed = await self._app.producer.rows(JOURNAL, partition, rows)
-        return landed
+        place = JOURNAL, partition
+        rows = {place: [OutRow(CLOCK_KEY.encode(), value)]}
+        landed: dict[Place, Landed] = await self._app.producer.land(rows)
+        return landed[place]
 
     def _hold(self, cause: str | None, **more: float) -> None:
         if cause == self.held:

@@ -12,12 +12,11 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
 
 from orchestrator.core.instants import read
 from orchestrator.stream.failpoints import hit
-from orchestrator.stream.kafka.fenced_out import Landed, OutRow
+from orchestrator.stream.garbage import Sweeper
+from orchestrator.stream.kafka.fenced_out import OutRow, Place, landed
 from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.rounds_in import PollRound
 from orchestrator.stream.kafka.site import Site
@@ -50,6 +49,7 @@ class DecideShell:
         self._processor = site.processor(self.state)
         self.owned: set[int] = set()
         self.woken = asyncio.Event()
+        self._sweeper = Sweeper()
 
     # Owning
 
@@ -68,6 +68,7 @@ class DecideShell:
         self.state.keep(partitions)
         # A new one: patients in its memory may be of a partition that others owned meanwhile.
         self._processor = self._site.processor(self.state)
+        self._sweeper.sweep()
         self.owned = set(partitions)
         logger.info("worker.recovered", role="decide", count=len(partitions))
 
@@ -82,8 +83,11 @@ class DecideShell:
                 )
         except Exception as problem:  # noqa: BLE001 - no exception may leave an agent
             leave("deciding-failed", problem)
+        # For display: what counts is in the changelog, in the same transaction as what follows.
+        self._app.consumer.done.update({tp: rows[-1].offset + 1 for tp, rows in rnd.items()})
         rnd.finished = True
         self.woken.set()
+        self._sweeper.step()
 
     async def _decide(self, partition: int, rows: Sequence[Any]) -> None:
         part = self.state.part(partition)
@@ -93,30 +97,24 @@ class DecideShell:
         decided = self._processor.process(partition, records)
         hit("decide.processed")
         meta = meta._replace(state=decided.meta[1])
-        state_rows = [OutRow(key, value) for key, value in part.rows(decided, meta)]
+        out = self._outputs(decided)
+        state = STATE.name, partition
+        out[state] = [OutRow(key, value) for key, value in part.rows(decided, meta)]
         producer = self._app.producer
         fenced = producer.fenced[partition]
         async with fenced.transaction():
             hit("decide.state")
-            await asyncio.gather(
-                *(
-                    producer.rows(topic, p, out, fenced)
-                    for (topic, p), out in self._outputs(decided).items()
-                )
-            )
+            flying = await producer.launch(out, fenced)
+            await flying[0].future
             hit("decide.some")
-            landed: Landed = await producer.rows(STATE.name, partition, state_rows, fenced)
+            landings = await landed(flying)
             hit("decide.outputs")
-            journal = driver.ensure_aiokafka_TP(TP(JOURNAL, partition))
-            await fenced.send_offsets_to_transaction(
-                {journal: meta.following}, self._site.group_of("decide")
-            )
             hit("decide.commit")
-        part.commit(decided, meta, landed.last)
+        part.commit(decided, meta, landings[state].last)
         hit("decide.committed")
 
-    def _outputs(self, decided: Round) -> dict[tuple[str, int], list[OutRow]]:
-        outputs: dict[tuple[str, int], list[OutRow]] = defaultdict(list)
+    def _outputs(self, decided: Round) -> dict[Place, list[OutRow]]:
+        outputs: dict[Place, list[OutRow]] = defaultdict(list)
         for out in decided.outputs:
             # Dead letters have one partition, wherever their patient's outputs lie.
             where = (out.partition or 0) if is_keyed(out.topic) else 0

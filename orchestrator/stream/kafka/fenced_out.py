@@ -7,7 +7,8 @@ one pause lost 14 % of the facts in a test).
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -18,6 +19,7 @@ BATCH_BYTES: Final = 900_000  # below the smallest `max.message.bytes`
 LARGEST_BYTES: Final = 2 * 1024 * 1024
 
 Headers = list[tuple[str, bytes]]
+Place = tuple[str, int]  # topic, partition
 
 
 class OutRow(NamedTuple):
@@ -29,11 +31,19 @@ class OutRow(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """Where a batch of rows came to lie."""
+    """Where rows came to lie; *last* counts only if nobody else writes there."""
 
     first: int
     last: int
     stamp: int  # append time of the last one, microseconds
+
+
+class Flying(NamedTuple):
+    """A batch on its way."""
+
+    place: Place
+    batch: Any
+    future: asyncio.Future[Any]
 
 
 class Producer(driver.Producer):
@@ -43,36 +53,26 @@ class Producer(driver.Producer):
         self.fenced: dict[int, AIOKafkaProducer] = {}
         super().__init__(*args, **kwargs)
 
-    async def rows(
-        self,
-        topic: str,
-        partition: int,
-        rows: Iterable[OutRow],
-        producer: AIOKafkaProducer | None = None,
-    ) -> Landed | None:
-        """Write *rows*; returns once every replica in sync has them.  ``None``: there were none."""
+    async def land(self, rows: Mapping[Place, Iterable[OutRow]]) -> dict[Place, Landed]:
+        """Write *rows*, each place's in order; returns once every replica in sync has them."""
+        return await landed(await self.launch(rows))
+
+    async def launch(
+        self, rows: Mapping[Place, Iterable[OutRow]], producer: AIOKafkaProducer | None = None
+    ) -> list[Flying]:
+        """Send *rows* off; `landed` waits for them."""
         producer = producer or self._ensure_producer()
-        sent: list[tuple[Any, asyncio.Future[Any]]] = []
-        batch = None
-        for key, value, headers in rows:
-            if batch is not None and _added(batch, key, value, headers):
-                continue
-            if batch is not None:
-                sent.append((batch, await producer.send_batch(batch, topic, partition=partition)))
-            batch = producer.create_batch()
-            if not _added(batch, key, value, headers):
-                raise ValueError("one record is larger than a batch")
-        if batch is None:
-            return None
-        sent.append((batch, await producer.send_batch(batch, topic, partition=partition)))
-        landed = [await future for _, future in sent]
-        last = landed[-1]
-        # For a batch, aiokafka answers with the offset of its first record.
-        return Landed(
-            landed[0].offset,
-            last.offset + sent[-1][0].record_count() - 1,
-            last.timestamp * 1000,
-        )
+        batches = [
+            (number, place, batch)
+            for place, theirs in rows.items()
+            for number, batch in enumerate(_batches(producer, theirs))
+        ]
+        # A place takes its next batch when it has sent off the one before; nobody waits for that.
+        batches.sort(key=itemgetter(0))
+        return [
+            Flying(place, batch, await producer.send_batch(batch, place[0], partition=place[1]))
+            for _, place, batch in batches
+        ]
 
     async def own(self, names: Mapping[int, str]) -> None:
         """
@@ -101,6 +101,31 @@ class Producer(driver.Producer):
             "max_batch_size": BATCH_BYTES,
             "max_request_size": LARGEST_BYTES,
         }
+
+
+async def landed(flying: Iterable[Flying]) -> dict[Place, Landed]:
+    """Where each place's rows came to lie, once every replica in sync has them all."""
+    found: dict[Place, Landed] = {}
+    for place, batch, future in flying:
+        told = await future  # of a batch: the offset of its first record
+        first = found[place].first if place in found else told.offset
+        last = told.offset + batch.record_count() - 1
+        found[place] = Landed(first, last, told.timestamp * 1000)
+    return found
+
+
+def _batches(producer: AIOKafkaProducer, rows: Iterable[OutRow]) -> Iterator[Any]:
+    batch = None
+    for key, value, headers in rows:
+        if batch is not None and _added(batch, key, value, headers):
+            continue
+        if batch is not None:
+            yield batch
+        batch = producer.create_batch()
+        if not _added(batch, key, value, headers):
+            raise ValueError("one record is larger than a batch")
+    if batch is not None:
+        yield batch
 
 
 def _added(batch: Any, key: bytes | None, value: bytes | None, headers: Headers) -> bool:

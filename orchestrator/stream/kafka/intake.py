@@ -13,7 +13,7 @@ import structlog
 
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.intake import Intake, Signs, Taken
-from orchestrator.stream.kafka.fenced_out import OutRow
+from orchestrator.stream.kafka.fenced_out import OutRow, Place
 from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.rounds_in import PollRound
 from orchestrator.stream.kafka.site import Site
@@ -42,7 +42,7 @@ class IntakeShell:
         try:
             async with asyncio.timeout(ROUND_S):
                 hit("intake.read")
-                await self._append(*await self._taken(rnd))
+                await self._append(await self._taken(rnd))
         except Exception as problem:  # noqa: BLE001 - no exception may leave an agent
             leave("intake-failed", problem)
         done = self._app.consumer.done
@@ -51,28 +51,23 @@ class IntakeShell:
         self.woken.set()
         hit("intake.committed")
 
-    async def _taken(self, rnd: PollRound) -> tuple[dict[int, list[OutRow]], list[OutRow]]:
-        journal: dict[int, list[OutRow]] = defaultdict(list)
-        letters: list[OutRow] = []
+    async def _taken(self, rnd: PollRound) -> dict[Place, list[OutRow]]:
+        out: dict[Place, list[OutRow]] = defaultdict(list)
         # In the order in which they were accepted, as far as one poll shows it.
         rows = sorted((row for rows in rnd.values() for row in rows), key=lambda r: r.timestamp)
         for number, row in enumerate(rows, 1):
-            taken = self._intake.take(record_of(row))
+            taken = self._intake.take(record_of(row), row.headers)
             for key, value in taken.journal:
                 partition = partition_of(key, self._site.partitions)
-                journal[partition].append(OutRow(key.encode(), value))
-            letters += _letters(row, taken)
+                out[JOURNAL, partition].append(OutRow(key.encode(), value))
+            out[DEAD_LETTER, 0] += _letters(row, taken)
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
         hit("intake.decoded")
-        return journal, letters
+        return out
 
-    async def _append(self, journal: dict[int, list[OutRow]], letters: list[OutRow]) -> None:
-        producer = self._app.producer
-        await asyncio.gather(
-            *(producer.rows(JOURNAL, p, rows) for p, rows in journal.items()),
-            producer.rows(DEAD_LETTER, 0, letters),
-        )
+    async def _append(self, rows: dict[Place, list[OutRow]]) -> None:
+        await self._app.producer.land(rows)
         hit("intake.appended")
 
 
@@ -90,8 +85,8 @@ def record_of(row: Any) -> Record:
 
 
 def _letters(row: Any, taken: Taken) -> Iterable[OutRow]:
-    """Dead letters with the sender's own key and headers; what we say of it stands above them."""
+    """Dead letters with the sender's own key, value and headers; what we say of it comes last."""
     for letter in taken.dead_letters:
-        theirs = [(name, value) for name, value in row.headers if name not in letter.headers]
         ours = [(name, value.encode()) for name, value in letter.headers.items()]
-        yield OutRow(row.key, letter.value, theirs + ours)
+        value = None if row.value is None else letter.value
+        yield OutRow(row.key, value, [*row.headers, *ours])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.stream.kafka.broker import Kafka
+from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.rounds import Processor, Store
 from schemas.facilities import Facilities
 
@@ -16,6 +16,7 @@ class Site:
     Attributes:
         instance: A name that a restarted replica has again, so that no rebalance is needed.
         session_s: How long a silent worker keeps its partitions.
+        teams: Those that the policies name; each has a queue.
         sign_of_life_s: The longest time between two clocks of a partition.
     """
 
@@ -30,6 +31,7 @@ class Site:
     session_s: float = 10.0
     poll_records: int = 500
     sign_of_life_s: float = 30.0
+    teams: frozenset[str] = frozenset()
 
     def group_of(self, role: str) -> str:
         """The consumer group of *role*."""

@@ -104,7 +104,7 @@ def check_topics(site: Site) -> None:
 
     async def check() -> None:
         async with admin(site.kafka) as broker:
-            await broker.check(wanted(site.partitions, site.replication))
+            await broker.check(wanted(site.partitions, site.replication, site.teams))
 
     asyncio.run(check())
 

@@ -1,0 +1,1 @@
+"""Figures of the Kafka runtime, against a real broker of their own."""

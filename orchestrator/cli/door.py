@@ -1,0 +1,114 @@
+"""The operators' door of a process: opens the port, says where, and serves while the work lasts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from orchestrator.cli import on_kafka, site
+
+if TYPE_CHECKING:
+    from orchestrator.ops.look import Look
+    from orchestrator.ops.sampler import Sampler
+    from orchestrator.settings import Settings
+    from orchestrator.stream.clock import Clock
+    from orchestrator.stream.status import Status
+
+# interfaces.md §0
+UP: Final = 8010
+WORKER: Final = 8012
+# Burrow's lesson: who has not moved for as long as it may be behind does not move.
+_MICRO: Final = 1_000_000
+
+logger = structlog.get_logger()
+
+
+def looks(here: "Settings") -> "Callable[[], AbstractContextManager[Look]]":
+    """What opens a look at the log or the brokers that the settings name."""
+    if on_kafka.is_chosen(here):
+        from orchestrator.ops import look_kafka
+
+        kafka = on_kafka.brokers(here)
+        return lambda: look_kafka.looking(kafka, here.group)
+    from orchestrator.ops import look_embedded
+
+    return lambda: look_embedded.looking(here.data_dir, here.group)
+
+
+def sampler(here: "Settings", status: "Status | None" = None) -> "Sampler":
+    """The sampler of lag, not started; *status* learns from it what a loop at work may not."""
+    from orchestrator.ops.lag import Judge, Sample
+    from orchestrator.ops.sampler import Sampler
+
+    def told(sample: Sample) -> None:
+        if status is not None and sample.deadlines is not None:
+            status.backlog = sample.deadlines
+
+    behind = int(here.behind_after.total_seconds() * _MICRO)
+    return Sampler(looks(here), Judge(behind, stalled_us=behind), told=told)
+
+
+def policy_version(here: "Settings") -> str:
+    """Of the policy that is in force now."""
+    now = datetime.now(UTC)
+    return [p for p in site.policies_of(here) if p.effective_from <= now][-1].version
+
+
+@contextmanager
+def of_status(
+    here: "Settings",
+    status: "Status",
+    clock: "Clock",
+    *,
+    runtime: str,
+    usual: int,
+    lag: "Sampler | None" = None,
+) -> Iterator[None]:
+    """
+    Serve what a runtime's *status* says, while it runs.
+
+    Args:
+        usual: The port of this kind of process, where the settings name none.
+        lag: Shown, too; started and stopped here.
+    """
+    from orchestrator.ops import health, http, metrics, server
+    from orchestrator.ops.work import Work
+
+    work = Work(clock)
+    status.observers.append(work)
+    version = policy_version(here)
+    collectors = [metrics.RuntimeMetrics(status, clock, work), *([lag] if lag else [])]
+    registry = metrics.registry(runtime, version, *collectors)
+    door = http.app(registry, lambda: health.of_runtime(status, clock, version, lag), runtime)
+    with server.served(door, server.bound(here.host, here.ops_port, usual)) as port:
+        logger.info("process.started", role=status.role, runtime=runtime, port=port)
+        if lag is not None:
+            lag.start()
+        try:
+            yield
+        finally:
+            if lag is not None:
+                lag.stop()
+
+
+@contextmanager
+def of_lag(here: "Settings", lag: "Sampler") -> Iterator[None]:
+    """Serve lag alone: a process that looks on, and lives when the workers do not."""
+    from orchestrator.ops import health, http, metrics, server
+
+    version = policy_version(here)
+    registry = metrics.registry(here.runtime, version, lag)
+
+    def asked() -> health.Health:
+        return health.Health(lag.lives, (health.of_lag(lag),))
+
+    door = http.app(registry, asked, here.runtime)
+    with server.served(door, server.bound(here.host, here.ops_port, UP)) as port:
+        logger.info("process.started", role="lag", runtime=here.runtime, port=port)
+        lag.start()
+        try:
+            yield
+        finally:
+            lag.stop()

@@ -1,0 +1,233 @@
+"""``lag``: how far behind the readers are, in records and in seconds, and which do not move.
+
+Looked at from outside the worker: it answers while that is stuck, and when it is dead.
+"""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator import log
+from orchestrator.cli import door, on_kafka, site, words
+from orchestrator.cli.console import counted, decorated, hint, say, say_json
+from orchestrator.cli.faults import NO
+
+if TYPE_CHECKING:
+    from orchestrator.ops.lag import Position, Sample
+
+# Who is behind is looked at twice: whether it moves is half of the answer.
+AGAIN_S: Final = 2.0
+WATCH_S: Final = 5.0
+_COLUMNS: Final = ("group", "topic", "part", "end", "done", "lag", "behind", "held by", "state")
+_RIGHT: Final = frozenset({"part", "end", "done", "lag"})
+_NAMED: Final = 3
+_CLEAR: Final = "\x1b[H\x1b[2J"
+
+
+def run(*, data_dir: Path | None, watch: bool, serve: bool, as_json: bool) -> None:
+    """Print it once, again and again, or serve it to Prometheus."""
+    here = site.load(data_dir=data_dir)
+    on_kafka.hush()
+    if serve:
+        log.configure(here.log_level, here.log_format)
+        lag = door.sampler(here)
+        with door.of_lag(here, lag):
+            _signalled().wait()
+        return
+    from orchestrator.ops.lag import Judge
+
+    behind = int(here.behind_after / timedelta(microseconds=1))
+    opened = door.looks(here)
+    if watch:
+        _watch(opened, Judge(behind, stalled_us=behind), as_json=as_json)
+        return
+    judge = Judge(behind, stalled_us=int(AGAIN_S * 0.9 * 1_000_000))
+    with opened() as look:
+        sample = _judged(judge, look)
+        if any(one.state == "LAGGING" for one in sample.positions):
+            time.sleep(AGAIN_S)
+            sample = _judged(judge, look)
+    _show(sample, as_json=as_json)
+    if not sample.current:
+        sys.exit(NO)
+
+
+def _watch(opened: Any, judge: Any, *, as_json: bool) -> None:
+    stopped = _signalled()
+    while not stopped.is_set():
+        try:
+            with opened() as look:
+                while not stopped.is_set():
+                    sample = _judged(judge, look)
+                    if decorated(sys.stdout) and not as_json:
+                        sys.stdout.write(_CLEAR)
+                    _show(sample, as_json=as_json)
+                    sys.stdout.flush()
+                    stopped.wait(WATCH_S)
+        except Exception as problem:  # told in words if it is one that passes
+            if not hasattr(problem, "exit_code"):
+                raise
+            hint(f"care-orchestrator: {problem}")
+            stopped.wait(WATCH_S)
+
+
+def _signalled() -> threading.Event:
+    asked = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        asked.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return asked
+
+
+def _judged(judge: Any, look: Any) -> "Sample":
+    seen = look.look()
+    sample: Sample = judge.judge(seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines)
+    return sample
+
+
+def _show(sample: "Sample", *, as_json: bool) -> None:
+    if as_json:
+        say_json(as_plain(sample))
+    else:
+        say("\n".join(as_text(sample)))
+
+
+def as_plain(sample: "Sample") -> dict[str, Any]:
+    """A sample for programs; ``null`` is not known."""
+    return {
+        "at": _instant(sample.at).isoformat().replace("+00:00", "Z"),
+        "cluster_name": sample.cluster,
+        "current": sample.current,
+        "groups": [
+            {
+                "group": group.name,
+                "max_lag": group.max_lag,
+                "max_lag_seconds": group.max_seconds,
+                "sum_lag": group.sum_lag,
+                "partitions": [
+                    {
+                        "topic": one.reading.topic,
+                        "partition": one.reading.partition,
+                        "earliest_offset": one.reading.first,
+                        "latest_offset": one.reading.end,
+                        "offset": one.reading.done,
+                        "lag": one.lag,
+                        "lag_seconds": one.seconds,
+                        "state": one.state,
+                    }
+                    for one in group.positions
+                ],
+            }
+            for group in sample.groups()
+        ],
+        "deadlines_backlog": sample.deadlines,
+    }
+
+
+def as_text(sample: "Sample") -> list[str]:
+    """A sample for people: a sentence, the worst partitions first, one line for the rest."""
+    from orchestrator.ops.lag import WORST_FIRST
+
+    lines = [_sentence(sample)]
+    bad = sorted(
+        (one for one in sample.positions if one.state != "OK"),
+        key=lambda p: (WORST_FIRST.index(p.state), -(p.seconds or 0), -(p.lag or 0)),
+    )
+    held_by = _holder(sample)
+    if bad:
+        lines += _table([_COLUMNS, *(_row(one, held_by) for one in bad)])
+    fine = [one for one in sample.positions if one.state == "OK"]
+    if fine:
+        most = max((one.seconds for one in fine if one.seconds is not None), default=0.0)
+        which = "other " if bad else "all "
+        lines.append(f"  {which}{counted(len(fine), 'partition')}: OK, at most {_behind(most)}")
+    if sample.deadlines is not None:
+        held = sample.deadlines if held_by is not None else 0
+        lines.append(
+            f"Deadlines: {sample.deadlines - held:,} due and not fired; {held:,} held by lag."
+        )
+    return lines
+
+
+def _sentence(sample: "Sample") -> str:
+    late = timedelta(seconds=sample.seconds or 0)
+    until = f"{_instant(sample.at) - late:%H:%M:%S} UTC ({_behind(late.total_seconds())})"
+    unknown = [one for one in sample.positions if one.state == "UNKNOWN"]
+    if len(unknown) == len(sample.positions):
+        return "Unknown: no reader ever said how far it is; has a worker run?"
+    bad = [one for one in sample.positions if one.state != "OK"]
+    if not bad:
+        return f"All current to {until}."
+    fine = [one.seconds or 0 for one in sample.positions if one.state == "OK"]
+    if not fine:
+        return f"Behind {_behind(late.total_seconds())}: nothing is current."
+    near = timedelta(seconds=max(fine))
+    until = f"{_instant(sample.at) - near:%H:%M:%S} UTC ({_behind(near.total_seconds())})"
+    return f"All current to {until} except {_names(bad)}."
+
+
+def _names(positions: Sequence["Position"]) -> str:
+    names = [f"{one.reading.topic}-{one.reading.partition}" for one in positions]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _holder(sample: "Sample") -> str | None:
+    """The live input that holds the clocks, if one is behind: the oldest untaken record's."""
+    from schemas.topics import BACKFILL, JOURNAL
+
+    behind = [
+        one
+        for one in sample.positions
+        if one.reading.topic not in (BACKFILL, JOURNAL) and one.state not in ("OK", "UNKNOWN")
+    ]
+    worst = max(behind, key=lambda one: one.seconds or 0, default=None)
+    return None if worst is None else worst.reading.topic
+
+
+def _row(one: "Position", held_by: str | None) -> tuple[str, ...]:
+    from schemas.topics import JOURNAL
+
+    reading = one.reading
+    return (
+        reading.group,
+        reading.topic,
+        str(reading.partition),
+        f"{reading.end:,}",
+        "-" if reading.done is None else f"{reading.done:,}",
+        "-" if one.lag is None else f"{one.lag:,}",
+        "-" if one.seconds is None else _behind(one.seconds),
+        (held_by or "-") if reading.topic == JOURNAL else "-",
+        one.state,
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+    lines = []
+    for row in rows:
+        cells = [
+            text.rjust(width) if name in _RIGHT else text.ljust(width)
+            for text, width, name in zip(row, widths, _COLUMNS, strict=True)
+        ]
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return lines
+
+
+def _behind(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return words.length(timedelta(seconds=seconds))
+
+
+def _instant(at: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)

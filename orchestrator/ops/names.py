@@ -1,0 +1,98 @@
+"""Every metric that this version has: kind, labels, meaning (``interfaces.md`` §5).
+
+The one list of them; what is exposed is made from it, so a name or a label cannot be misspelt in
+one place only.  Labels are words of the configuration or of the contract, so that the number of
+series does not grow with patients.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One metric; a counter's name ends in ``_total``."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+
+
+_AT: Final = ("cluster_name", "group", "topic", "partition")
+_GROUP: Final = ("cluster_name", "group")
+_PARTITION: Final = ("cluster_name", "topic", "partition")
+
+# kafka-lag-exporter's names, which dashboards know.
+LAG: Final[Mapping[str, Metric]] = {
+    "kafka_consumergroup_group_offset": Metric("gauge", _AT, "Where the group goes on."),
+    "kafka_consumergroup_group_lag": Metric("gauge", _AT, "Records the group has yet to read."),
+    "kafka_consumergroup_group_lag_seconds": Metric(
+        "gauge", _AT, "Age of the next record the group has to read."
+    ),
+    "kafka_consumergroup_group_max_lag": Metric("gauge", _GROUP, "Of its worst partition."),
+    "kafka_consumergroup_group_max_lag_seconds": Metric("gauge", _GROUP, "Of its worst partition."),
+    "kafka_consumergroup_group_sum_lag": Metric("gauge", _GROUP, "Of all its partitions."),
+    "kafka_consumergroup_group_topic_sum_lag": Metric(
+        "gauge", ("cluster_name", "group", "topic"), "Of all partitions of the topic."
+    ),
+    "kafka_partition_latest_offset": Metric("gauge", _PARTITION, "Of the next record."),
+    "kafka_partition_earliest_offset": Metric("gauge", _PARTITION, "Of the first record kept."),
+    "care_lag_sample_age_seconds": Metric("gauge", (), "Since the last look at offsets."),
+}
+
+_STREAM: Final[Mapping[str, Metric]] = {
+    "care_stream_clock_age_seconds": Metric(
+        "gauge", ("partition",), "The watermark: since the last clock of a journal partition."
+    ),
+    "care_stream_clock_held_seconds": Metric(
+        "gauge", ("partition", "topic"), "How long clocks wait for this input."
+    ),
+    "care_stream_commit_age_seconds": Metric(
+        "gauge", ("partition",), "Since the last commit of a journal partition."
+    ),
+    "care_stream_partitions_owned": Metric("gauge", (), "Journal partitions of this process."),
+    "care_stream_recovery_progress_ratio": Metric("gauge", (), "Of the recovery going on."),
+    "care_stream_records_total": Metric(
+        "counter", ("topic", "lane", "result"), "Inputs by what became of them."
+    ),
+    "care_stream_late_records_total": Metric(
+        "counter", ("topic",), "Events told more than an hour after the fact."
+    ),
+    "care_stream_publish_errors_total": Metric("counter", ("topic",), "Writes that failed."),
+    "care_stream_rebalances_total": Metric("counter", (), "Assignments of partitions."),
+    "care_stream_clock_jumps_total": Metric("counter", (), "The machine's time was moved."),
+    "care_stream_batch_seconds": Metric("histogram", (), "A round, from read to committed."),
+    "care_stream_recovery_seconds": Metric("histogram", (), "A recovery of state."),
+}
+
+_DEADLINES: Final[Mapping[str, Metric]] = {
+    "care_deadlines_backlog": Metric("gauge", (), "Patients with a deadline due, not fired."),
+    "care_deadlines_held": Metric("gauge", ("cause",), "Those that wait on purpose."),
+    "care_deadline_fire_delay_seconds": Metric("histogram", ("kind",), "Fired minus due."),
+    "care_deadlines_fired_total": Metric("counter", ("kind",), "Changes that a deadline made."),
+    "care_deadlines_early_total": Metric("counter", (), "Fired before their instant: a bug."),
+}
+
+_WORK: Final[Mapping[str, Metric]] = {
+    "care_event_to_task_seconds": Metric(
+        "histogram", ("stage", "lane"), "From an event's receipt to its task changes."
+    ),
+    "care_task_changes_total": Metric("counter", ("kind", "change"), "Changes to tasks."),
+    "care_task_retractions_total": Metric("counter", ("kind", "reason"), "Tasks taken back."),
+    "care_gap_changes_total": Metric("counter", ("code", "change"), "Changes to gaps."),
+    "care_dead_letters_total": Metric(
+        "counter", ("reason", "stage", "topic"), "Records parked for somebody to look at."
+    ),
+}
+
+BUILD: Final = "care_build_info"
+
+METRICS: Final[Mapping[str, Metric]] = {
+    **LAG,
+    **_STREAM,
+    **_DEADLINES,
+    **_WORK,
+    BUILD: Metric("gauge", ("version", "runtime", "policy_version"), "1; its labels tell."),
+}
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {name: one.labels for name, one in METRICS.items()}

@@ -1,0 +1,245 @@
+"""Does what a caller asks: publishes the event and waits for the change that names it.
+
+So the actor reads their own write, and of fifty who want the same thing exactly one gets it: the
+log decides the order, and everybody hears the verdict on their own event.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+import orjson
+import structlog
+
+from orchestrator.worklist import commands, edge, measures
+from orchestrator.worklist.access.roles import Principal
+from orchestrator.worklist.access.store import Action as Begun
+from orchestrator.worklist.instants import text_of
+from orchestrator.worklist.log.feed import OUTCOMES, LogAway
+from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model.filters import Where
+from orchestrator.worklist.problems import Problem
+from orchestrator.worklist.site import Site
+
+logger = structlog.get_logger()
+
+
+class Outcome(NamedTuple):
+    """What became of an action: the thing as it stands after it; ``None``: not known yet."""
+
+    event_id: str
+    thing: dict[str, Any] | None
+    why: str | None
+
+
+class Asked(NamedTuple):
+    """One action that somebody asks for."""
+
+    action: commands.Action
+    kind: str  # `task`, or `gap` for an acknowledgement
+    name: str
+    key: str  # the Idempotency-Key
+    version: int | None  # If-Match
+    body: Mapping[str, Any]
+
+
+class Acting:
+    """The way of actions from a request to its answer."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._underway: set[str] = set()
+
+    async def act(self, who: Principal, asked: Asked, visible: Where, wait_s: float) -> Outcome:
+        """
+        Do it.
+
+        Args:
+            visible: What *who* may see: what is not is not there.
+            wait_s: How long to wait for the change.
+
+        Raises:
+            Problem: It is not possible, not allowed, or could not be stored.
+        """
+        event = commands.event_id(who.actor, asked.name, asked.key)
+        if event in self._underway:
+            raise Problem("idempotency-key-in-progress")
+        self._underway.add(event)
+        started = edge.elapsed()
+        result = "refused"
+        try:
+            outcome = await self._act(who, asked, visible, event, wait_s)
+        except Problem as problem:
+            result = {409: "conflict", 412: "stale"}.get(problem.status_code, "refused")
+            raise
+        else:
+            result = "pending" if outcome.thing is None else "applied"
+            return outcome
+        finally:
+            self._underway.discard(event)
+            measures.ACTIONS.labels(asked.action, result).inc()
+            measures.ACTION_SECONDS.labels(asked.action).observe(edge.elapsed() - started)
+
+    async def _act(
+        self, who: Principal, asked: Asked, visible: Where, event: str, wait_s: float
+    ) -> Outcome:
+        site = self._site
+        thing = await self._thing(asked.kind, asked.name, visible)
+        if thing is None:
+            raise Problem("not-found")
+        begun = await asyncio.to_thread(site.store.action, event)
+        print_ = commands.fingerprint(asked.action, asked.version, asked.body)
+        if begun is None:
+            self._check(who, asked, thing)
+            _, value = commands.event(
+                asked.action,
+                thing,
+                who,
+                asked.body,
+                event=event,
+                version=asked.version,
+                now=site.log_now(),
+            )
+            fresh = Begun(event, who.actor, print_, value, False, asked.name, asked.action)
+            begun = await asyncio.to_thread(site.store.begin, fresh, edge.now())
+        if begun.fingerprint != print_:
+            raise Problem("idempotency-key-reused")
+        async with site.hub.awaiting(event) as woken:
+            if not begun.stored:
+                await self._store(event, begun.value)
+            return await self._verdict(asked, event, woken, wait_s)
+
+    async def _store(self, event: str, value: bytes) -> None:
+        try:
+            await self._site.sender.send(OUTCOMES, None, value)
+        except LogAway:
+            raise Problem("unavailable") from None
+        # Not stored twice by a repeat; if this is lost, the repeat has the same bytes and no
+        # second effect.
+        await asyncio.to_thread(self._site.store.stored, event)
+
+    async def _verdict(
+        self, asked: Asked, event: str, woken: asyncio.Event, wait_s: float
+    ) -> Outcome:
+        until = edge.elapsed() + wait_s
+        while True:
+            woken.clear()
+            found = await self._site.reader.ask(lambda db: stories.verdict(db, event))
+            if found is not None:
+                return await self._told(asked, event, orjson.loads(found.value))
+            left = until - edge.elapsed()
+            if left <= 0:
+                return Outcome(event, None, None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await woken.wait()
+
+    async def _told(self, asked: Asked, event: str, change: dict[str, Any]) -> Outcome:
+        if change["change"] == "command.refused":
+            await self._refused(asked, change)
+        mine = change.get(asked.kind)
+        if mine is not None and mine[f"{asked.kind}_id"] == asked.name:
+            return Outcome(event, mine, change["why"])
+        # A note changes nothing, an acknowledgement may change another thing: it stands as it is.
+        thing = await self._thing(asked.kind, asked.name, Where())
+        return Outcome(event, thing, None if thing is None else thing.pop("why", None))
+
+    async def _refused(self, asked: Asked, change: dict[str, Any]) -> None:
+        reason = change["command"]["reason"]
+        if reason == "unknown-task":
+            raise Problem("not-found")
+        if reason == "role":
+            raise Problem("forbidden", "Policy lets another role do this.")
+        # What came before it may not be visible yet when the refusal is: both are of one step.
+        thing = await self._thing(asked.kind, asked.name, Where())
+        sentence = change["why"]
+        if thing is not None:
+            why = thing.pop("why", None)
+            told = commands.impossible(asked.action, thing, why) if asked.kind == "task" else why
+            if reason == "version" and told is None:
+                raise Stale(thing, why)
+            sentence = told or sentence
+        raise Conflict(thing, sentence)
+
+    def _check(self, who: Principal, asked: Asked, thing: dict[str, Any]) -> None:
+        """What can be said without asking the log: never what only an older state would say."""
+        why = thing.pop("why", None)
+        if asked.kind != "task":
+            return
+        commands.check_owner(asked.action, thing, who)
+        seen = asked.version
+        if seen is not None and seen > thing["version"]:
+            return  # the caller has seen more than is here yet
+        told = commands.impossible(asked.action, thing, why)
+        if told is not None:
+            if asked.action == "accept" and thing["owner"] == who.actor and seen is not None:
+                told = "You have accepted it already."
+            raise Conflict(thing, told)
+        if seen is not None and seen < thing["version"]:
+            raise Stale(thing, why)
+
+    async def _thing(self, kind: str, name: str, visible: Where) -> dict[str, Any] | None:
+        def read(db: sqlite3.Connection) -> dict[str, Any] | None:
+            row = lists.one(db, f"{kind}s", name, visible)
+            if row is None:
+                return None
+            (at,) = db.execute(
+                f"SELECT updated_at FROM {kind}s WHERE id = ?",
+                (row.number,),
+            ).fetchone()
+            thing: dict[str, Any] = orjson.loads(row.value)
+            return {**thing, "why": row.why, "changed_at": text_of(at)}
+
+        return await self._site.reader.ask(read)
+
+    async def state(self, who: Principal, event: str) -> dict[str, Any]:
+        """
+        What became of an action of *who*.
+
+        Raises:
+            Problem: ``not-found``: they have begun none of that id.
+        """
+        begun = await asyncio.to_thread(self._site.store.action, event)
+        if begun is None or begun.actor != who.actor:
+            raise Problem("not-found")
+        found = await self._site.reader.ask(lambda db: stories.verdict(db, event))
+        answer: dict[str, Any] = {"event_id": event, "state": "pending", "task_id": begun.thing}
+        if found is not None:
+            change = orjson.loads(found.value)
+            refused = change["change"] == "command.refused"
+            answer["state"] = "refused" if refused else "applied"
+            if refused:
+                answer["reason"] = change["command"]["reason"]
+        return answer
+
+
+FIELDS_OF_STATE: Final = ("changed_at",)
+
+
+class Refusal(Problem):
+    """A problem that shows the current state; the route shows it in the caller's view."""
+
+    def __init__(self, reason: str, thing: dict[str, Any] | None, why: str | None) -> None:
+        super().__init__(reason, why or "")
+        self.thing = None if thing is None else _plain(thing)
+        self.why = why
+
+
+class Conflict(Refusal):
+    """Not possible any more."""
+
+    def __init__(self, thing: dict[str, Any] | None, why: str | None) -> None:
+        super().__init__("not-possible-now", thing, why)
+
+
+class Stale(Refusal):
+    """Still possible, but the caller saw an older version."""
+
+    def __init__(self, thing: dict[str, Any], why: str | None) -> None:
+        super().__init__("stale-version", thing, why)
+
+
+def _plain(thing: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in thing.items() if name not in FIELDS_OF_STATE}

@@ -1,0 +1,407 @@
+"""``POST /tasks/{id}/{action}``, bulk and acknowledgement: what a caller does (3.3)."""
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Header, Path, Query, Response
+from pydantic import AfterValidator, Field
+
+from orchestrator.worklist import commands, edge, views
+from orchestrator.worklist.acting import Acting, Asked, Outcome, Refusal
+from orchestrator.worklist.api.answers import etag, json_response
+from orchestrator.worklist.api.bodies import Body
+from orchestrator.worklist.api.guard import Call, CallOf, rule
+from orchestrator.worklist.api.queries import Query as NoQuery
+from orchestrator.worklist.instants import micros
+from orchestrator.worklist.model.filters import gaps_of, tasks_of
+from orchestrator.worklist.problems import Problem
+
+WAIT_MAX_S: Final = 30.0
+BULK_MAX: Final = 100
+
+Id = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
+Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
+]
+Reached = Literal["patient", "caregiver", "voicemail", "no-answer", "wrong-number", "bot"]
+Answers = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=64)],
+        Annotated[str, Field(max_length=1000)] | None,
+    ],
+    Field(max_length=50),
+]
+
+
+def _readable(text: str) -> str:
+    micros(text)
+    return text
+
+
+Instant = Annotated[
+    str, AfterValidator(_readable), Field(json_schema_extra={"format": "date-time"})
+]
+
+
+class OnBehalf(Body):
+    on_behalf_of: Name | None = Field(
+        default=None, description="For a team's own system: who did it."
+    )
+
+
+class Accept(OnBehalf):
+    """Nothing need be said."""
+
+
+class Release(OnBehalf):
+    reason: Text | None = None
+
+
+class Contact(OnBehalf):
+    outcome: Name | None = None
+    reached: Reached | None = None
+    answers: Answers | None = None
+    note: Text | None = None
+
+
+class Attempt(Contact):
+    at: Instant | None = Field(default=None, description="When it was tried; not in the future.")
+
+
+class Complete(Contact):
+    accepted_discrepancies: Annotated[list[Name], Field(max_length=100)] | None = None
+    appointment_id: Name | None = None
+
+
+class Reject(OnBehalf):
+    reason: Text
+    note: Text | None = None
+
+
+class Reassign(OnBehalf):
+    to: Name = Field(description="A team or an actor.")
+    reason: Text | None = None
+
+
+class Note(OnBehalf):
+    note: Text
+
+
+class BulkItem(Body):
+    task_id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
+    version: Annotated[int, Field(ge=1)]
+
+
+class Bulk(OnBehalf):
+    action: Literal["accept", "release", "reassign"]
+    items: Annotated[list[BulkItem], Field(min_length=1, max_length=BULK_MAX)]
+    to: Name | None = None
+    reason: Text | None = None
+
+
+class Acknowledge(OnBehalf):
+    note: Text | None = None
+
+
+IfMatch = Annotated[str | None, Header()]
+IdempotencyKey = Annotated[str | None, Header()]
+Prefer = Annotated[str | None, Header()]
+
+
+def acting_of(call: Call) -> Acting:
+    return call.site.acting
+
+
+async def _act(
+    call: Call,
+    action: commands.Action,
+    task_id: str,
+    body: Body,
+    if_match: str | None,
+    idempotency_key: str | None,
+    prefer: str | None,
+) -> Response:
+    call.account.objects.append(f"task/{task_id}")
+    said = body.model_dump(exclude_none=True)
+    _check_behalf(call, said)
+    _check_time(call, said)
+    asked = Asked(
+        action,
+        "task",
+        task_id,
+        _key(idempotency_key),
+        _version(if_match) if commands.ACTIONS[action].versioned else _maybe_version(if_match),
+        said,
+    )
+    return await _answer(call, asked, _wait(call, prefer))
+
+
+async def _answer(call: Call, asked: Asked, wait_s: float) -> Response:
+    visible = tasks_of(call.who) if asked.kind == "task" else gaps_of(call.who)
+    try:
+        outcome = await call.site.acting.act(call.who, asked, visible, wait_s)
+    except Refusal as refusal:
+        raise _shown(call, asked.kind, refusal) from None
+    return _response(call, asked, outcome)
+
+
+def _response(call: Call, asked: Asked, outcome: Outcome) -> Response:
+    if outcome.thing is None:
+        where = f"/api/v1/actions/{outcome.event_id}"
+        pending = {"event_id": outcome.event_id, "state": "pending"}
+        return json_response(pending, 202, {"Location": where})
+    thing = {k: v for k, v in outcome.thing.items() if k not in ("changed_at", "why")}
+    item = _seen(call, asked.kind, thing, outcome.why)
+    content: dict[str, Any] = {"event_id": outcome.event_id, "state": "applied", asked.kind: item}
+    return json_response(content, 200, {"ETag": etag(thing["version"])})
+
+
+def _seen(call: Call, kind: str, thing: dict[str, Any], why: str | None) -> dict[str, Any]:
+    item = views.item(kind, thing, why, call.who)
+    if item.get("patient_key"):
+        call.account.patient_keys.add(item["patient_key"])
+    return item
+
+
+def _shown(call: Call, kind: str, refusal: Refusal) -> Problem:
+    """The refusal with the current state in the caller's view."""
+    thing = refusal.thing
+    current = None if thing is None else _seen(call, kind, thing, refusal.why)
+    headers = {} if thing is None else {"ETag": etag(thing["version"])}
+    return Problem(
+        refusal.reason, refusal.detail, headers=headers, current=current, why=refusal.why
+    )
+
+
+def _key(said: str | None) -> str:
+    if said is None or not said.strip():
+        raise Problem("idempotency-key-missing")
+    # The IETF draft has a quoted string; many clients send it bare.
+    key = said.strip()
+    if len(key) > 1 and key.startswith('"') and key.endswith('"'):
+        key = key[1:-1]
+    if not 1 <= len(key) <= 128 or not key.isascii() or not key.isprintable():
+        raise Problem("malformed", "Idempotency-Key is at most 128 printable ASCII characters.")
+    return key
+
+
+def _version(if_match: str | None) -> int:
+    found = _maybe_version(if_match)
+    if found is None:
+        raise Problem("precondition-required")
+    return found
+
+
+def _maybe_version(if_match: str | None) -> int | None:
+    if if_match is None:
+        return None
+    match = re.fullmatch(r'(?:W/)?"([1-9][0-9]{0,17})"', if_match.strip())
+    if match is None:
+        raise Problem("malformed", "If-Match is one version in quotation marks.")
+    return int(match[1])
+
+
+def _wait(call: Call, prefer: str | None) -> float:
+    """How long the caller wants to wait (RFC 7240)."""
+    words = [word.strip().lower() for word in (prefer or "").split(",")]
+    for word in words:
+        name, _, value = word.partition("=")
+        if name == "wait" and value.isascii() and value.isdigit():
+            return min(float(value[:6]), WAIT_MAX_S)
+    return 0.0 if "respond-async" in words else call.site.action_wait
+
+
+def _check_behalf(call: Call, said: dict[str, Any]) -> None:
+    if "on_behalf_of" in said and "care-system" not in call.who.roles:
+        raise Problem("forbidden", "Only a team's own system acts for a person.")
+
+
+def _check_time(call: Call, said: dict[str, Any]) -> None:
+    if "at" in said and micros(said["at"]) > call.site.log_now():
+        errors = [{"pointer": "#/at", "code": "future", "detail": "is in the future"}]
+        raise Problem("unprocessable", errors=errors)
+
+
+@rule("act", "act", limit="actions")
+async def accept(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Accept | None = None,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Take a task that nobody has."""
+    del query
+    return await _act(call, "accept", task_id, body or Accept(), if_match, idempotency_key, prefer)
+
+
+@rule("act", "act", limit="actions")
+async def release(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Release | None = None,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Give a task back to its team."""
+    del query
+    return await _act(
+        call, "release", task_id, body or Release(), if_match, idempotency_key, prefer
+    )
+
+
+@rule("act", "act", limit="actions")
+async def attempt(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Attempt,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Record that it was tried."""
+    del query
+    return await _act(call, "attempt", task_id, body, if_match, idempotency_key, prefer)
+
+
+@rule("act", "act", limit="actions")
+async def complete(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Complete,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Record that it is done, overdue or not."""
+    del query
+    return await _act(call, "complete", task_id, body, if_match, idempotency_key, prefer)
+
+
+@rule("act", "act", limit="actions")
+async def reject(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Reject,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Say that it cannot be done; the supervisor is told."""
+    del query
+    return await _act(call, "reject", task_id, body, if_match, idempotency_key, prefer)
+
+
+@rule("act", "act", limit="actions")
+async def reassign(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Reassign,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Pass a task on to a team or a person."""
+    del query
+    return await _act(call, "reassign", task_id, body, if_match, idempotency_key, prefer)
+
+
+@rule("act", "act", limit="actions")
+async def note(
+    call: CallOf,
+    task_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Note,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Write a note on a task."""
+    del query
+    return await _act(call, "note", task_id, body, if_match, idempotency_key, prefer)
+
+
+@rule("bulk", "act", limit="actions")
+async def bulk(
+    call: CallOf,
+    body: Bulk,
+    query: Annotated[NoQuery, Query()],
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """One action on many tasks, each judged for itself; none is completed so."""
+    del query
+    key = _key(idempotency_key)
+    _check_behalf(call, body.model_dump(exclude_none=True))
+    if (body.action == "reassign") != (body.to is not None):
+        errors = [{"pointer": "#/to", "code": "missing", "detail": "goes with reassign alone"}]
+        raise Problem("unprocessable", errors=errors)
+    said = body.model_dump(exclude_none=True, exclude={"action", "items"})
+    if body.action == "accept":
+        said.pop("reason", None)
+    until = edge.elapsed() + _wait(call, prefer)
+    results = []
+    for one in body.items:
+        asked = Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
+        call.account.objects.append(f"task/{one.task_id}")
+        results.append(await _one_of_many(call, asked, max(0.0, until - edge.elapsed())))
+    whole = all(result["status"] == 200 for result in results)
+    return json_response({"items": results}, 200 if whole else 207)
+
+
+async def _one_of_many(call: Call, asked: Asked, wait_s: float) -> dict[str, Any]:
+    result: dict[str, Any] = {"task_id": asked.name}
+    try:
+        outcome = await call.site.acting.act(call.who, asked, tasks_of(call.who), wait_s)
+    except Refusal as refusal:
+        problem = _shown(call, "task", refusal)
+    except Problem as found:
+        problem = found
+    else:
+        if outcome.thing is None:
+            return {**result, "status": 202, "event_id": outcome.event_id, "state": "pending"}
+        thing = {k: v for k, v in outcome.thing.items() if k not in ("changed_at", "why")}
+        item = _seen(call, "task", thing, outcome.why)
+        more = {"event_id": outcome.event_id, "state": "applied", "task": item}
+        return {**result, "status": 200, **more}
+    return {
+        **result,
+        "status": problem.status_code,
+        "reason": problem.reason,
+        "detail": problem.detail,
+        **problem.more,
+    }
+
+
+@rule("act", "act", limit="actions")
+async def acknowledge(
+    call: CallOf,
+    gap_id: Id,
+    query: Annotated[NoQuery, Query()],
+    body: Acknowledge | None = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Say that a gap was seen, where that is what closes it."""
+    del query
+    call.account.objects.append(f"gap/{gap_id}")
+    said = (body or Acknowledge()).model_dump(exclude_none=True)
+    _check_behalf(call, said)
+    asked = Asked("note", "gap", gap_id, _key(idempotency_key), None, said)
+    return await _answer(call, asked, _wait(call, prefer))
+
+
+@rule("act")
+async def action_state(call: CallOf, event_id: Id, query: Annotated[NoQuery, Query()]) -> Response:
+    """What became of an action that was still pending."""
+    del query
+    return json_response(await call.site.acting.state(call.who, event_id))

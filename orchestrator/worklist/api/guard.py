@@ -1,0 +1,185 @@
+"""What every request goes through: who asks, may they, how much, and the audit before the answer.
+
+Each route names its rule (`rule`); one without cannot be added.  Authentication comes before the
+body is read: a peer's worst hole was a parser open to anyone.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, TypeVar, cast
+
+from fastapi import Depends, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from orchestrator.worklist import measures
+from orchestrator.worklist.access.roles import Permission, Principal
+from orchestrator.worklist.access.tokens import NotAuthentic
+from orchestrator.worklist.api.bodies import StrictRequest, refuse_other_media
+from orchestrator.worklist.audit import Account, Deed
+from orchestrator.worklist.limits import Kind
+from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
+from orchestrator.worklist.site import Site
+
+JSON: Final = "application/json"
+
+F = TypeVar("F", bound=Callable[..., Any])
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+# By endpoint; `rule` fills it, and a route without one cannot be made.
+RULES: Final[dict[Callable[..., Any], "Rule"]] = {}
+
+# What an audit record calls an answer.
+OUTCOMES: Final = {403: "forbidden", 404: "not-found", 409: "conflict", 412: "stale"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    Who may use a route, and what is recorded of it.
+
+    Attributes:
+        permission: ``None``: anyone, without a token.
+        deed: What the audit calls it; ``None``: it tells nothing about a patient.
+        media: What it answers with.
+    """
+
+    permission: Permission | None
+    deed: Deed | None
+    limit: Kind = "api"
+    media: str = JSON
+
+
+def rule(
+    permission: Permission | None,
+    deed: Deed | None = None,
+    *,
+    limit: Kind = "api",
+    media: str = JSON,
+) -> Callable[[F], F]:
+    """Say the rule of the endpoint below."""
+
+    def said(endpoint: F) -> F:
+        RULES[endpoint] = Rule(permission, deed, limit, media)
+        return endpoint
+
+    return said
+
+
+@dataclass(slots=True)
+class Call:
+    """One request of somebody known."""
+
+    site: Site
+    who: Principal
+    rule: Rule
+    request_id: str
+    account: Account = field(default_factory=Account)
+    extra_headers: dict[str, str] = field(default_factory=dict)
+
+
+def _call_of(request: Request) -> Call:
+    return cast(Call, request.state.call)
+
+
+CallOf = Annotated[Call, Depends(_call_of)]
+
+
+class GuardedRoute(APIRoute):
+    """A route whose endpoint has a rule."""
+
+    @property
+    def rule(self) -> Rule:
+        return RULES[self.endpoint]
+
+    def get_route_handler(self) -> Handler:
+        inner = super().get_route_handler()
+        guarded = self.rule
+        takes_body = self.body_field is not None
+
+        async def handle(request: Request) -> Response:
+            return await _guarded(request, guarded, inner, takes_body=takes_body)
+
+        return handle
+
+
+async def _guarded(
+    request: Request, guarded: Rule, inner: Handler, *, takes_body: bool
+) -> Response:
+    request_id = request.scope["care.request_id"]
+    site: Site = request.app.state.site
+    if guarded.permission is None:
+        return await _answered(inner(StrictRequest(request.scope, request.receive)), request_id)
+    try:
+        who = identified(request, site)
+        site.limits.take(who.actor, "api")
+    except Problem as problem:
+        return answer(problem, request_id)
+    call = Call(site, who, guarded, request_id)
+    request.state.call = call
+    response = await _answered(_permitted(request, call, inner, takes_body), request_id)
+    if guarded.deed is not None and _recorded(response.status_code, guarded.deed):
+        outcome = OUTCOMES.get(response.status_code, "success")
+        if response.status_code >= 400 and outcome == "success":
+            outcome = "refused"
+        try:
+            await site.audit.write(who, guarded.deed, outcome, call.account, request_id)
+        except Problem as problem:
+            return answer(problem, request_id)
+    response.headers.update(call.extra_headers)
+    return response
+
+
+def _recorded(status: int, deed: Deed) -> bool:
+    return status < 300 or status in (304, 307, 403, 404) or deed == "act"
+
+
+async def _permitted(request: Request, call: Call, inner: Handler, takes_body: bool) -> Response:
+    permission = call.rule.permission
+    if permission not in call.who.may:
+        raise Problem("forbidden")
+    if call.rule.limit != "api":
+        call.site.limits.take(call.who.actor, call.rule.limit)
+    _refuse_unacceptable(request, call.rule.media)
+    if takes_body:
+        refuse_other_media(request)
+    return await inner(StrictRequest(request.scope, request.receive))
+
+
+async def _answered(answering: Awaitable[Response], request_id: str) -> Response:
+    try:
+        return await answering
+    except RequestValidationError as fault:
+        return answer(of_validation(fault), request_id)
+    except HTTPException as fault:
+        return answer(of_status(fault), request_id)
+
+
+def identified(request: Request, site: Site) -> Principal:
+    """
+    Who asks, by the bearer token; the cookie is never read here, so no other site can ask for them.
+
+    Raises:
+        Problem: ``unauthenticated``.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    try:
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthentic("missing")
+        return site.authenticator.principal(token.strip())
+    except NotAuthentic as problem:
+        measures.AUTH_FAILURES.labels(problem.cause).inc()
+        raise Problem("unauthenticated") from None
+
+
+def _refuse_unacceptable(request: Request, media: str) -> None:
+    accept = request.headers.get("accept")
+    if not accept:
+        return
+    kind = media.partition("/")[0]
+    for part in accept.split(","):
+        wanted, _, more = part.partition(";")
+        refused = more.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+        if wanted.strip().lower() in (media, "*/*", f"{kind}/*") and not refused:
+            return
+    raise Problem("not-acceptable")

@@ -1,0 +1,193 @@
+"""``/patients``: whom the work is about, found by identifier or name, and what happened to them."""
+
+import sqlite3
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Path, Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic import Field, model_validator
+
+from orchestrator.worklist import views
+from orchestrator.worklist.api.answers import (
+    account_changes,
+    contacts,
+    freshness,
+    items,
+    json_response,
+)
+from orchestrator.worklist.api.bodies import Body
+from orchestrator.worklist.api.guard import Call, CallOf, rule
+from orchestrator.worklist.api.queries import GapQuery, TaskQuery
+from orchestrator.worklist.api.queries import Query as NoQuery
+from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model.filters import Where, gaps_of, tasks_of
+from orchestrator.worklist.model.fold import folded
+from orchestrator.worklist.problems import Problem
+
+FOUND_MAX = 20
+
+Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+
+
+class PatientSearch(Body):
+    """By identifier, or by name and birth date; in a body, as addresses are logged."""
+
+    identifier: (
+        Annotated[str, Field(min_length=3, max_length=256, pattern=r"^[^|]+\|.+$")] | None
+    ) = Field(default=None, description="authority|identifier")
+    name: Annotated[str, Field(min_length=2, max_length=256)] | None = None
+    birth_date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "PatientSearch":
+        by_name = self.name is not None and self.birth_date is not None
+        alone = self.name is None and self.birth_date is None
+        if (self.identifier is not None) == by_name or not (by_name or alone):
+            raise ValueError("either identifier, or name and birth_date")
+        return self
+
+
+class TimelineQuery(NoQuery):
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Annotated[int, Field(ge=1)] | None = None
+
+
+@rule("patients", "search")
+async def search(call: CallOf, body: PatientSearch) -> Response:
+    """At most 20 patients with something open."""
+    call.account.query_hash = call.site.key_of(f"search|{body.model_dump_json()}")
+
+    def read(db: sqlite3.Connection) -> dict[str, Any]:
+        keys = [k for k in _candidates(call, db, body) if stories.may_see_patient(db, call.who, k)]
+        found = [card for key in keys if (card := _entry(call, db, key)) is not None][:FOUND_MAX]
+        call.account.patient_keys.update(card["patient_key"] for card in found)
+        call.account.rows = len(found)
+        return {"items": found, "freshness": freshness(call, db)}
+
+    return json_response(await call.site.reader.ask(read))
+
+
+def _candidates(call: Call, db: sqlite3.Connection, body: PatientSearch) -> list[str]:
+    if body.identifier is not None:
+        return [stories.survivor(db, call.site.key_of(body.identifier))]
+    wanted = (folded(body.name) or "").split()
+    found = db.execute(
+        "SELECT patient_key, name FROM patients WHERE birth_date = ? ORDER BY name",
+        (body.birth_date,),
+    ).fetchall()
+    return [key for key, name in found if set(wanted) <= set((name or "").split())]
+
+
+def _entry(call: Call, db: sqlite3.Connection, key: str) -> dict[str, Any] | None:
+    tasks, gaps = tasks_of(call.who), gaps_of(call.who)
+    counts = []
+    for table, where, is_open in (("tasks", tasks, "open = 1"), ("gaps", gaps, "status = 'open'")):
+        (count,) = db.execute(
+            f"SELECT count(*) FROM {table} WHERE patient_key = ? AND {is_open} AND {where.sql}",
+            (key, *where.values),
+        ).fetchone()
+        counts.append(count)
+    if not any(counts):
+        return None
+    return {
+        "patient_key": key,
+        "contact": contacts(db, [key], call.who).get(key),
+        "open_tasks": counts[0],
+        "open_gaps": counts[1],
+    }
+
+
+async def _seen(call: Call, key: str, suffix: str = "") -> Response | None:
+    """
+    The redirect to the surviving record, or nothing when *key* is it.
+
+    Raises:
+        Problem: ``not-found``, also for who may not see the patient.
+    """
+
+    def read(db: sqlite3.Connection) -> tuple[str, bool]:
+        survivor = stories.survivor(db, key)
+        return survivor, stories.may_see_patient(db, call.who, survivor)
+
+    survivor, may_see = await call.site.reader.ask(read)
+    call.account.patient_keys.add(key)
+    if not may_see:
+        raise Problem("not-found")
+    if survivor != key:
+        return RedirectResponse(f"/api/v1/patients/{survivor}{suffix}", 307)
+    return None
+
+
+@rule("patients", "read")
+async def card(call: CallOf, key: Key, query: Annotated[NoQuery, Query()]) -> Response:
+    """Whom to call, and what is open."""
+    del query
+    elsewhere = await _seen(call, key)
+    if elsewhere is not None:
+        return elsewhere
+
+    def read(db: sqlite3.Connection) -> dict[str, Any]:
+        own = Where()
+        own.among("facility", call.who.facilities)
+        own.add("patient_key = ?", key)
+        transitions = db.execute(
+            f"SELECT id, value, why FROM transitions WHERE {own.sql} ORDER BY updated_at DESC",
+            own.values,
+        ).fetchall()
+        tasks, gaps = tasks_of(call.who), gaps_of(call.who)
+        tasks.add("patient_key = ? AND open = 1", key)
+        gaps.add("patient_key = ? AND status = 'open'", key)
+        open_tasks = lists.every(db, "tasks", tasks, TaskQuery().order(), 500)
+        open_gaps = lists.every(db, "gaps", gaps, GapQuery().order(), 500)
+        return {
+            "patient_key": key,
+            "contact": contacts(db, [key], call.who).get(key),
+            "transitions": items(call, db, "transition", [lists.Row(*r) for r in transitions]),
+            "tasks": items(call, db, "task", open_tasks),
+            "gaps": items(call, db, "gap", open_gaps),
+            "freshness": freshness(call, db),
+        }
+
+    return json_response(await call.site.reader.ask(read))
+
+
+@rule("patients", "read")
+async def timeline(call: CallOf, key: Key, query: Annotated[TimelineQuery, Query()]) -> Response:
+    """All that happened, newest first."""
+    elsewhere = await _seen(call, key, "/timeline")
+    if elsewhere is not None:
+        return elsewhere
+
+    def read(db: sqlite3.Connection) -> dict[str, Any]:
+        told = stories.timeline(db, call.who, key, query.cursor, query.limit + 1)
+        shown = told[: query.limit]
+        changes = [views.change(one.value, call.who) for one in shown]
+        account_changes(call, changes)
+        following = shown[-1].number if len(told) > query.limit else None
+        return {"items": changes, "next": following, "freshness": freshness(call, db)}
+
+    return json_response(await call.site.reader.ask(read))
+
+
+@rule("patients", "read")
+async def medications(call: CallOf, key: Key, query: Annotated[NoQuery, Query()]) -> Response:
+    """The agreement matrix of the medication lists, as far as the patient view tells it."""
+    del query
+    elsewhere = await _seen(call, key, "/medications")
+    if elsewhere is not None:
+        return elsewhere
+
+    def read(db: sqlite3.Connection) -> dict[str, Any]:
+        row = db.execute("SELECT value FROM patients WHERE patient_key = ?", (key,)).fetchone()
+        view = {} if row is None else orjson.loads(row[0])
+        clinical = call.who.view == "clinical"
+        return {
+            "patient_key": key,
+            "medications": view.get("medications", {}) if clinical else None,
+            "issues": view.get("medication_issues", []) if clinical else None,
+            "hidden": [] if clinical else ["issues", "medications"],
+            "freshness": freshness(call, db),
+        }
+
+    return json_response(await call.site.reader.ask(read))

@@ -1,0 +1,186 @@
+"""``/tasks``, ``/gaps``, ``/transitions``: lists and single things."""
+
+import sqlite3
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Request, Response
+
+from orchestrator.worklist import views
+from orchestrator.worklist.api.answers import etag, freshness, items, json_response
+from orchestrator.worklist.api.guard import Call, CallOf, rule
+from orchestrator.worklist.api.queries import GapQuery, Paging, TaskFilter, TaskQuery
+from orchestrator.worklist.api.queries import Query as NoQuery
+from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model.filters import BadCursor, Where, gaps_of, tasks_of
+from orchestrator.worklist.problems import Problem
+
+# A version that another replica's answer named may not be here yet.
+VERSION_WAIT_S = 5.0
+
+Id = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
+
+
+class Versioned(NoQuery):
+    min_version: int | None = None
+
+
+@rule("tasks", "search")
+async def list_tasks(
+    request: Request, call: CallOf, query: Annotated[TaskQuery, Query()]
+) -> Response:
+    """Tasks of the caller's teams and facilities."""
+    return await _list(request, call, "task", query, query)
+
+
+@rule("gaps", "search")
+async def list_gaps(
+    request: Request, call: CallOf, query: Annotated[GapQuery, Query()]
+) -> Response:
+    """Gaps of the caller's facilities."""
+    return await _list(request, call, "gap", query, query)
+
+
+async def _list(
+    request: Request, call: Call, kind: str, said: TaskFilter | Any, paging: Paging
+) -> Response:
+    where, keys = said.where(call.who), said.order()
+    call.account.query_hash = call.site.key_of(
+        f"query|{kind}|{said.model_dump_json(exclude={'cursor', 'limit'})}"
+    )
+
+    def read(db: sqlite3.Connection) -> dict[str, Any]:
+        try:
+            page = lists.page(db, f"{kind}s", where, keys, paging.limit, paging.cursor)
+        except BadCursor:
+            raise Problem("malformed", "The cursor is not one of this list.") from None
+        return {
+            "items": items(call, db, kind, page.rows),
+            "next": page.next,
+            "total": page.total,
+            "freshness": freshness(call, db),
+        }
+
+    content = await call.site.reader.ask(read)
+    response = json_response(content)
+    if content["next"] is not None:
+        following = request.url.include_query_params(cursor=content["next"])
+        path = f"{following.path}?{following.query}"
+        response.headers["Link"] = f'<{path}>; rel="next"'
+    return response
+
+
+@rule("tasks", "read")
+async def read_task(
+    request: Request, call: CallOf, task_id: Id, query: Annotated[Versioned, Query()]
+) -> Response:
+    """One task, with the sentence that says why it is as it is."""
+    found = await task_of(call, task_id, query.min_version)
+    tag = etag(found["version"])
+    if request.headers.get("if-none-match") in (tag, "*"):
+        return Response(status_code=304, headers={"ETag": tag})
+    return json_response(found, headers={"ETag": tag})
+
+
+async def task_of(call: Call, task_id: str, min_version: int | None = None) -> dict[str, Any]:
+    """
+    The task as the caller sees it.
+
+    Args:
+        min_version: Wait until it is at least this.
+
+    Raises:
+        Problem: ``not-found``, or ``unavailable`` when that version does not come.
+    """
+    where = tasks_of(call.who)
+
+    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
+        row = lists.one(db, "tasks", task_id, where)
+        return None if row is None else items(call, db, "task", [row])[0]
+
+    left = VERSION_WAIT_S
+    while True:
+        found = await call.site.reader.ask(read)
+        if min_version is None or (found is not None and found["version"] >= min_version):
+            break
+        if left <= 0:
+            raise Problem("unavailable", "That version has not been seen here yet.")
+        before = call.site.now().elapsed
+        await call.site.hub.tick(left)
+        left -= call.site.now().elapsed - before
+    if found is None:
+        raise Problem("not-found")
+    return found
+
+
+@rule("tasks", "read")
+async def task_history(call: CallOf, task_id: Id, query: Annotated[NoQuery, Query()]) -> Response:
+    """Each version of one task, oldest first."""
+    del query
+
+    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
+        if lists.one(db, "tasks", task_id, tasks_of(call.who)) is None:
+            return None
+        told = stories.history(db, task_id, "task")
+        changes = [views.change(one.value, call.who) for one in told]
+        return {"items": changes, "freshness": freshness(call, db)}
+
+    found = await call.site.reader.ask(read)
+    call.account.objects.append(f"task/{task_id}")
+    if found is None:
+        raise Problem("not-found")
+    call.account.patient_keys.update(c["patient_key"] for c in found["items"] if c["patient_key"])
+    call.account.rows = len(found["items"])
+    return json_response(found)
+
+
+@rule("gaps", "read")
+async def read_gap(call: CallOf, gap_id: Id, query: Annotated[NoQuery, Query()]) -> Response:
+    """One gap."""
+    del query
+    return await _one(call, "gap", gap_id, gaps_of(call.who))
+
+
+@rule("patients", "read")
+async def read_transition(
+    call: CallOf, transition_id: Id, query: Annotated[NoQuery, Query()]
+) -> Response:
+    """One transition with its tasks and gaps."""
+    del query
+    where = Where()
+    where.among("facility", call.who.facilities)
+
+    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
+        row = lists.one(db, "transitions", transition_id, where)
+        if row is None:
+            return None
+        (found,) = items(call, db, "transition", [row])
+        if not stories.may_see_patient(db, call.who, found["patient_key"]):
+            return None
+        tasks, gaps = tasks_of(call.who), gaps_of(call.who)
+        for part in (tasks, gaps):
+            part.add("transition_id = ?", transition_id)
+        by_id = {"task": TaskQuery().order(), "gap": GapQuery().order()}
+        for kind, part in (("task", tasks), ("gap", gaps)):
+            rows = lists.every(db, f"{kind}s", part, by_id[kind], 500)
+            found[f"{kind}s"] = items(call, db, kind, rows)
+        return {**found, "freshness": freshness(call, db)}
+
+    return await _found(call, f"transition/{transition_id}", read)
+
+
+async def _one(call: Call, kind: str, name: str, where: Where) -> Response:
+    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
+        row = lists.one(db, f"{kind}s", name, where)
+        return None if row is None else items(call, db, kind, [row])[0]
+
+    return await _found(call, f"{kind}/{name}", read)
+
+
+async def _found(call: Call, thing: str, read: Any) -> Response:
+    found = await call.site.reader.ask(read)
+    if found is None:
+        call.account.patient_keys.clear()
+        call.account.objects[:] = [thing]
+        raise Problem("not-found")
+    headers = {"ETag": etag(found["version"])} if "version" in found else None
+    return json_response(found, headers=headers)

@@ -1,0 +1,172 @@
+"""The application: routes, what every answer carries, and what becomes of a fault."""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from orchestrator.worklist import edge, measures
+from orchestrator.worklist.api import about, actions, patients, reading, shapes
+from orchestrator.worklist.api.guard import GuardedRoute
+from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
+from orchestrator.worklist.site import Site
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+Responses = dict[int | str, dict[str, Any]]
+
+REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# interfaces.md 4; `no-store` because all of it may be about patients.
+HEADERS: Final = (
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
+            b" form-action 'self'; frame-ancestors 'none'"
+        ),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+
+logger = structlog.get_logger()
+
+
+def application(site: Site, *, version: str, under_tls: bool = False) -> ASGI:
+    """The worklist's HTTP door over *site*."""
+    app = FastAPI(
+        title="Care transition orchestrator: worklist",
+        version=version,
+        docs_url=None,  # its page would load scripts from another host
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.site = site
+    app.include_router(_api())
+    app.add_exception_handler(StarletteHTTPException, _on_status)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    return Envelope(app, under_tls=under_tls)
+
+
+def _api() -> APIRouter:
+    api = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
+    problems: Responses = {
+        code: {"model": shapes.ProblemShape, "description": "Problem details (RFC 9457)."}
+        for code in (400, 401, 403, 404, 406, 429, 503)
+    }
+
+    def get(path: str, endpoint: Any, shape: Any = None) -> None:
+        shown: Responses = {200: {"model": shape}} if shape is not None else {}
+        api.add_api_route(path, endpoint, methods=["GET"], responses={**problems, **shown})
+
+    def post(path: str, endpoint: Any) -> None:
+        api.add_api_route(path, endpoint, methods=["POST"], responses=problems)
+
+    get("/me", about.me)
+    get("/queues", about.queues)
+    get("/freshness", about.how_fresh, shapes.FreshnessShape)
+    get("/changes", about.changes)
+    get("/tasks", reading.list_tasks, shapes.TaskList)
+    get("/tasks/{task_id}", reading.read_task, shapes.TaskItem)
+    get("/tasks/{task_id}/history", reading.task_history)
+    get("/gaps", reading.list_gaps, shapes.GapList)
+    get("/gaps/{gap_id}", reading.read_gap, shapes.GapItem)
+    get("/transitions/{transition_id}", reading.read_transition)
+    post("/patients/search", patients.search)
+    get("/patients/{key}", patients.card)
+    get("/patients/{key}/timeline", patients.timeline)
+    get("/patients/{key}/medications", patients.medications)
+    post("/tasks/bulk", actions.bulk)
+    for endpoint in (
+        actions.accept,
+        actions.release,
+        actions.attempt,
+        actions.complete,
+        actions.reject,
+        actions.reassign,
+        actions.note,
+    ):
+        post(f"/tasks/{{task_id}}/{endpoint.__name__}", endpoint)
+    post("/gaps/{gap_id}/acknowledge", actions.acknowledge)
+    get("/actions/{event_id}", actions.action_state)
+    return api
+
+
+async def _on_status(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, StarletteHTTPException)
+    known = fault if isinstance(fault, HTTPException) else HTTPException(fault.status_code)
+    if not isinstance(fault, Problem):
+        known.headers = fault.headers
+    return answer(of_status(known), request.scope["care.request_id"])
+
+
+async def _on_validation(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, RequestValidationError)
+    return answer(of_validation(fault), request.scope["care.request_id"])
+
+
+class Envelope:
+    """Around every request: its id, the headers, the count, and the end of any fault."""
+
+    def __init__(self, app: ASGI, *, under_tls: bool) -> None:
+        self._app = app
+        self._headers = (*HEADERS, HSTS) if under_tls else HEADERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = edge.elapsed()
+        request_id = _request_id(scope)
+        scope["care.request_id"] = request_id
+        status = 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name.lower() for name, _ in message["headers"]}
+                extra = [(b"x-request-id", request_id.encode()), *self._headers]
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value) for name, value in extra if name not in given),
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception:
+            # The last place: whoever asks gets a problem, the log the type and the way of it.
+            logger.exception("http.failed", status=500)
+            if status:
+                raise
+            await answer(Problem("internal"), request_id)(scope, receive, send_on)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            measures.REQUESTS.labels("worklist", route, method, str(status)).inc()
+            seconds = edge.elapsed() - started
+            measures.REQUEST_SECONDS.labels("worklist", route, method).observe(seconds)
+
+
+METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = str(value, "latin-1")
+            if REQUEST_ID.fullmatch(text):
+                return text
+    return edge.new_id()

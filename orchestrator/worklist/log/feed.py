@@ -1,0 +1,109 @@
+"""What the projection reads and the worklist writes, whichever runtime the log is on.
+
+A ``Feed`` is used by one thread, the projector's.  A ``Sender`` is used by the server's event
+loop; what it returned from is durable.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+TASKS: Final = "care.task.v1"
+GAPS: Final = "care.gap.v1"
+CHANGES: Final = "care.change.v1"
+PATIENTS: Final = "care.patient-view.v1"
+AUDIT: Final = "care.audit.v1"
+OUTCOMES: Final = "care.outcome.v1"
+
+# The change log first: it carries the sentence that says why.
+FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS)
+
+Place = tuple[str, int]  # topic, partition
+Positions = Mapping[Place, int]  # the offset at which reading goes on
+
+
+class Record(NamedTuple):
+    """One record of a followed topic; a value of ``None`` is a tombstone."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    value: bytes | None
+
+
+class Sample(NamedTuple):
+    """
+    How far the deciding process was at one look.
+
+    Whoever has read up to *ends* has seen the effect of all that was received before *until*.
+    """
+
+    until: int
+    ends: Positions
+
+
+class LogAway(Exception):
+    """The log cannot be read or written at the moment; the same can succeed later."""
+
+
+class Feed(Protocol):
+    """The followed topics."""
+
+    @property
+    def name(self) -> str:
+        """Which log: under another name the offsets mean something else."""
+        ...
+
+    @property
+    def pace(self) -> float:
+        """Seconds of the log's clock in a second; 1 but in a demo."""
+        ...
+
+    def now(self) -> int:
+        """The log's time."""
+        ...
+
+    def firsts(self) -> Positions:
+        """Per place the lowest offset that may still be there."""
+        ...
+
+    def ends(self) -> Positions:
+        """Per place the offset after the last record that may be read."""
+        ...
+
+    def read(self, positions: Positions, limit: int, wait_s: float) -> list[Record]:
+        """
+        What follows *positions*, each place in order; empty when nothing came in *wait_s*.
+
+        Raises:
+            LogAway: The log cannot be read.
+        """
+        ...
+
+    def sample(self) -> Sample | None:
+        """A look at the deciding process; ``None`` when it has not said anything yet."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+FeedFactory = Callable[[], Feed]
+
+
+class Sender(Protocol):
+    """Where actions and audit records are written."""
+
+    async def send(self, topic: str, key: str | None, value: bytes) -> None:
+        """
+        Append durably.
+
+        Raises:
+            LogAway: Not stored, as far as is known.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...

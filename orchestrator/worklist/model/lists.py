@@ -1,0 +1,115 @@
+"""Tasks, gaps and changes as they are listed: filtered, in order, a page at a time, counted."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from orchestrator.worklist.model.filters import (
+    Key,
+    Where,
+    after,
+    cursor_of,
+    list_name,
+    order_sql,
+    read_cursor,
+)
+
+COUNTED_TO: Final = 10_000
+
+
+class Row(NamedTuple):
+    """One thing as it was published, and why it is so."""
+
+    number: int
+    value: bytes
+    why: str | None
+
+
+class Page(NamedTuple):
+    """A page of a list."""
+
+    rows: list[Row]
+    next: str | None  # the cursor of the following one
+    total: int | None  # ``None``: more than are counted
+
+
+def page(
+    db: sqlite3.Connection,
+    table: str,
+    where: Where,
+    keys: Sequence[Key],
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    """
+    One page of *table*.
+
+    Raises:
+        BadCursor: *cursor* belongs to another list.
+    """
+    name = list_name(table, where.sql, where.values, order_sql(keys))
+    total = _count(db, table, where)
+    begun = Where()
+    begun.clauses, begun.values = [*where.clauses], [*where.values]
+    if cursor is not None:
+        after(keys, read_cursor(cursor, name, len(keys)), begun)
+    columns = ", ".join(key.column for key in keys)
+    found = db.execute(
+        f"SELECT id, value, why, {columns} FROM {table}"
+        f" WHERE {begun.sql} ORDER BY {order_sql(keys)} LIMIT ?",
+        (*begun.values, limit + 1),
+    ).fetchall()
+    following = cursor_of(name, found[limit - 1][3:]) if len(found) > limit else None
+    return Page([Row(*row[:3]) for row in found[:limit]], following, total)
+
+
+def _count(db: sqlite3.Connection, table: str, where: Where) -> int | None:
+    (count,) = db.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {where.sql} LIMIT ?)",
+        (*where.values, COUNTED_TO + 1),
+    ).fetchone()
+    return count if count <= COUNTED_TO else None
+
+
+def one(db: sqlite3.Connection, table: str, name: str, where: Where) -> Row | None:
+    """The thing *name* if it meets *where*: what may not be seen is not there."""
+    column = f"{table[:-1]}_id"
+    row = db.execute(
+        f"SELECT id, value, why FROM {table} WHERE {column} = ? AND {where.sql}",
+        (name, *where.values),
+    ).fetchone()
+    return None if row is None else Row(*row)
+
+
+def every(
+    db: sqlite3.Connection, table: str, where: Where, keys: Sequence[Key], limit: int
+) -> list[Row]:
+    """All that meets *where*, at most *limit*."""
+    found = db.execute(
+        f"SELECT id, value, why FROM {table} WHERE {where.sql} ORDER BY {order_sql(keys)} LIMIT ?",
+        (*where.values, limit),
+    ).fetchall()
+    return [Row(*row) for row in found]
+
+
+def silent_feeds(db: sqlite3.Connection) -> list[str]:
+    """The facilities of which nothing was heard for longer than they usually are silent."""
+    found = db.execute(
+        "SELECT DISTINCT facility FROM gaps WHERE code = 'FEED_SILENT' AND status = 'open'"
+        " ORDER BY facility"
+    ).fetchall()
+    return [str(facility) for (facility,) in found if facility is not None]
+
+
+def queues(db: sqlite3.Connection, where: Where, actor: str, now: int) -> list[dict[str, Any]]:
+    """Per team what is open, unowned, mine, overdue, born overdue, due soon."""
+    hour = 3_600_000_000
+    found = db.execute(
+        "SELECT team, count(*), sum(owner IS NULL), sum(owner IS ?),"
+        " sum(overdue AND NOT born_overdue), sum(born_overdue),"
+        " sum(due_at > ? AND due_at <= ?), sum(due_at > ? AND due_at <= ?)"
+        f" FROM tasks WHERE open = 1 AND {where.sql} GROUP BY team ORDER BY team",
+        (actor, now, now + 4 * hour, now, now + 24 * hour, *where.values),
+    ).fetchall()
+    names = ("team", "open", "unowned", "mine", "overdue", "born_overdue", "due_4h", "due_24h")
+    return [dict(zip(names, row, strict=True)) for row in found]

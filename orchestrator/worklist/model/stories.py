@@ -1,0 +1,123 @@
+"""What happened: to one thing, to one patient, because of one event."""
+
+import sqlite3
+from typing import Any, NamedTuple
+
+from orchestrator.worklist.access.roles import Principal
+from orchestrator.worklist.model.filters import Where, sees_patient, tasks_of
+from orchestrator.worklist.model.fold import NO_VERDICT
+
+
+class Told(NamedTuple):
+    """One change as it was published."""
+
+    number: int
+    value: bytes
+
+
+def verdict(db: sqlite3.Connection, event: str) -> Told | None:
+    """What became of a command: the change that it brought, or its refusal; the task's first."""
+    row = db.execute(
+        "SELECT c.id, c.value FROM caused JOIN changes c ON c.id = caused.change_id"
+        " WHERE caused.event = ? AND c.kind NOT IN (?, ?)"
+        " ORDER BY c.kind = 'task' DESC, c.kind = 'command' DESC, c.id LIMIT 1",
+        (event, *NO_VERDICT),
+    ).fetchone()
+    return None if row is None else Told(*row)
+
+
+def history(db: sqlite3.Connection, thing: str, kind: str) -> list[Told]:
+    """Each version of one thing, oldest first."""
+    found = db.execute(
+        "SELECT id, value FROM changes WHERE thing = ? AND kind = ? ORDER BY seq, id",
+        (thing, kind),
+    ).fetchall()
+    return [Told(*row) for row in found]
+
+
+def changes_after(
+    db: sqlite3.Connection, who: Principal, after: int, event: str | None, limit: int
+) -> list[Told]:
+    """The change log behind row *after*, as far as *who* may see it."""
+    where = _visible(who)
+    source = "changes c"
+    if event is not None:
+        source = "changes c JOIN caused ON caused.change_id = c.id"
+        where.add("caused.event = ?", event)
+    found = db.execute(
+        f"SELECT c.id, c.value FROM {source} WHERE c.id > ? AND {where.sql} ORDER BY c.id LIMIT ?",
+        (after, *where.values, limit),
+    ).fetchall()
+    return [Told(*row) for row in found]
+
+
+def timeline(
+    db: sqlite3.Connection, who: Principal, key: str, before: int | None, limit: int
+) -> list[Told]:
+    """Everything about one patient that *who* may see, newest first."""
+    where = _visible(who, facility_only=True)
+    where.add("c.patient_key = ?", key)
+    if before is not None:
+        where.add("c.id < ?", before)
+    found = db.execute(
+        f"SELECT c.id, c.value FROM changes c WHERE {where.sql} ORDER BY c.id DESC LIMIT ?",
+        (*where.values, limit),
+    ).fetchall()
+    return [Told(*row) for row in found]
+
+
+def _visible(who: Principal, *, facility_only: bool = False) -> Where:
+    """
+    Changes that *who* may see.
+
+    A task's, gap's or transition's stands at its facility.  An event, a notice or a verdict names
+    none: it is seen where a discharge of that subject is.
+    """
+    where = Where()
+    if not who.part2:
+        where.add("coalesce(c.team, '') <> 'restricted'")
+    if who.facilities is not None:
+        marks = ", ".join("?" * len(who.facilities))
+        facilities = sorted(who.facilities)
+        where.add(
+            f"(c.facility IN ({marks}) OR (c.facility IS NULL AND EXISTS (SELECT 1 FROM"
+            f" transitions t WHERE t.subject = c.subject AND t.facility IN ({marks}))))",
+            *facilities,
+            *facilities,
+        )
+    if not facility_only and who.patients == "team" and who.teams is not None:
+        marks = ", ".join("?" * len(who.teams))
+        where.add(
+            f"c.patient_key IN (SELECT patient_key FROM tasks WHERE team IN ({marks}))",
+            *sorted(who.teams),
+        )
+    return where
+
+
+def survivor(db: sqlite3.Connection, key: str) -> str:
+    """The key under which the patient of *key* is known now."""
+    row = db.execute(
+        "SELECT patient_key FROM subjects WHERE key = ? ORDER BY seq DESC LIMIT 1", (key,)
+    ).fetchone()
+    return key if row is None else str(row[0])
+
+
+def may_see_patient(db: sqlite3.Connection, who: Principal, key: str) -> bool:
+    """Whether *who* may see the patient of *key*."""
+    if who.patients is None:
+        return False
+    condition, values = sees_patient(who)
+    marks = condition.count("patient_key = ?")
+    bound = [value for _ in range(marks) for value in (key, *values)]
+    (seen,) = db.execute(f"SELECT {condition}", bound).fetchone()
+    return bool(seen)
+
+
+def tasks_of_patient(db: sqlite3.Connection, who: Principal, key: str) -> list[Any]:
+    """The patient's tasks of the teams that *who* may see."""
+    where = tasks_of(who)
+    return db.execute(
+        f"SELECT id, value, why FROM tasks WHERE patient_key = ? AND {where.sql}"
+        " ORDER BY open DESC, rank, due_at, task_id",
+        (key, *where.values),
+    ).fetchall()

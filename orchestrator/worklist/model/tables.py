@@ -1,0 +1,121 @@
+"""The read model's file: its tables, and how it is opened.
+
+Columns are what is filtered and sorted by; ``value`` is the record as it was published.  The
+file holds nothing that the topics do not: with another layout or another log it is made anew.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+FILE: Final = "worklist.sqlite"
+# Grows with every change below: a file of another layout is made anew.
+LAYOUT: Final = 1
+
+_TABLES: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE positions (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)) WITHOUT ROWID;
+CREATE TABLE tasks (
+    id INTEGER PRIMARY KEY, task_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+    patient_key TEXT, subject TEXT NOT NULL, transition_id TEXT NOT NULL, facility TEXT NOT NULL,
+    team TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL, open INTEGER NOT NULL,
+    rank INTEGER NOT NULL, due_at INTEGER NOT NULL, owner TEXT, overdue INTEGER NOT NULL,
+    born_overdue INTEGER NOT NULL, attribution TEXT, opened_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL, flags TEXT NOT NULL, why TEXT, value BLOB NOT NULL);
+CREATE INDEX tasks_urgent ON tasks (rank, due_at, task_id);
+CREATE INDEX tasks_queue ON tasks (team, open, rank, due_at, task_id);
+CREATE INDEX tasks_owner ON tasks (owner, rank, due_at, task_id) WHERE owner IS NOT NULL;
+CREATE INDEX tasks_patient ON tasks (patient_key);
+CREATE INDEX tasks_transition ON tasks (transition_id);
+CREATE INDEX tasks_due ON tasks (due_at, task_id);
+CREATE INDEX tasks_opened ON tasks (opened_at, task_id);
+CREATE INDEX tasks_updated ON tasks (updated_at, task_id);
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY, gap_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+    patient_key TEXT, transition_id TEXT, facility TEXT, team TEXT NOT NULL, code TEXT NOT NULL,
+    severity TEXT NOT NULL, rank INTEGER NOT NULL, status TEXT NOT NULL, since INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, why TEXT, value BLOB NOT NULL);
+CREATE INDEX gaps_grave ON gaps (status, rank, since, gap_id);
+CREATE INDEX gaps_code ON gaps (code, status);
+CREATE INDEX gaps_patient ON gaps (patient_key);
+CREATE INDEX gaps_transition ON gaps (transition_id);
+CREATE TABLE transitions (
+    id INTEGER PRIMARY KEY, transition_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+    patient_key TEXT, subject TEXT NOT NULL, facility TEXT NOT NULL, status TEXT NOT NULL,
+    updated_at INTEGER NOT NULL, why TEXT, value BLOB NOT NULL);
+CREATE INDEX transitions_patient ON transitions (patient_key, facility);
+CREATE INDEX transitions_subject ON transitions (subject, facility);
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, seq INTEGER NOT NULL,
+    patient_key TEXT, at INTEGER NOT NULL, change TEXT NOT NULL, kind TEXT NOT NULL,
+    thing TEXT, facility TEXT, team TEXT, value BLOB NOT NULL,
+    UNIQUE (subject, seq));
+CREATE INDEX changes_patient ON changes (patient_key, at);
+CREATE INDEX changes_thing ON changes (thing) WHERE thing IS NOT NULL;
+CREATE TABLE caused (
+    event TEXT NOT NULL, change_id INTEGER NOT NULL,
+    PRIMARY KEY (event, change_id)) WITHOUT ROWID;
+CREATE TABLE subjects (
+    subject TEXT PRIMARY KEY, key TEXT NOT NULL, patient_key TEXT NOT NULL, seq INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE INDEX subjects_key ON subjects (key);
+CREATE TABLE patients (
+    id INTEGER PRIMARY KEY, patient_key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+    name TEXT, birth_date TEXT, value BLOB);
+CREATE INDEX patients_born ON patients (birth_date, name) WHERE birth_date IS NOT NULL;
+"""
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """Open the read model; readers are never held up by the one writer."""
+    if write:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its -wal and -shm files the mode of the main one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA busy_timeout = 5000")
+    if write:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may take back the last commits, rows and offsets together: they come again.
+        connection.execute("PRAGMA synchronous = NORMAL")
+    else:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, log: str, generation: str) -> bool:
+    """
+    Make the tables for *log* if they are not there or are another's.
+
+    Args:
+        generation: Names the file made now: row numbers mean nothing in another one.
+
+    Returns:
+        Whether the file was made anew.
+    """
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    if layout == LAYOUT:
+        row = connection.execute("SELECT value FROM meta WHERE name = 'log'").fetchone()
+        if row is not None and row[0] == log:
+            return False
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall():
+            connection.execute(f"DROP TABLE {name}")
+        for statement in _TABLES.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)", [("log", log), ("generation", generation)]
+        )
+        connection.execute(f"PRAGMA user_version = {LAYOUT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return True

@@ -1,0 +1,171 @@
+"""Puts a worklist together over a log and serves it until it is told to stop."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+import uvicorn
+
+from orchestrator.worklist.access.store import AccessStore
+from orchestrator.worklist.access.tokens import Authenticator
+from orchestrator.worklist.acting import Acting
+from orchestrator.worklist.app import application
+from orchestrator.worklist.audit import Audit
+from orchestrator.worklist.hub import Hub
+from orchestrator.worklist.limits import Limits
+from orchestrator.worklist.log.feed import FeedFactory, Sender
+from orchestrator.worklist.model import tables
+from orchestrator.worklist.model.freshness import Freshness
+from orchestrator.worklist.model.projector import Projector
+from orchestrator.worklist.model.reader import Reader
+from orchestrator.worklist.site import Site
+
+READY_WITHIN_S: Final = 30.0
+USUAL_PORT: Final = 8000
+
+
+class PortTaken(Exception):
+    """The port that was asked for is in use, or may not be used."""
+
+    exit_code: ClassVar[int] = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a worklist is made of."""
+
+    folder: Path
+    feed: FeedFactory
+    sender: Callable[[], Sender]
+    authenticator: Callable[[AccessStore], Authenticator]
+    key_of: Callable[[str], str]
+    log_now: Callable[[], int]
+    behind_after: float = 60.0
+    action_wait: float = 5.0
+    limits: Callable[[], Limits] = Limits
+
+
+@asynccontextmanager
+async def opened(plan: Plan) -> AsyncIterator[Site]:
+    """The worklist, its projector running."""
+    loop = asyncio.get_running_loop()
+    hub = Hub(loop)
+    freshness = Freshness(plan.behind_after)
+    path = plan.folder / tables.FILE
+    projector = Projector(path, plan.feed, plan.key_of, freshness, hub.from_thread)
+    store = AccessStore(plan.folder)
+    sender = plan.sender()
+    projector.start()
+    try:
+        await asyncio.to_thread(projector.ready.wait, READY_WITHIN_S)
+        reader = Reader(path)
+        site = Site(
+            reader=reader,
+            projector=projector,
+            freshness=freshness,
+            sender=sender,
+            hub=hub,
+            audit=Audit(sender),
+            store=store,
+            authenticator=plan.authenticator(store),
+            limits=plan.limits(),
+            log_now=plan.log_now,
+            key_of=plan.key_of,
+            action_wait=plan.action_wait,
+        )
+        site.acting = Acting(site)
+        try:
+            yield site
+        finally:
+            reader.close()
+    finally:
+        await asyncio.to_thread(projector.stop)
+        await sender.close()
+        store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the worklist listens."""
+
+    host: str
+    port: int | None  # ``None``: the usual one, and any free one if that is taken
+    under_tls: bool = False
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def bound(door: Door) -> socket.socket:
+    """
+    The socket to be served.
+
+    Raises:
+        PortTaken: The stated port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
+    for number in (USUAL_PORT, 0) if door.port is None else (door.port,):
+        taken = socket.socket(family, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((door.host, number))
+        except OSError as problem:
+            taken.close()
+            if door.port is None and number and problem.errno == errno.EADDRINUSE:
+                continue  # two on one machine are no mistake
+            raise PortTaken(
+                f"{door.host}:{number}: {problem.strerror}; CARE_WORKLIST_PORT names another port,"
+                " 0 any free one"
+            ) from None
+        return taken
+    raise AssertionError("the loop returns or raises")
+
+
+class Server(uvicorn.Server):
+    """uvicorn that leaves signals to whoever started it, and tells once it listens."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._told = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._told()
+
+
+async def serve(
+    plan: Plan,
+    door: Door,
+    taken: socket.socket,
+    version: str,
+    listening: Callable[[Server], None],
+) -> None:
+    """
+    Serve until ``should_exit`` of the server is set.
+
+    Args:
+        listening: Told once requests are taken.
+    """
+    async with opened(plan) as site:
+        app = application(site, version=version, under_tls=door.under_tls)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # addresses of requests name patients' keys; metrics count them
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            lifespan="off",
+            timeout_graceful_shutdown=10,
+            ssl_certfile=door.certificate,
+            ssl_keyfile=door.key,
+            h11_max_incomplete_event_size=32 * 1024,
+        )
+        server = Server(config, lambda: listening(server))
+        # `serve` would take the process's signals, which are whoever's who started this.
+        await server._serve([taken])  # noqa: SLF001

@@ -1,0 +1,48 @@
+"""Everything that answering a request needs, put together once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.worklist import edge
+from orchestrator.worklist.access.store import AccessStore
+from orchestrator.worklist.access.tokens import Authenticator
+from orchestrator.worklist.audit import Audit
+from orchestrator.worklist.hub import Hub
+from orchestrator.worklist.limits import Limits
+from orchestrator.worklist.log.feed import Sender
+from orchestrator.worklist.model.freshness import Freshness, Now
+from orchestrator.worklist.model.projector import Projector
+from orchestrator.worklist.model.reader import Reader
+
+if TYPE_CHECKING:
+    from orchestrator.worklist.acting import Acting
+
+
+@dataclass(slots=True)
+class Site:
+    """
+    One worklist.
+
+    Attributes:
+        log_now: The log's time: what tasks are due by.
+        key_of: The patient key of an identifier.
+        action_wait: Seconds that an action waits for its change.
+    """
+
+    reader: Reader
+    projector: Projector
+    freshness: Freshness
+    sender: Sender
+    hub: Hub
+    audit: Audit
+    store: AccessStore
+    authenticator: Authenticator
+    limits: Limits
+    log_now: Callable[[], int]
+    key_of: Callable[[str], str]
+    action_wait: float = 5.0
+    acting: "Acting" = field(init=False)
+
+    def now(self) -> Now:
+        return Now(self.log_now(), edge.elapsed())

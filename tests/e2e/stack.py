@@ -1,0 +1,187 @@
+"""The services of `docker-compose.yml` as processes of this machine, started by hand.
+
+Command lines, settings, scripts and the broker's properties are the file's own; only addresses and
+paths that exist in containers alone are put in place of each other (`Stack.here`).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.deploy import compose
+from tests.deploy.compose import NAME, ROOT, Service
+from tests.e2e import broker_tools
+from tests.kafka.broker import _free_ports
+
+START_S: Final = 90.0
+BIN: Final = Path(sys.executable).parent
+# The doors of the broker in the file, which one machine cannot open twice.
+DOORS: Final = (9092, 19092, 9094, 9093)
+WORKERS: Final = ("intake", "decide", "lag")
+
+
+class Stack:
+    """The product on this machine; *folder* holds its data, secrets and logs."""
+
+    def __init__(self, folder: Path, secrets: Path) -> None:
+        self.folder = folder
+        self.secrets = secrets
+        self.services = compose.services()
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.doors = dict(zip(DOORS, _free_ports(len(DOORS)), strict=True))
+        self.ops: dict[str, int] = {}  # process -> port of its metrics
+        self._bin = broker_tools.bin_folder(folder / "bin")
+        (folder / "in").mkdir()
+        properties = (ROOT / "deploy/kafka/server.properties").read_text(encoding="utf-8")
+        for inside, outside in self.doors.items():
+            properties = properties.replace(f":{inside}", f":{outside}")
+        self._properties = folder / "server.properties"
+        self._properties.write_text(self._paths(properties), encoding="utf-8")
+
+    def here(self, service: Service, text: str) -> str:
+        """What *text* of the file means on this machine."""
+        for target, name in service.mounted("configs").items():
+            if target == text:
+                source = compose.load()["configs"][name]["file"]
+                return str(ROOT / source)
+        text = text.replace("127.0.0.1:9094", f"127.0.0.1:{self.doors[9094]}")
+        return self._paths(text.replace("kafka:9092", f"localhost:{self.doors[9092]}"))
+
+    def _paths(self, text: str) -> str:
+        return (
+            text.replace("//kafka:", "//localhost:")
+            .replace("/var/lib/kafka/data", str(self.folder / "kafka"))
+            .replace("/run/secrets", str(self.secrets))
+            .replace("/opt/kafka/bin", str(self._bin))
+            .replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - of its container
+        )
+
+    def environment(self, service: Service, process: str) -> dict[str, str]:
+        """The service's own settings, and nothing of this machine's."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("CARE_", "KAFKA_"))}
+        kept["PATH"] = f"{BIN}:{kept['PATH']}"
+        given = {name: self.here(service, v) for name, v in service.environment.items()}
+        for path, name in service.mounted("secrets").items():
+            # In a container they are found in /run/secrets by their name.
+            setting = f"{Path(path).name.upper()}_FILE"
+            if setting.startswith("CARE_") and setting not in given:
+                given[setting] = str(self.secrets / name)
+        if "CARE_OPS_PORT" in given:
+            self.ops.setdefault(process, _free_ports(1)[0])
+            given["CARE_OPS_PORT"] = str(self.ops[process])
+        if service.raw["image"].startswith("apache/kafka"):
+            given["KAFKA_BIN"] = str(self._bin)
+            given["KAFKA_PROPERTIES"] = str(self._properties)
+            given["KAFKA_LOCAL"] = f"127.0.0.1:{self.doors[9094]}"
+            given["SECRETS"] = str(self.secrets)
+        return {**kept, **given}
+
+    def start(self, name: str, process: str | None = None) -> None:
+        """Start a service; *process* names a further replica of it."""
+        service, process = self.services[name], process or name
+        with (self.folder / f"{process}.log").open("ab") as out:
+            self.running[process] = subprocess.Popen(
+                [self.here(service, word) for word in service.words],
+                cwd=self.folder,
+                env=self.environment(service, process),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a service that ends; *words* stand for its command, as with `compose run`."""
+        service = self.services[name]
+        command = service.words
+        if words:
+            command = [*service.raw.get("entrypoint", [NAME]), *words]
+        return subprocess.run(
+            [self.here(service, word) for word in command],
+            cwd=self.folder,
+            env=self.environment(service, name),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def healthy(self, process: str, service: str | None = None) -> bool:
+        """Whether the service's own health check says so."""
+        of = self.services[service or process]
+        test = [self.here(of, word) for word in of.raw["healthcheck"]["test"][1:]]
+        environment = self.environment(of, process)
+        done = subprocess.run(
+            test, cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False
+        )
+        return done.returncode == 0
+
+    def wait(self, process: str, service: str | None = None) -> None:
+        """Until it is healthy; a process that ended instead is shown with its log."""
+        end = time.monotonic() + START_S
+        while not self.healthy(process, service):
+            ended = self.running[process].poll() is not None
+            assert not ended and time.monotonic() < end, self.log(process)
+            time.sleep(0.3)
+
+    def log(self, process: str) -> str:
+        """The end of what it wrote."""
+        return (self.folder / f"{process}.log").read_text(errors="replace")[-4000:]
+
+    def end(self, process: str, how: signal.Signals = signal.SIGTERM) -> int:
+        """End it; the exit code."""
+        ended = self.running.pop(process)
+        ended.send_signal(how)
+        return ended.wait(60)
+
+    def up(self) -> None:
+        """What `docker compose up` does, in the order of `depends_on`."""
+        self.start("kafka")
+        self.wait("kafka")
+        for name in ("access", "topics"):
+            done = self.run(name)
+            assert done.returncode == 0, done.stdout + done.stderr
+        for name in WORKERS:
+            self.start(name)
+        for name in WORKERS:
+            self.wait(name)
+
+    def down(self) -> None:
+        """End everything, however it stands."""
+        for process in reversed(list(self.running)):
+            self.running[process].kill()
+            self.running[process].wait()
+        self.running.clear()
+
+
+@contextmanager
+def stack(folder: Path, secrets: Path) -> Iterator[Stack]:
+    """
+    The product, running; gone afterwards.
+
+    Raises:
+        NoKafka: The broker cannot be had on this machine.
+    """
+    made = Stack(folder, secrets)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+def metrics(port: int) -> Mapping[str, Any]:
+    """What a process tells Prometheus: metric family -> samples."""
+    from http.client import HTTPConnection
+
+    from prometheus_client.parser import text_string_to_metric_families
+
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return {family.name: family.samples for family in text_string_to_metric_families(text)}
