@@ -14,7 +14,7 @@ from typing import Final
 
 from bench import feed
 from bench.measure import Figure, ratio
-from bench.people import START, Journal, booking, discharge
+from bench.people import SITE_KEY, START, Journal, booking, discharge
 from bench.speed import RULES
 from orchestrator.core.instants import DAY, HOUR, MINUTE, written
 from orchestrator.stream.memory_store import MemoryStore
@@ -116,7 +116,7 @@ def _cost(shape: Shape, facts: int, repeats: int) -> float:
     journal = Journal()
     records = _with_clocks(shape(journal), journal)
     store = MemoryStore()
-    processor = Processor(store, RULES, feed.FACILITIES)
+    processor = Processor(store, RULES, feed.FACILITIES, SITE_KEY)
     told = 0
     while told < facts:
         record = next(records)

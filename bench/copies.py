@@ -92,5 +92,5 @@ def _event(patient: int) -> str:
 
 
 def _made_of(patient: int) -> Round:
-    processor = Processor(MemoryStore(), RULES, feed.FACILITIES)
+    processor = Processor(MemoryStore(), RULES, feed.FACILITIES, SITE_KEY)
     return processor.process(0, [discharge(Journal(patient), patient, START, _visit(patient))])

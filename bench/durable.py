@@ -76,7 +76,7 @@ def loop(start: int) -> Iterator[tuple[Runtime, ManualClock]]:
 
 
 def _processor(store: Store) -> Processor:
-    return Processor(store, RULES, feed.FACILITIES)
+    return Processor(store, RULES, feed.FACILITIES, SITE_KEY)
 
 
 def send(log: Log, clock: ManualClock, heard: Sequence[Happening], burst: int) -> None:

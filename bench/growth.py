@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from bench import feed
 from bench.copies import Copies
 from bench.measure import Figure, once, ratio
-from bench.people import START, Journal, after_discharge, chunks
+from bench.people import SITE_KEY, START, Journal, after_discharge, chunks
 from bench.speed import RULES
 from orchestrator.core.instants import DAY
 from orchestrator.stream.clock import ManualClock
@@ -118,7 +118,7 @@ def _runs(site: _Site, way: str, events: int) -> Iterator[float]:
     rng = Random(f"{way}|{patients}")
     strangers = way == "all strangers"
     memory = 1 if strangers else PATIENTS_IN_MEMORY
-    processor = Processor(LogStore(log), RULES, feed.FACILITIES, patients_in_memory=memory)
+    processor = Processor(LogStore(log), RULES, feed.FACILITIES, SITE_KEY, patients_in_memory=memory)
     ward = rng.sample(range(patients), min(WARDS, patients))
 
     def drawn() -> Iterator[JournalRecord]:

@@ -56,7 +56,7 @@ def figures(count: int) -> list[Figure]:
     """Over the patients of about *count* events."""
     events = feed.accepted(feed.happenings(count))
     store = Weighed()
-    processor = Processor(store, RULES, feed.FACILITIES)
+    processor = Processor(store, RULES, feed.FACILITIES, SITE_KEY)
 
     def take(key: str, at: int, value: object) -> None:
         record = JournalRecord(0, 0, at, key, orjson.dumps(value))

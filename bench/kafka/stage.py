@@ -128,7 +128,7 @@ def main() -> None:
         replication=1,
         facilities=FACILITIES,
         site_key=SITE_KEY,
-        processor=lambda store: Processor(store, RULES, FACILITIES),
+        processor=lambda store: Processor(store, RULES, FACILITIES, SITE_KEY),
         instance=instance,
     )
     sys.exit(run(site, role))

@@ -149,7 +149,7 @@ def opened(folder: Path, seed: int) -> Iterator[Stage]:
             Log.open(folder, owner=True, partitions=PARTITIONS, clock=clock) as log,
             Log.open(folder, clock=clock) as door,
         ):
-            runtime = Runtime(log, site.processor_of(here, listed), listed, key, pace)
+            runtime = Runtime(log, site.processor_of(here, listed, key), listed, key, pace)
             yield Stage(runtime, door, clock, _sent(generate(plan)))
     finally:
         log_file.unlock(lock)

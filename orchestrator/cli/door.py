@@ -1,6 +1,6 @@
 """The operators' door of a process: opens the port, says where, and serves while the work lasts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # interfaces.md §0
 UP: Final = 8010
 WORKER: Final = 8012
-# Burrow's lesson: who has not moved for as long as it may be behind does not move.
 _MICRO: Final = 1_000_000
 
 logger = structlog.get_logger()
@@ -47,12 +46,15 @@ def sampler(here: "Settings", status: "Status | None" = None) -> "Sampler":
             status.backlog = sample.deadlines
 
     behind = int(here.behind_after.total_seconds() * _MICRO)
+    # Who has not moved for as long as it may be behind is not moving.
     return Sampler(looks(here), Judge(behind, stalled_us=behind), told=told)
 
 
 def policy_version(here: "Settings") -> str:
     """Of the policy that is in force now."""
-    now = datetime.now(UTC)
+    from orchestrator.stream.clock import RealClock
+
+    now = datetime.fromtimestamp(RealClock().now() / _MICRO, UTC)
     return [p for p in site.policies_of(here) if p.effective_from <= now][-1].version
 
 
@@ -67,13 +69,13 @@ def of_status(
     lag: "Sampler | None" = None,
 ) -> Iterator[None]:
     """
-    Serve what a runtime's *status* says, while it runs.
+    Serve what a runtime's *status* says, while it runs; a child, to its parent.
 
     Args:
         usual: The port of this kind of process, where the settings name none.
         lag: Shown, too; started and stopped here.
     """
-    from orchestrator.ops import health, http, metrics, server
+    from orchestrator.ops import children, health, http, metrics, server
     from orchestrator.ops.work import Work
 
     work = Work(clock)
@@ -82,7 +84,8 @@ def of_status(
     collectors = [metrics.RuntimeMetrics(status, clock, work), *([lag] if lag else [])]
     registry = metrics.registry(runtime, version, *collectors)
     door = http.app(registry, lambda: health.of_runtime(status, clock, version, lag), runtime)
-    with server.served(door, server.bound(here.host, here.ops_port, usual)) as port:
+    entry = children.own_socket(status.role) or server.bound(here.host, here.ops_port, usual)
+    with server.served(door, entry) as port:
         logger.info("process.started", role=status.role, runtime=runtime, port=port)
         if lag is not None:
             lag.start()
@@ -91,6 +94,18 @@ def of_status(
         finally:
             if lag is not None:
                 lag.stop()
+
+
+@contextmanager
+def of_children(here: "Settings", roles: "Sequence[str]") -> Iterator[None]:
+    """Serve what the processes say that are started meanwhile, one for each of *roles*."""
+    from orchestrator.ops import children, server
+
+    with children.folder() as folder:
+        door = children.app([folder / role for role in roles], "kafka")
+        with server.served(door, server.bound(here.host, here.ops_port, WORKER)) as port:
+            logger.info("process.started", role="worker", runtime="kafka", port=port)
+            yield
 
 
 @contextmanager

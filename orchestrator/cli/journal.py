@@ -45,11 +45,12 @@ def _published(
     journal: "Iterable[JournalRecord]", here: "Settings", listed: "Facilities", step: Step
 ) -> Iterator["Record"]:
     from orchestrator.stream.memory_store import MemoryStore
+    from orchestrator.stream.replay import REPLAY_KEY
     from orchestrator.stream.sqlite_log import Record
     from orchestrator.stream.topic_layout import is_keyed
 
     store = MemoryStore()
-    processor = site.processor_of(here, listed)(store)
+    processor = site.processor_of(here, listed, REPLAY_KEY)(store)
     offsets: Counter[tuple[str, int]] = Counter()
     for number, entry in enumerate(journal, 1):
         store.commit(processor.process(entry.partition, [entry]))

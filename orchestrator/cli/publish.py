@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import log
 from orchestrator.cli import on_kafka, site
 from orchestrator.cli.console import Step, counted, hint, progress, say, say_json
 from orchestrator.cli.faults import No, as_mistakes
@@ -51,6 +52,7 @@ def sent(
     Raises:
         LogError, BrokerAway: It cannot be sent; how much was, is said before.
     """
+    log.configure("error", here.log_format)  # what is refused is in the report
     durable = 0
 
     def on_progress(report: "Report") -> None:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator import log
 from orchestrator.cli import site
 from orchestrator.cli.console import console, decorated, hint, progress, say_json, width
 from orchestrator.cli.faults import Mistake, as_mistakes
@@ -22,6 +23,8 @@ def run(
 ) -> None:
     """Read *paths*, decide, print."""
     here = site.load(facilities=facilities, policy=policy)
+    # Standard output is the answer's, and what was parked is part of it; only defects are logged.
+    log.configure("error", here.log_format)
     if journal is not None:
         if paths or as_of or changes:
             raise Mistake("--journal runs an export as it stands: without PATH, --as-of, --changes")

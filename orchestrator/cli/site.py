@@ -69,13 +69,20 @@ def teams_of(site: "Settings") -> frozenset[str]:
     return frozenset(team for policy in policies_of(site) for team in policy.teams)
 
 
-def processor_of(site: "Settings", facilities: "Facilities") -> "Callable[[Store], Processor]":
-    """What makes the runtime's processor over its store, under the policies of the settings."""
+def processor_of(
+    site: "Settings", facilities: "Facilities", key: bytes
+) -> "Callable[[Store], Processor]":
+    """
+    What makes the runtime's processor over its store, under the policies of the settings.
+
+    Args:
+        key: The site key; a run of an exported journal, which addresses nobody, may have any.
+    """
     from orchestrator.stream.processor import Processor
     from orchestrator.stream.rules import rules
 
     in_force = rules(policies_of(site), facilities)
-    return lambda store: Processor(store, in_force, facilities)
+    return lambda store: Processor(store, in_force, facilities, key)
 
 
 def warn_of_empty(site: "Settings", listed: "Facilities") -> None:

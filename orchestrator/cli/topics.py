@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator import log
 from orchestrator.cli import on_kafka, site
 from orchestrator.cli.console import counted, hint, say, say_json
 from orchestrator.cli.faults import Mistake
@@ -21,6 +22,7 @@ def read(topic: str, start: int, *, follow: bool, data_dir: Path | None, as_json
     With ``--json`` the lines are those that ``replay --journal`` reads back.
     """
     here = site.load(data_dir)
+    log.configure("error", here.log_format)
     printed = _Printed(as_json=as_json, at_once=follow)
     try:
         if on_kafka.is_chosen(here):

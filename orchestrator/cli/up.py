@@ -22,7 +22,7 @@ def run(
     listed = site.facilities_of(here)
     key = site_key(here)
     with embedded.opened(
-        here.data_dir, site.processor_of(here, listed), listed, key, partitions=here.partitions
+        here.data_dir, site.processor_of(here, listed, key), listed, key, partitions=here.partitions
     ) as runtime:
 
         def stop(_signal: int, _frame: FrameType | None) -> None:

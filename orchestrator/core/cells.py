@@ -136,6 +136,10 @@ class VisitCell:
             changed = MATERIAL
         return changed
 
+    def is_told(self) -> bool:
+        """Whether anything was decided about whose visit it is."""
+        return self.moved is not None or bool(self.claimants)
+
     def _said(self, fact: VisitSaid) -> int:
         changed = NOTHING
         for name, value in fact.fields.items():
@@ -171,7 +175,7 @@ class VisitCell:
             [[*key, [list(s) for s in stamps]] for key, stamps in self.discharges.items()],
             [[*key, list(stamp)] for key, stamp in self.marks.items()],
             self.last_update,
-            *([self.moved, sorted(self.claimants)] if self.moved or self.claimants else ()),
+            *([self.moved and list(self.moved), sorted(self.claimants)] if self.is_told() else ()),
         ]
 
     @classmethod

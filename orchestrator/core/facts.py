@@ -184,3 +184,6 @@ class Told:
     effective: int = 0  # held until the clock reaches this, where it lies after the receipt
     under: str = ""  # the member of a patient that it was told of; empty: the patient's own
     marks: tuple[Mark, ...] = ()  # what it says of who is whom
+
+
+OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark, Contested)

@@ -5,11 +5,12 @@ For a run that holds all of them at once (``replay``).  Where they lie in differ
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from orchestrator.core.announce import Joined
 from orchestrator.core.calendar import spoken
 from orchestrator.core.cells import VisitCell
-from orchestrator.core.facts import Stamp
+from orchestrator.core.facts import OF_VISIT, Stamp, Told
 from orchestrator.core.identity import GroupCell, Homes, Mark, homes, origin_of, visit_of
 from orchestrator.core.patient import Patient
 
@@ -70,6 +71,27 @@ def copy_of(origin: Patient, member: str, key: str) -> Patient:
         found.cells[name] = copied
         found.dirty.add(name)
     return found
+
+
+def said_of(told: Told, member: str, under: str = "") -> Told | None:
+    """
+    What a member was told: of a moved visit, only what was said of it under its origin.
+
+    Args:
+        member: An identifier, or the name of a moved visit.
+        under: What the patient calls it; empty for its own.
+    """
+    visit = visit_of(member)
+    if visit is None:
+        return replace(told, under=under) if under else told
+    facts = tuple(
+        fact
+        for fact in told.facts
+        if isinstance(fact, OF_VISIT) and (fact.facility, fact.visit) == visit
+    )
+    if not facts:
+        return None
+    return replace(told, type="", under=under, facts=facts, at_once=(), marks=())
 
 
 class Joining:

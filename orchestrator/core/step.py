@@ -20,17 +20,13 @@ from orchestrator.core.cells import (
 )
 from orchestrator.core.commands import Refusal, judge
 from orchestrator.core.facts import (
-    Admitted,
+    OF_VISIT,
     AppointmentSaid,
     Command,
-    Contested,
-    DischargeSaid,
     FacilityHeard,
     Fact,
     FieldUnmapped,
     Told,
-    VisitMark,
-    VisitSaid,
 )
 from orchestrator.core.instants import DAY
 from orchestrator.core.patient import CellKey, Patient, Waiting
@@ -41,7 +37,6 @@ from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
 from orchestrator.core.wanted import Plan
 
-OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark, Contested)
 OF_FACILITY = (FacilityHeard, FieldUnmapped)
 
 

@@ -53,6 +53,7 @@ def dump_head(patient: Patient) -> list[Any]:
         patient.at,
         [_dump_told(one) for one in patient.held],
         [[one.until, command_dump(one.command)] for one in patient.waiting],
+        *([patient.floor, patient.counts_as] if patient.floor or patient.counts_as else ()),
     ]
 
 
@@ -68,7 +69,9 @@ def load_head(patient: Patient, plain: list[Any]) -> None:
         patient.at,
         held,
         waiting,
+        *joined,
     ) = plain
+    patient.floor, patient.counts_as = joined or (0, "")
     patient.held = [_load_told(one) for one in held]
     patient.waiting = [Waiting(until, command_load(one)) for until, one in waiting]
 

@@ -137,6 +137,19 @@ class Reference:
     elapsed: int
     boot: str
 
+    @property
+    def written(self) -> str:
+        """What `reference_of` reads."""
+        return f"{self.now} {self.elapsed} {self.boot}"
+
+
+def reference_of(text: str | None) -> Reference | None:
+    """The reference that was written as *text*; none, if there is none."""
+    if not text:
+        return None
+    now, elapsed, boot = text.split(" ")
+    return Reference(int(now), int(elapsed), boot)
+
 
 class ClockGuard:
     """

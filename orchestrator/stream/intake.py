@@ -28,7 +28,7 @@ from orchestrator.log import describe
 from orchestrator.stream.keys import facility_key, patient_key
 from orchestrator.stream.sqlite_log import Record
 from schemas.facilities import Facilities
-from schemas.topics import BACKFILL
+from schemas.topics import BACKFILL, MAX_MESSAGE_BYTES
 
 # A too large record is kept by its beginning; its size and hash tell which it was (contract §1).
 DEAD_LETTER_BYTES: Final = 65_536
@@ -36,6 +36,8 @@ DEAD_LETTER_BYTES: Final = 65_536
 NOTES: Final = ("timeflags", "unmapped", "stamps")
 # Header of a record that only says: a message of this patient was refused at the door.
 REFUSED: Final = "refused"
+# The journal's limit, less what Kafka adds to a record.
+LARGEST_ENTRY: Final = MAX_MESSAGE_BYTES - 4096
 _COMMANDS: Final = "care.task."
 
 Result = Literal["journalled", "parked", "ignored"]
@@ -124,6 +126,9 @@ class Intake:
         }
         if record.topic == BACKFILL and event["lane"] == "live":
             event["lane"] = "backfill"
+        entry = self._entry_of(event, record.value or b"")
+        if len(entry[1]) > LARGEST_ENTRY:
+            return self._parked(record, _too_large(event), receipt)
         if event["lane"] == "test":
             logger.debug("record.handled", result="ignored", lane="test", **_place(record))
             return Taken("ignored", [], [])
@@ -131,7 +136,7 @@ class Intake:
         return Taken(
             "journalled",
             [
-                self._entry_of(event, record.value or b""),
+                entry,
                 *self._about_facility(event, record.stamp, receipt),
             ],
             [],
@@ -140,7 +145,10 @@ class Intake:
     def _entry_of(self, event: dict[str, Any], raw: bytes) -> Entry:
         key = patient_key(self._site_key, event["subject"])
         # As it was sent, for a dead letter that only deciding can find out to be one.
-        return key, orjson.dumps({"kind": "event", "event": event, "raw": raw.decode()})
+        entry = {"kind": "event", "event": event}
+        value = orjson.dumps({**entry, "raw": raw.decode()})
+        # JSON in JSON grows up to sixfold; then a dead letter has to do with the event as read.
+        return key, value if len(value) <= LARGEST_ENTRY else orjson.dumps(entry)
 
     def _about_facility(self, event: dict[str, Any], stamp: int, receipt: str) -> Iterable[Entry]:
         facility = event.get("facility")
@@ -228,6 +236,17 @@ def _unmapped_fields(event: dict[str, Any], facilities: Facilities) -> Iterable[
 
     fields: Iterable[str] = handlers.unmapped_fields(event, facilities)
     return fields
+
+
+def _too_large(event: dict[str, Any]) -> Reject:
+    return Reject(
+        "too-large",
+        "written out, it is larger than a record may be",
+        subject=event["subject"],
+        facility=event.get("facility"),
+        event_id=event["id"],
+        source=event["source"],
+    )
 
 
 def _place(record: Record) -> dict[str, str | int]:

@@ -30,6 +30,9 @@ class MemoryStore:
         found = self._open.get(key, {}).get((kind, name))
         return self._sealed.get(key, {}).get((kind, name)) if found is None else found
 
+    def put_away(self, key: str) -> list[tuple[str, str, bytes]]:
+        return [(kind, name, value) for (kind, name), value in self._sealed.get(key, {}).items()]
+
     def seen(self, key: str, event_hash: str) -> bytes | None:
         found = self._seen.get(self._home.get(key, -1), {}).get((key, event_hash))
         return None if found is None else found[0]
@@ -39,11 +42,15 @@ class MemoryStore:
         due: list[tuple[int, str]] = []
         while wakes and wakes[0][0] <= until:
             wake, key = heapq.heappop(wakes)
-            if self._heads[key][2] == wake and (not due or due[-1] != (wake, key)):
+            if self._wake(key) == wake and (not due or due[-1] != (wake, key)):
                 due.append((wake, key))
         for entry in due:
             heapq.heappush(wakes, entry)
         return [key for _, key in due]
+
+    def _wake(self, key: str) -> int | None:
+        head = self._heads.get(key)
+        return None if head is None else head[2]
 
     def meta(self, partition: int) -> bytes | None:
         return self._meta.get(partition)
@@ -51,6 +58,9 @@ class MemoryStore:
     def commit(self, rnd: Round) -> None:
         """Make *rnd* true."""
         partition, meta = rnd.meta
+        for key in rnd.gone:
+            for rows in (self._heads, self._open, self._sealed):
+                rows.pop(key, None)
         for (key, kind, name), (value, sealed) in rnd.cells.items():
             here, there = (self._sealed, self._open) if sealed else (self._open, self._sealed)
             here.setdefault(key, {})[kind, name] = value

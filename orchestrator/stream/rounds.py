@@ -47,6 +47,7 @@ class Round:
     seen: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
     forget_seen_before: int | None = None
     journal: list[tuple[str, bytes]] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)  # keys whose rows go, before others are written
     # What happened, for logs and metrics; the same could be read off the outputs, at a price.
     made: list[Made] = field(default_factory=list)
     # Of events: topic, lane, and one of applied, duplicate, parked.
@@ -67,6 +68,10 @@ class Store(Protocol):
 
     def cell(self, key: str, kind: str, name: str) -> bytes | None:
         """One cell, sealed or open."""
+        ...
+
+    def put_away(self, key: str) -> list[tuple[str, str, bytes]]:
+        """The sealed cells of a patient; asked for only where all of it moves."""
         ...
 
     def seen(self, key: str, event_hash: str) -> bytes | None:

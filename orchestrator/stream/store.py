@@ -42,6 +42,12 @@ class LogStore:
         ).fetchone()
         return None if row is None else self._sound(key, kind, *row)
 
+    def put_away(self, key: str) -> list[tuple[str, str, bytes]]:
+        rows = self._connection.execute(
+            "SELECT kind, name, value, crc FROM cells WHERE key = ? AND sealed = 1", (key,)
+        )
+        return [(kind, name, self._sound(key, kind, value, crc)) for kind, name, value, crc in rows]
+
     def seen(self, key: str, event_hash: str) -> bytes | None:
         row = self._connection.execute(
             "SELECT value FROM seen WHERE key = ? AND hash = ?", (key, event_hash)
@@ -135,6 +141,9 @@ def _publish(transaction: Transaction, outputs: Iterable[Out]) -> None:
 
 
 def _write_state(transaction: Transaction, rnd: Round, partition: int) -> None:
+    for key in rnd.gone:
+        transaction.execute("DELETE FROM cells WHERE key = ?", (key,))
+        transaction.execute("DELETE FROM heads WHERE key = ?", (key,))
     if rnd.cells:
         transaction.executemany(
             "INSERT INTO cells (key, sealed, kind, name, value, crc) VALUES (?, ?, ?, ?, ?, ?)"

@@ -6,13 +6,13 @@ received by then.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.core import picture, step
-from orchestrator.core.facts import Contested, Fact, Told
+from orchestrator.core.facts import OF_VISIT, Contested, Told
 from orchestrator.core.identity import Mark, origin_of, visit_of
-from orchestrator.core.joining import Joining
+from orchestrator.core.joining import Joining, said_of
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 
@@ -68,7 +68,7 @@ def contest(subjects: Mapping[str, History]) -> None:
         for receipt, instant in history.told.items():
             for told in instant:
                 for fact in told.facts:
-                    if isinstance(fact, step.OF_VISIT) and told.type:
+                    if isinstance(fact, OF_VISIT) and told.type:
                         first = claims.setdefault((fact.facility, fact.visit), {})
                         first[subject] = min(first.get(subject, receipt), receipt)
     for (facility, visit), first in sorted(claims.items()):
@@ -154,20 +154,12 @@ def _names(patient: Patient) -> list[str]:
 
 
 def _told(name: str, told: Mapping[str, Sequence[Told]], patient: Patient) -> Iterator[Told]:
-    """What a member was told: of a moved visit, only what was said of it under its origin."""
+    """What a member was told."""
     under = "" if name == patient.subject else name
-    visit = visit_of(name)
     for one in told.get(origin_of(name), ()):
-        if visit is None:
-            yield replace(one, under=under) if under else one
-            continue
-        facts = tuple(fact for fact in one.facts if _is_of(fact, visit))
-        if facts:
-            yield replace(one, type="", under=under, facts=facts, at_once=(), marks=())
-
-
-def _is_of(fact: Fact, visit: tuple[str, str]) -> bool:
-    return isinstance(fact, step.OF_VISIT) and (fact.facility, fact.visit) == visit
+        said = said_of(one, name, under)
+        if said is not None:
+            yield said
 
 
 def _newest(changes: Iterable[Mapping[str, Any]], kind: str, name: str) -> Iterable[dict[str, Any]]:

@@ -12,7 +12,7 @@ import orjson
 import structlog
 
 from orchestrator.core.instants import SECOND, written
-from orchestrator.stream.clock import ClockGuard, Reference
+from orchestrator.stream.clock import ClockGuard, reference_of
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.sqlite_log import Log, Transaction
 from schemas.topics import JOURNAL
@@ -41,7 +41,7 @@ class Timekeeper:
     def __init__(self, log: Log, sign_of_life: int) -> None:
         self._log = log
         self._sign_of_life = sign_of_life
-        self._guard = ClockGuard(log.clock, _reference(log.note(_BELIEVED)))
+        self._guard = ClockGuard(log.clock, reference_of(log.note(_BELIEVED)))
         self.last = [int(log.note(f"clock/{p}") or 0) for p in range(log.partitions)]
         self.held: str | None = None
         self.held_since = 0
@@ -104,8 +104,7 @@ class Timekeeper:
             transaction.note(f"clock/{partition}", str(at))
         # What is accepted from here on comes after T, whatever the machine's time does.
         transaction.raise_floor(at + 1)
-        believed = self._guard.believed
-        transaction.note(_BELIEVED, f"{believed.now} {believed.elapsed} {believed.boot}")
+        transaction.note(_BELIEVED, self._guard.believed.written)
         transaction.flush()
         hit("clock.appended")
         return dict.fromkeys(due, at)
@@ -130,10 +129,3 @@ def confirm_clock(log: Log) -> None:
     """Tell a runtime that holds its clocks after a jump that the time of day is right."""
     with log.transaction() as transaction:
         transaction.note(_CONFIRMED, "yes")
-
-
-def _reference(text: str | None) -> Reference | None:
-    if not text:
-        return None
-    now, elapsed, boot = text.split(" ")
-    return Reference(int(now), int(elapsed), boot)

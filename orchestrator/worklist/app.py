@@ -10,7 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from orchestrator.worklist import edge, measures
-from orchestrator.worklist.api import about, actions, patients, reading, shapes
+from orchestrator.worklist.api import (
+    about,
+    actions,
+    document,
+    exports,
+    patients,
+    reading,
+    shapes,
+    stream,
+)
 from orchestrator.worklist.api.guard import GuardedRoute
 from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
 from orchestrator.worklist.site import Site
@@ -54,6 +63,8 @@ def application(site: Site, *, version: str, under_tls: bool = False) -> ASGI:
     )
     app.state.site = site
     app.include_router(_api())
+    app.include_router(_root())
+    document.describe(app)
     app.add_exception_handler(StarletteHTTPException, _on_status)
     app.add_exception_handler(RequestValidationError, _on_validation)
     return Envelope(app, under_tls=under_tls)
@@ -63,7 +74,7 @@ def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
     problems: Responses = {
         code: {"model": shapes.ProblemShape, "description": "Problem details (RFC 9457)."}
-        for code in (400, 401, 403, 404, 406, 429, 503)
+        for code in (400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 428, 429, 503)
     }
 
     def get(path: str, endpoint: Any, shape: Any = None) -> None:
@@ -78,6 +89,9 @@ def _api() -> APIRouter:
     get("/freshness", about.how_fresh, shapes.FreshnessShape)
     get("/changes", about.changes)
     get("/tasks", reading.list_tasks, shapes.TaskList)
+    get("/tasks.csv", exports.tasks_csv)
+    get("/gaps.csv", exports.gaps_csv)
+    get("/stream", stream.stream)
     get("/tasks/{task_id}", reading.read_task, shapes.TaskItem)
     get("/tasks/{task_id}/history", reading.task_history)
     get("/gaps", reading.list_gaps, shapes.GapList)
@@ -101,6 +115,13 @@ def _api() -> APIRouter:
     post("/gaps/{gap_id}/acknowledge", actions.acknowledge)
     get("/actions/{event_id}", actions.action_state)
     return api
+
+
+def _root() -> APIRouter:
+    root = APIRouter(route_class=GuardedRoute)
+    root.add_api_route("/problems/{reason}", document.problem_type, methods=["GET"])
+    root.add_api_route("/schemas/{name}", document.schema, methods=["GET"])
+    return root
 
 
 async def _on_status(request: Request, fault: Exception) -> Response:

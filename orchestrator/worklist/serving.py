@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import uvicorn
 from orchestrator.worklist.access.store import AccessStore
 from orchestrator.worklist.access.tokens import Authenticator
 from orchestrator.worklist.acting import Acting
+from orchestrator.worklist.api.stream import Streams
 from orchestrator.worklist.app import application
 from orchestrator.worklist.audit import Audit
 from orchestrator.worklist.hub import Hub
@@ -57,6 +59,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
     hub = Hub(loop)
     freshness = Freshness(plan.behind_after)
     path = plan.folder / tables.FILE
+    os.close(tables.lock(path))  # said at the start, not in the projector's log
     projector = Projector(path, plan.feed, plan.key_of, freshness, hub.from_thread)
     store = AccessStore(plan.folder)
     sender = plan.sender()
@@ -79,6 +82,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
             action_wait=plan.action_wait,
         )
         site.acting = Acting(site)
+        site.streams = Streams()
         try:
             yield site
         finally:
@@ -128,14 +132,21 @@ def bound(door: Door) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn that leaves signals to whoever started it, and tells once it listens."""
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listening: Callable[["Server"], None], closing: asyncio.Event
+    ) -> None:
         super().__init__(config)
         self._told = listening
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()  # live streams would be waited for
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._told()
+            self._told(self)
 
 
 async def serve(
@@ -166,6 +177,6 @@ async def serve(
             ssl_keyfile=door.key,
             h11_max_incomplete_event_size=32 * 1024,
         )
-        server = Server(config, lambda: listening(server))
+        server = Server(config, listening, site.closing)
         # `serve` would take the process's signals, which are whoever's who started this.
         await server._serve([taken])  # noqa: SLF001

@@ -1,5 +1,6 @@
 """Everything that answering a request needs, put together once."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from orchestrator.worklist.model.reader import Reader
 
 if TYPE_CHECKING:
     from orchestrator.worklist.acting import Acting
+    from orchestrator.worklist.api.stream import Streams
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Site:
         log_now: The log's time: what tasks are due by.
         key_of: The patient key of an identifier.
         action_wait: Seconds that an action waits for its change.
+        closing: Set when the server goes down: live streams end.
     """
 
     reader: Reader
@@ -43,6 +46,8 @@ class Site:
     key_of: Callable[[str], str]
     action_wait: float = 5.0
     acting: "Acting" = field(init=False)
+    streams: "Streams" = field(init=False)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> Now:
         return Now(self.log_now(), edge.elapsed())

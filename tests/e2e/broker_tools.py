@@ -1,4 +1,4 @@
-"""The scripts of the Kafka image's bin folder, as far as `deploy/` calls them, over the test jars."""
+"""The scripts of the Kafka image's bin folder that `deploy/` calls, over the jars of the tests."""
 
 import fcntl
 import shutil
@@ -16,6 +16,8 @@ SCRIPTS: Final = {
     "kafka-server-start.sh": "kafka.Kafka",
     "kafka-configs.sh": "kafka.admin.ConfigCommand",
     "kafka-acls.sh": "org.apache.kafka.tools.AclCommand",
+    "kafka-topics.sh": "org.apache.kafka.tools.TopicCommand",
+    "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka-broker-api-versions.sh": "org.apache.kafka.tools.BrokerApiVersionsCommand",
 }
 

@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+from orchestrator.cli.app import NAME
 from tests.deploy import compose
-from tests.deploy.compose import NAME, ROOT, Service
+from tests.deploy.compose import ROOT, Service
 from tests.e2e import broker_tools
 from tests.kafka.broker import _free_ports
 
@@ -95,16 +97,34 @@ class Stack:
                 start_new_session=True,
             )
 
-    def run(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a service that ends; *words* stand for its command, as with `compose run`."""
+    def run(
+        self, name: str, *words: str, extra: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[str]:
+        """
+        Run a service that ends.
+
+        Args:
+            words: Stand for its command, as with `compose run`.
+            extra: Settings beside its own.
+        """
         service = self.services[name]
         command = service.words
         if words:
             command = [*service.raw.get("entrypoint", [NAME]), *words]
+        return self._done(service, command, {**self.environment(service, name), **extra})
+
+    def run_in(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in the container of a service, as `compose exec` does."""
+        service = self.services[name]
+        return self._done(service, words, self.environment(service, name))
+
+    def _done(
+        self, service: Service, words: list[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.here(service, word) for word in command],
+            [self.here(service, word) for word in words],
             cwd=self.folder,
-            env=self.environment(service, name),
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -124,8 +144,8 @@ class Stack:
         """Until it is healthy; a process that ended instead is shown with its log."""
         end = time.monotonic() + START_S
         while not self.healthy(process, service):
-            ended = self.running[process].poll() is not None
-            assert not ended and time.monotonic() < end, self.log(process)
+            assert self.running[process].poll() is None, self.log(process)
+            assert time.monotonic() < end, self.log(process)
             time.sleep(0.3)
 
     def log(self, process: str) -> str:

@@ -29,6 +29,7 @@ def command(*words: str, **settings: str) -> tuple[list[str], dict[str, str]]:
 def settings_of(kafka: Kafka) -> dict[str, str]:
     return {
         "CARE_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "CARE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "CARE_PARTITIONS": "4",
         "CARE_REPLICATION": "1",
         "CARE_SITE_KEY": "0123456789abcdef0123456789abcdef",
@@ -66,10 +67,14 @@ async def test_topics_are_created_and_checked(kafka: Kafka) -> None:
 
 def test_without_a_broker_the_exit_code_says_so() -> None:
     """Away is 3, and what was tried is named; no setting at all is a mistake."""
-    away = {"CARE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CARE_SITE_KEY": "x" * 32}
+    away = {
+        "CARE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "CARE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        "CARE_SITE_KEY": "x" * 32,
+    }
     assert ran("topics", "check", **away) == (
         3,
-        "care-orchestrator: 127.0.0.1:1: KafkaConnectionError\n",
+        "care-orchestrator: 127.0.0.1:1: nobody answers\n",
     )
     assert ran("worker", **away)[0] == 3
     assert ran("worker", CARE_SITE_KEY="x" * 32)[0] == 2

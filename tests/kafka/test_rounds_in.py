@@ -33,12 +33,11 @@ class Polling(Consumer):
         self.handed: list[PollRound] = []
         self.sought: list[dict[TP, int]] = []
 
-    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
-        del timeout
+    async def _read(self) -> dict[TP, list[Any]]:
         self.turn += 1
         if self.turn == self._starts_rebalance_in:
             self.app.rebalancing = True
-        return next(self._polls), set()
+        return dict(next(self._polls))
 
     async def _hand_over(self, rnd: PollRound) -> None:
         self.handed.append(rnd)
@@ -74,13 +73,13 @@ async def test_what_a_rebalance_crosses_is_sought_again() -> None:
 async def test_a_rebalance_between_two_looks_is_seen(moved: str) -> None:
     """It may have come and gone while the poll waited."""
     consumer = Polling([{A: [Row(5)]}], starts_rebalance_in=0)
-    wait = consumer._wait_next_records
+    read = consumer._read
 
-    async def waits(timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+    async def reads() -> dict[TP, list[Any]]:
         setattr(consumer.app, moved, 2)
-        return await wait(timeout)
+        return await read()
 
-    consumer._wait_next_records = waits  # type: ignore[method-assign]
+    consumer._read = reads  # type: ignore[method-assign]
     await consumer._poll()
 
     assert (consumer.handed, consumer.skipped) == ([], {A: 5})

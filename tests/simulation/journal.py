@@ -89,7 +89,7 @@ class Worker:
 
     def _start(self) -> None:
         self.processor = Processor(
-            self.store, RULES, SETTINGS, patients_in_memory=self.patients_in_memory
+            self.store, RULES, SETTINGS, SITE_KEY, patients_in_memory=self.patients_in_memory
         )
 
     def run(self, batch: list[JournalRecord]) -> None:

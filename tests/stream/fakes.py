@@ -114,7 +114,7 @@ class FakeProcessor:
 
 def product(store: Store) -> Processor:
     """The product's own processor, under the built-in policy."""
-    return Processor(store, rules(load_policies(None), FACILITIES), FACILITIES)
+    return Processor(store, rules(load_policies(None), FACILITIES), FACILITIES, SITE_KEY)
 
 
 def new_log(folder: Path, start: int = START) -> tuple[Log, ManualClock]:

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 )
 
 from orchestrator.stream.kafka.connection import Kafka, why
+from orchestrator.stream.kafka.topic_ids import topic_ids
 from orchestrator.stream.kafka.topic_settings import Found, Wanted, differences
 
 _REQUEST_MS: Final = 10_000
@@ -137,6 +138,10 @@ class Admin:
     async def cluster(self) -> str:
         """The id that the cluster gave itself."""
         return str((await self._client.describe_cluster()).get("cluster_id") or "kafka")
+
+    async def topic_id(self, name: str) -> str:
+        """The id that a topic got when it was made; one made anew has another."""
+        return (await topic_ids(self._client, [name]))[name]
 
     async def partitions(self, names: Iterable[str]) -> dict[str, int]:
         """How many partitions each topic has."""

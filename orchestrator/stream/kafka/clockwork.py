@@ -7,10 +7,11 @@ before T lies in the journal, and ``clock(T)`` is appended behind it.  So a dead
 before a message that settles it, however late intake is.  Appended twice, late, or by somebody
 who no longer owns the partition, a clock says nothing wrong.
 
-T moves only while the brokers' clock and this machine's agree, and this machine's did not jump.
+T moves only while time can be believed (`belief`).
 """
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,12 +22,16 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from orchestrator.core.instants import SECOND, written
-from orchestrator.stream.clock import JUMP, ClockGuard, RealClock
+from orchestrator.stream.clock import RealClock
 from orchestrator.stream.failpoints import hit
+from orchestrator.stream.kafka import operating
+from orchestrator.stream.kafka.belief import Belief
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
 from orchestrator.stream.kafka.decide import DecideShell
 from orchestrator.stream.kafka.fenced_out import Landed, OutRow, Place
+from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.site import Site
+from orchestrator.stream.status import Holder, Status
 from orchestrator.stream.timekeeper import CLOCK_KEY, LAG
 from orchestrator.stream.timekeeper import JUMP as JUMPED
 from orchestrator.stream.topic_layout import LIVE_INPUTS
@@ -35,12 +40,14 @@ from schemas.topics import JOURNAL
 LOOK_S: Final = 0.1
 RETRY_S: Final = 1.0
 HELD_AFTER: Final = 10 * SECOND  # what a clock waits for intake before it counts as held
+COUNT_S: Final = 5.0  # how often those are counted whose deadline has passed
+AWAY: Final = "brokers"
 _MARK: Final = orjson.dumps({"kind": "mark"})
 
 logger = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Gate:
     """A mark was appended at T; the clock waits until intake has passed *watermarks*."""
 
@@ -51,16 +58,18 @@ class Gate:
 class Clockwork:
     """The clocks of the partitions that this process owns."""
 
-    def __init__(self, site: Site, app: Any, shell: DecideShell) -> None:
+    def __init__(self, site: Site, app: Any, shell: DecideShell, status: Status) -> None:
         self._site = site
         self._app = app
         self._shell = shell
+        self._status = status
         self._clock = RealClock()
-        self._guard = ClockGuard(self._clock)
+        self._belief: Belief = shell.belief
         self._last: dict[int, int] = {}  # T of the last clock appended here
         self._gates: dict[int, Gate] = {}
-        self._inputs: list[TopicPartition] = []
-        self.held: str | None = None
+        # Inputs that an operator does not wait for, and where intake stood in them.
+        self._released: dict[TopicPartition, int | None] = {}
+        self._counted_at = 0.0
 
     async def run(self) -> None:
         """Go on for as long as the process lives; brokers may be away for a while."""
@@ -68,25 +77,36 @@ class Clockwork:
             try:
                 async with AsyncExitStack() as stack:
                     broker = await stack.enter_async_context(admin(self._site.kafka))
-                    counts = await broker.partitions(LIVE_INPUTS)
-                    self._inputs = [
-                        TopicPartition(topic, p) for topic, n in counts.items() for p in range(n)
-                    ]
                     while True:
                         await self._step(broker)
                         await asyncio.sleep(LOOK_S)
             except (KafkaError, BrokerAway, OSError) as problem:
-                logger.warning("clock.held", reason=type(problem).__name__)
+                self._hold(AWAY, detail=type(problem).__name__)
                 await asyncio.sleep(RETRY_S)
+            except Exception as problem:  # noqa: BLE001 - without clocks no deadline fires
+                leave("clock-failed", problem)
 
     async def _step(self, broker: Admin) -> None:
+        self._obey()
         owned = set(self._shell.owned)
+        self._tell(owned)
         self._gates = {p: gate for p, gate in self._gates.items() if p in owned}
         due = [p for p in sorted(owned - self._gates.keys()) if self._is_due(p)]
         if due and self._believable():
             await self._open_gates(due, broker)
         if self._gates:
             await self._append_clocks(broker)
+        else:
+            self._status.clock_held = {}
+
+    def _obey(self) -> None:
+        """Do what operators wrote into the journal."""
+        while self._shell.orders:
+            order = self._shell.orders.popleft()
+            if order["kind"] == operating.CONFIRM:
+                self._belief.confirm()
+            else:
+                self._released[TopicPartition(order["topic"], order["partition"])] = None
 
     def _is_due(self, partition: int) -> bool:
         part = self._shell.state.part(partition)
@@ -99,28 +119,32 @@ class Clockwork:
         return wake is not None and last < wake <= now
 
     def _believable(self) -> bool:
-        ahead = self._guard.jumped()
+        ahead = self._belief.jumped()
         if ahead:
             self._hold(JUMPED, seconds=ahead / SECOND)
-        elif self.held == JUMPED:
-            self._hold(None)
         return not ahead
 
     async def _open_gates(self, due: list[int], broker: Admin) -> None:
         hit("clock.due")
         marks: list[Landed] = await asyncio.gather(*(self._append(p, _MARK) for p in due))
-        # Looked at after every mark landed: what is accepted from now on is stamped after T.
-        watermarks = dict(await broker.ends(self._inputs))
+        # Counted and looked at after every mark landed: what is accepted from now on is stamped
+        # after T.
+        counts = await broker.partitions(LIVE_INPUTS)
+        inputs = [TopicPartition(topic, p) for topic, n in counts.items() for p in range(n)]
+        watermarks = dict(await broker.ends(inputs))
         for partition, mark in zip(due, marks, strict=True):
-            apart = mark.stamp - self._clock.now()
-            if abs(apart) > JUMP:
+            apart = self._belief.apart(mark.stamp)
+            if apart:
                 self._hold(JUMPED, seconds=apart / SECOND)
                 return
             self._gates[partition] = Gate(mark.stamp, watermarks)
 
     async def _append_clocks(self, broker: Admin) -> None:
         stands = await broker.committed(self._site.group_of("intake"))
-        passed = [p for p, gate in self._gates.items() if _is_past(gate, stands)]
+        self._pass_released(stands)
+        waiting = {p: self._missing(gate, stands) for p, gate in self._gates.items()}
+        self._tell_holders(waiting)
+        passed = [p for p, missing in waiting.items() if not missing]
         if not passed:
             oldest = min(gate.at for gate in self._gates.values())
             if self._clock.now() - oldest > HELD_AFTER:
@@ -139,22 +163,59 @@ class Clockwork:
         for partition in passed:
             del self._gates[partition]
 
+    def _missing(self, gate: Gate, stands: dict[TopicPartition, int]) -> list[TopicPartition]:
+        """A partition where intake never committed counts only if nothing was ever in it."""
+        return [
+            tp
+            for tp, mark in gate.watermarks.items()
+            if stands.get(tp, 0) < mark and tp not in self._released
+        ]
+
+    def _pass_released(self, stands: dict[TopicPartition, int]) -> None:
+        """An input that was given up is waited for again as soon as intake moves on in it."""
+        for tp, stood in list(self._released.items()):
+            stand = stands.get(tp, 0)
+            if stood is None:
+                self._released[tp] = stand
+            elif stand > stood:
+                del self._released[tp]
+
     async def _append(self, partition: int, value: bytes) -> Landed:
         place = JOURNAL, partition
         rows = {place: [OutRow(CLOCK_KEY.encode(), value)]}
         landed: dict[Place, Landed] = await self._app.producer.land(rows)
         return landed[place]
 
-    def _hold(self, cause: str | None, **more: float) -> None:
-        if cause == self.held:
-            return
+    # Telling
+
+    def _tell(self, owned: set[int]) -> None:
+        status, parts = self._status, self._shell.state
+        status.clocks = {p: parts.part(p).meta.clock for p in owned}
+        if time.monotonic() - self._counted_at > COUNT_S:
+            self._counted_at = time.monotonic()
+            now = self._clock.now()
+            status.backlog = sum(parts.part(p).passed(now) for p in owned)
+
+    def _tell_holders(self, waiting: dict[int, list[TopicPartition]]) -> None:
+        """Each input that holds a clock, since the oldest mark that waits for it."""
+        since: dict[Holder, int] = {}
+        for partition, missing in waiting.items():
+            at = self._gates[partition].at
+            for tp in missing:
+                holder = Holder(tp.topic, tp.partition)
+                since[holder] = min(at, since.get(holder, at))
+        self._status.clock_held = since
+
+    def _hold(self, cause: str | None, **more: float | str) -> None:
+        held = self._status.held
         if cause is None:
-            logger.info("clock.released", reason=self.held)
-        else:
+            if held:
+                logger.info("clock.released", reason=next(iter(held)))
+                held.clear()
+        elif cause not in held:
+            if cause == JUMPED:
+                self._status.clock_jumps += 1
+                logger.error("clock.jumped", **more)
             logger.warning("clock.held", reason=cause, **more)
-        self.held = cause
-
-
-def _is_past(gate: Gate, stands: dict[TopicPartition, int]) -> bool:
-    """A partition where intake never committed counts only if nothing was ever in it."""
-    return all(stands.get(tp, 0) >= mark for tp, mark in gate.watermarks.items())
+            held.clear()
+            held[cause] = self._clock.now()

@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaProducer
 from faust.transport.drivers import aiokafka as driver
 
+from schemas.topics import MAX_MESSAGE_BYTES
+
 TRANSACTION_MS: Final = 15_000  # how long a dead worker may hold back readers, at most
 BATCH_BYTES: Final = 900_000  # below the smallest `max.message.bytes`
-LARGEST_BYTES: Final = 2 * 1024 * 1024
+_ROW_BYTES: Final = 64  # what a row costs beyond what is in it, at most
 
 Headers = list[tuple[str, bytes]]
 Place = tuple[str, int]  # topic, partition
@@ -98,8 +100,8 @@ class Producer(driver.Producer):
             "acks": "all",
             "enable_idempotence": True,
             "transaction_timeout_ms": TRANSACTION_MS,
-            "max_batch_size": BATCH_BYTES,
-            "max_request_size": LARGEST_BYTES,
+            "max_batch_size": MAX_MESSAGE_BYTES,
+            "max_request_size": MAX_MESSAGE_BYTES,
         }
 
 
@@ -114,20 +116,25 @@ async def landed(flying: Iterable[Flying]) -> dict[Place, Landed]:
     return found
 
 
+def size(row: OutRow) -> int:
+    """What *row* takes in a batch, at most."""
+    headers = sum(len(name.encode()) + len(value or b"") + 10 for name, value in row.headers)
+    return len(row.key or b"") + len(row.value or b"") + headers + _ROW_BYTES
+
+
 def _batches(producer: AIOKafkaProducer, rows: Iterable[OutRow]) -> Iterator[Any]:
-    batch = None
-    for key, value, headers in rows:
-        if batch is not None and _added(batch, key, value, headers):
-            continue
-        if batch is not None:
+    """Small rows together, a large one alone: it may be as large as its topic allows."""
+    batch, filled = None, 0
+    for row in rows:
+        bytes_ = size(row)
+        if batch is not None and filled + bytes_ > BATCH_BYTES:
             yield batch
-        batch = producer.create_batch()
-        if not _added(batch, key, value, headers):
-            raise ValueError("one record is larger than a batch")
+            batch = None
+        if batch is None:
+            batch, filled = producer.create_batch(), 0
+        key, value, headers = row
+        if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            raise ValueError(f"a record of {bytes_} bytes, which no topic takes")
+        filled += bytes_
     if batch is not None:
         yield batch
-
-
-def _added(batch: Any, key: bytes | None, value: bytes | None, headers: Headers) -> bool:
-    added = batch.append(key=key, value=value, timestamp=None, headers=headers)
-    return added is not None

@@ -142,9 +142,10 @@ class Consumer(driver.Consumer):
         # aiokafka fetches a partition again only when it was emptied: that was what came first
         # after the last poll, not what came since.
         more, _ = await self._wait_next_records(timeout=MORE_S)
+        found = {tp: list(rows) for tp, rows in first.items()}
         for tp, rows in (more or {}).items():
-            first.setdefault(tp, []).extend(rows)
-        return dict(first)
+            found.setdefault(tp, []).extend(rows)
+        return found
 
     def _is_calm(self, generation: int) -> bool:
         return bool(

@@ -33,11 +33,13 @@ class Meta(NamedTuple):
     stamp: int = 0  # of the last record decided on; stamps never fall
     clock: int = 0  # T of the last clock record decided on
     state: bytes | None = None  # the processor's own
+    journal: str = ""  # the id of the journal topic that all this follows from
+    believed: str = ""  # the last look at the machine's time that was believed
 
     def written(self) -> bytes:
         """As the changelog holds it."""
         text = None if self.state is None else self.state.decode()
-        return _VERSION + orjson.dumps([self.following, self.stamp, self.clock, text])
+        return _VERSION + orjson.dumps([*self[:3], text, *self[4:]])
 
 
 class StateRow(Protocol):
@@ -79,6 +81,9 @@ class PartitionState:
         found = self._open.get(key, {}).get((kind, name))
         return self._sealed.get(key, {}).get((kind, name)) if found is None else found
 
+    def put_away(self, key: str) -> list[tuple[str, str, bytes]]:
+        return [(kind, name, value) for (kind, name), value in self._sealed.get(key, {}).items()]
+
     def seen(self, key: str, event_hash: str) -> bytes | None:
         found = self._seen.get((key, event_hash))
         return None if found is None else found[0]
@@ -88,23 +93,33 @@ class PartitionState:
         due: list[tuple[int, str]] = []
         while self._wakes and self._wakes[0][0] <= until:
             wake = heapq.heappop(self._wakes)
-            if self._heads[wake[1]][1] == wake[0] and (not due or due[-1] != wake):
+            if self._wake(wake[1]) == wake[0] and (not due or due[-1] != wake):
                 due.append(wake)
         for wake in due:
             heapq.heappush(self._wakes, wake)
         return [key for _, key in due]
 
+    def passed(self, now: int) -> int:
+        """How many wakes have passed."""
+        return sum(wake <= now and self._wake(key) == wake for wake, key in self._wakes)
+
+    def _wake(self, key: str) -> int | None:
+        head = self._heads.get(key)
+        return None if head is None else head[1]
+
     def first_wake(self) -> int | None:
         """The earliest wake."""
         while self._wakes:
             wake, key = self._wakes[0]
-            if self._heads[key][1] == wake:
+            if self._wake(key) == wake:
                 return wake
             heapq.heappop(self._wakes)
         return None
 
     def rows(self, rnd: Round, meta: Meta) -> Iterator[Row]:
         """What the changelog must get for *rnd*, meta last; nothing is changed yet."""
+        for key in rnd.gone:
+            yield from ((row, None) for row in self._rows_of(key))
         for (key, kind, name), (value, sealed) in rnd.cells.items():
             yield _cell_key(key, kind, name), _VERSION + (b"s" if sealed else b"o") + value
         for key, (value, wake) in rnd.heads.items():
@@ -120,6 +135,9 @@ class PartitionState:
 
     def commit(self, rnd: Round, meta: Meta, offset: int) -> None:
         """Make *rnd* true; its rows are in the changelog up to *offset*."""
+        for key in rnd.gone:
+            for rows in (self._heads, self._open, self._sealed):
+                rows.pop(key, None)
         for (key, kind, name), (value, sealed) in rnd.cells.items():
             self._put_cell(key, kind, name, value, sealed=sealed)
         for key, (value, wake) in rnd.heads.items():
@@ -131,22 +149,25 @@ class PartitionState:
         self.meta = meta
         self.offset = offset
 
+    def _rows_of(self, key: str) -> Iterator[bytes]:
+        if key in self._heads:
+            yield _HEAD + key.encode()
+        for cells in (self._open, self._sealed):
+            yield from (_cell_key(key, kind, name) for kind, name in cells.get(key, {}))
+
     def restore(self, offset: int, rows: Iterable[StateRow]) -> None:
         """Take in what the changelog holds, in its order; *offset* is that of the last row."""
         for row in rows:
             try:
                 self._restore(row.key, row.value)
-            except (ValueError, IndexError, struct.error) as problem:
+            except (ValueError, IndexError, TypeError, struct.error) as problem:
                 raise BadStateRow(f"a row of the changelog before {offset}") from problem
         self.offset = offset
 
     def _restore(self, row: bytes, value: bytes | None) -> None:
         sort, rest = row[:1], row[1:]
         if value is None:
-            if sort != _SEEN:
-                raise ValueError("only what was seen is forgotten")
-            key, name = rest.decode().split("\0")
-            self._seen.pop((key, name), None)
+            self._drop(sort, rest.decode())
             return
         if value[:1] != _VERSION:
             raise ValueError("another version")
@@ -161,10 +182,24 @@ class PartitionState:
             (expires,) = _INSTANT.unpack_from(value, 1)
             self._put_seen(key, name, value[9:], expires)
         elif row == _META:
-            following, stamp, clock, text = orjson.loads(value[1:])
-            self.meta = Meta(following, stamp, clock, None if text is None else text.encode())
+            following, stamp, clock, text, *ours = orjson.loads(value[1:])
+            state = None if text is None else text.encode()
+            self.meta = Meta(following, stamp, clock, state, *ours)
         else:
             raise ValueError("no sort of row")
+
+    def _drop(self, sort: bytes, rest: str) -> None:
+        if sort == _HEAD:
+            self._heads.pop(rest, None)
+        elif sort == _SEEN:
+            key, name = rest.split("\0")
+            self._seen.pop((key, name), None)
+        elif sort == _CELL:
+            key, kind, name = rest.split("\0", 2)
+            for cells in (self._open, self._sealed):
+                cells.get(key, {}).pop((kind, name), None)
+        else:
+            raise ValueError("no sort of row that goes")
 
     def _put_cell(self, key: str, kind: str, name: str, value: bytes, *, sealed: bool) -> None:
         # A cell is open or sealed, never both.
@@ -227,6 +262,9 @@ class State:
 
     def cell(self, key: str, kind: str, name: str) -> bytes | None:
         return self._of(key).cell(key, kind, name)
+
+    def put_away(self, key: str) -> list[tuple[str, str, bytes]]:
+        return self._of(key).put_away(key)
 
     def seen(self, key: str, event_hash: str) -> bytes | None:
         return self._of(key).seen(key, event_hash)

@@ -21,6 +21,7 @@ from orchestrator.stream.kafka.broker import admin
 from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.kafka.topic_settings import wanted
+from orchestrator.stream.status import Status
 
 Role = Literal["intake", "decide"]
 ROLES: Final[tuple[Role, ...]] = ("intake", "decide")
@@ -30,9 +31,12 @@ STOP_S: Final = 20.0
 logger = structlog.get_logger()
 
 
-def run(site: Site, role: Role) -> int:
+def run(site: Site, role: Role, status: Status | None = None) -> int:
     """
     Run one role until SIGTERM or SIGINT; the exit code.
+
+    Args:
+        status: Is kept up to date; whoever shows it reads it from another thread.
 
     Raises:
         TopicMismatch: The topics are not as they must be.
@@ -47,7 +51,7 @@ def run(site: Site, role: Role) -> int:
     logger.info("process.started", role=role, runtime="kafka")
     # Our logs, not Faust's: its texts hold keys and records.
     worker = faust.Worker(
-        app_of(site, role), quiet=True, override_logging=False, redirect_stdouts=False
+        app_of(site, role, status or Status(role)), quiet=True, override_logging=False, redirect_stdouts=False
     )
     worker.spinner = None  # it writes to the terminal
     try:

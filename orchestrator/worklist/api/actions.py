@@ -1,13 +1,24 @@
 """``POST /tasks/{id}/{action}``, bulk and acknowledgement: what a caller does (3.3)."""
 
+import asyncio
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query, Response
-from pydantic import AfterValidator, Field
 
-from orchestrator.worklist import commands, edge, views
-from orchestrator.worklist.acting import Acting, Asked, Outcome, Refusal
+from orchestrator.worklist import commands, views
+from orchestrator.worklist.acting import Asked, Outcome, Refusal
+from orchestrator.worklist.api.action_bodies import (
+    Accept,
+    Acknowledge,
+    Attempt,
+    Bulk,
+    Complete,
+    Note,
+    Reassign,
+    Reject,
+    Release,
+)
 from orchestrator.worklist.api.answers import etag, json_response
 from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import Call, CallOf, rule
@@ -17,100 +28,11 @@ from orchestrator.worklist.model.filters import gaps_of, tasks_of
 from orchestrator.worklist.problems import Problem
 
 WAIT_MAX_S: Final = 30.0
-BULK_MAX: Final = 100
 
 Id = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
-Text = Annotated[str, Field(min_length=1, max_length=4000)]
-Name = Annotated[
-    str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
-]
-Reached = Literal["patient", "caregiver", "voicemail", "no-answer", "wrong-number", "bot"]
-Answers = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=64)],
-        Annotated[str, Field(max_length=1000)] | None,
-    ],
-    Field(max_length=50),
-]
-
-
-def _readable(text: str) -> str:
-    micros(text)
-    return text
-
-
-Instant = Annotated[
-    str, AfterValidator(_readable), Field(json_schema_extra={"format": "date-time"})
-]
-
-
-class OnBehalf(Body):
-    on_behalf_of: Name | None = Field(
-        default=None, description="For a team's own system: who did it."
-    )
-
-
-class Accept(OnBehalf):
-    """Nothing need be said."""
-
-
-class Release(OnBehalf):
-    reason: Text | None = None
-
-
-class Contact(OnBehalf):
-    outcome: Name | None = None
-    reached: Reached | None = None
-    answers: Answers | None = None
-    note: Text | None = None
-
-
-class Attempt(Contact):
-    at: Instant | None = Field(default=None, description="When it was tried; not in the future.")
-
-
-class Complete(Contact):
-    accepted_discrepancies: Annotated[list[Name], Field(max_length=100)] | None = None
-    appointment_id: Name | None = None
-
-
-class Reject(OnBehalf):
-    reason: Text
-    note: Text | None = None
-
-
-class Reassign(OnBehalf):
-    to: Name = Field(description="A team or an actor.")
-    reason: Text | None = None
-
-
-class Note(OnBehalf):
-    note: Text
-
-
-class BulkItem(Body):
-    task_id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
-    version: Annotated[int, Field(ge=1)]
-
-
-class Bulk(OnBehalf):
-    action: Literal["accept", "release", "reassign"]
-    items: Annotated[list[BulkItem], Field(min_length=1, max_length=BULK_MAX)]
-    to: Name | None = None
-    reason: Text | None = None
-
-
-class Acknowledge(OnBehalf):
-    note: Text | None = None
-
-
 IfMatch = Annotated[str | None, Header()]
 IdempotencyKey = Annotated[str | None, Header()]
 Prefer = Annotated[str | None, Header()]
-
-
-def acting_of(call: Call) -> Acting:
-    return call.site.acting
 
 
 async def _act(
@@ -348,12 +270,14 @@ async def bulk(
     said = body.model_dump(exclude_none=True, exclude={"action", "items"})
     if body.action == "accept":
         said.pop("reason", None)
-    until = edge.elapsed() + _wait(call, prefer)
-    results = []
-    for one in body.items:
-        asked = Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
-        call.account.objects.append(f"task/{one.task_id}")
-        results.append(await _one_of_many(call, asked, max(0.0, until - edge.elapsed())))
+    wait_s = _wait(call, prefer)
+    asked = [
+        Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
+        for one in body.items
+    ]
+    call.account.objects += [f"task/{one.task_id}" for one in body.items]
+    # Together: one after the other, each would wait for the round of the one before.
+    results = await asyncio.gather(*(_one_of_many(call, one, wait_s) for one in asked))
     whole = all(result["status"] == 200 for result in results)
     return json_response({"items": results}, 200 if whole else 207)
 

@@ -4,6 +4,7 @@ Rows and offsets become true in one transaction, so a kill at any point loses an
 the next start goes on where the rows end.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Projection:
     """The read model as its writer holds it."""
 
     def __init__(self, path: Path, feed: Feed, key_of: Callable[[str], str]) -> None:
+        self._lock = tables.lock(path)
         self._db = tables.connect(path, write=True)
         self.feed = feed
         self.made_anew = tables.prepare(self._db, feed.name, edge.new_id())
@@ -103,6 +105,7 @@ class Projection:
         with suppress(sqlite3.Error):
             self._db.execute("PRAGMA optimize")
         self._db.close()
+        os.close(self._lock)
 
 
 def _moved(records: list[Record], following: Positions) -> list[tuple[str, int, int]]:
@@ -150,7 +153,7 @@ class Projector:
         while not self._stopping.is_set():
             try:
                 self._follow()
-            except (LogAway, sqlite3.Error) as problem:
+            except (LogAway, sqlite3.Error, tables.InUse) as problem:
                 self._fails(type(problem).__name__)
             except Exception as bug:
                 # Rows that a bug keeps away are better than none: it is said, and tried again.

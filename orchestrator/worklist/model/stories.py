@@ -1,10 +1,11 @@
 """What happened: to one thing, to one patient, because of one event."""
 
 import sqlite3
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from orchestrator.worklist.access.roles import Principal
-from orchestrator.worklist.model.filters import Where, sees_patient, tasks_of
+from orchestrator.worklist.model.filters import Where, gaps_of, sees_patient, tasks_of
 from orchestrator.worklist.model.fold import NO_VERDICT
 
 
@@ -121,3 +122,23 @@ def tasks_of_patient(db: sqlite3.Connection, who: Principal, key: str) -> list[A
         " ORDER BY open DESC, rank, due_at, task_id",
         (key, *where.values),
     ).fetchall()
+
+
+def live(
+    db: sqlite3.Connection, who: Principal, after: int, kinds: Collection[str], limit: int
+) -> list[Told]:
+    """What changed behind row *after* in tasks and gaps that *who* may see."""
+    ways: list[str] = []
+    values: list[Any] = []
+    for kind, scope in (("task", tasks_of), ("gap", gaps_of)):
+        if kind in kinds:
+            where = scope(who)
+            ways.append(f"(kind = '{kind}' AND {where.sql})")
+            values += where.values
+    if not ways:
+        return []
+    found = db.execute(
+        f"SELECT id, value FROM changes WHERE id > ? AND ({' OR '.join(ways)}) ORDER BY id LIMIT ?",
+        (after, *values, limit),
+    ).fetchall()
+    return [Told(*row) for row in found]

@@ -4,10 +4,11 @@ Columns are what is filtered and sorted by; ``value`` is the record as it was pu
 file holds nothing that the topics do not: with another layout or another log it is made anew.
 """
 
+import fcntl
 import os
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
@@ -67,6 +68,29 @@ CREATE TABLE patients (
     name TEXT, birth_date TEXT, value BLOB);
 CREATE INDEX patients_born ON patients (birth_date, name) WHERE birth_date IS NOT NULL;
 """
+
+
+class InUse(Exception):
+    """Another process projects into this file."""
+
+    exit_code: ClassVar = 2
+
+
+def lock(path: Path) -> int:
+    """
+    Be the one writer of the file at *path* until the descriptor that is returned is closed.
+
+    Raises:
+        InUse: Somebody is.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise InUse(f"{path}: another process keeps it up to date") from None
+    return descriptor
 
 
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:

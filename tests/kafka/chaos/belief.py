@@ -100,6 +100,8 @@ def _compare(story: Story, belief: Belief) -> None:
             if change.name in OPENING:
                 opened.append(change)
         latest = max(latest, step.receipt)
+        if not step.after:
+            continue  # no clock yet, so nothing is due; the model has no such time
         wanted, got = _model(believer.at(believer.clock)), published.rows()
         passed_over = READ_RECEIPTS if step.after < latest else ()
         belief.steps += 1

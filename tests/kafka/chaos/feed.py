@@ -201,4 +201,6 @@ def large(rng: Random, plan: Plan, number: int) -> Iterator[Say]:
         room = size - len(orjson.dumps(event))
         event["data"] = {"visit_number": "V1", "note": "x" * room}
         yield Say("care.admission.v1", rng.randbytes(4), orjson.dumps(event), fate)
-    yield Say("care.admission.v1", None, rng.randbytes(900_000), "dead-letter")
+    yield Say("care.admission.v1", None, rng.randbytes(1_000_000), "dead-letter")
+    # The broker refuses it, so nothing may come of it; where it lands it is found.
+    yield Say("care.admission.v1", None, rng.randbytes(3 * MIB), "dead-letter")

@@ -119,7 +119,11 @@ class Ground:
         await self.stop_broker(kill=True)
         self.disk.close()
 
-    @property
-    def alive(self) -> bool:
-        """Whether the broker's process is there."""
-        return self.node.process is not None and self.node.process.poll() is None
+    async def ended(self, limit_s: float) -> bool:
+        """Whether the broker's process ends by itself within *limit_s*."""
+        assert self.node.process is not None
+        try:
+            await asyncio.to_thread(self.node.process.wait, limit_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True

@@ -44,7 +44,7 @@ class Rehearsal:
         self._ends: Counter[tuple[str, int]] = Counter()
         self._intake = Intake(SETTINGS, SITE_KEY, Signs())
         self.state = State(PARTITIONS)
-        self._processor = Processor(self.state, RULES, SETTINGS)
+        self._processor = Processor(self.state, RULES, SETTINGS, SITE_KEY)
         self.recorded = Recorded(
             {},
             [],

@@ -10,6 +10,7 @@ afterwards tells.  Most of those are said again, as a hospital's interface engin
 import argparse
 import asyncio
 import hashlib
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -26,7 +27,7 @@ from aiokafka.errors import (
     RecordTooLargeError,
 )
 
-from tests.kafka.chaos.feed import Fate, Plan, Say, feed, large
+from tests.kafka.chaos.feed import Fate, Plan, Say, feed, large, poison
 
 HEADER: Final = "attempt"  # names the attempt in the record itself; the product passes it over
 IN_FLIGHT: Final = 400
@@ -77,6 +78,7 @@ class Sender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._again: asyncio.Queue[Say] = asyncio.Queue()
+        self._asked_to_stop = False
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,
             acks="all",
@@ -88,9 +90,12 @@ class Sender:
 
     async def send(self, said: Iterator[Say], rate: float) -> None:
         """Everything, *rate* a second (0: as fast as it is taken), until nothing is left to say."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
         await self._producer.start()
         began = time.monotonic()
         for count, say in enumerate(said, 1):
+            if self._asked_to_stop:
+                break
             while not self._again.empty():
                 await self._attempt(self._again.get_nowait())
             await self._attempt(say)
@@ -106,6 +111,10 @@ class Sender:
                 await asyncio.wait(self._tasks)
         await self._producer.stop()
         self._file.close()
+
+    def stop(self) -> None:
+        """Say nothing new; what was said is brought to its end."""
+        self._asked_to_stop = True
 
     async def _attempt(self, say: Say) -> None:
         await self._room.acquire()
@@ -164,12 +173,14 @@ def main() -> None:
     parser.add_argument("history", type=Path)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--again", type=int, default=0, help="so many of the plan, in any order")
-    parser.add_argument("--large", type=int, default=0, help="events around the limit, instead")
+    parser.add_argument("--large", type=int, default=0, help="records around the limit, instead")
+    parser.add_argument("--poison", type=int, default=0, help="records nobody can read, instead")
     chosen = parser.parse_args()
     plan = Plan(**orjson.loads(chosen.plan))
     rng = Random(chosen.history.stem)
-    if chosen.large:
+    if chosen.large or chosen.poison:
         said = [say for n in range(chosen.large) for say in large(rng, plan, n)]
+        said += [say for _ in range(chosen.poison) for say in poison(rng)]
     else:
         said = feed(plan)
     if chosen.again:

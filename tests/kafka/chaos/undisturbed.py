@@ -35,10 +35,10 @@ class Undisturbed(NamedTuple):
     store: MemoryStore
 
 
-def undisturbed(lines: list[bytes]) -> Undisturbed:
+def undisturbed(lines: list[bytes], site_key: bytes) -> Undisturbed:
     """Decide on an exported journal, record by record."""
     store = MemoryStore()
-    processor = Processor(store, RULES, SETTINGS)
+    processor = Processor(store, RULES, SETTINGS, site_key)
     for record in export.journal(lines):
         store.commit(processor.process(record.partition, [record]))
     outputs: dict[tuple[str, int], list[Said]] = defaultdict(list)

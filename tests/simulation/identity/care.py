@@ -56,6 +56,7 @@ class Chart:
     taken: int = 0  # numbered items of the stream that it has consumed
     low: int = 0  # all of the stream accepted before this has been consumed
     now: int = 0  # the instant up to which its deadlines have fired
+    at: int = 0  # stamp of what it was last told: no change is dated before it
     seq: int = 0
     facts: set[Fact] = field(default_factory=set)
     held: set[Fact] = field(default_factory=set)
@@ -119,7 +120,7 @@ def sight(charts: Iterable[Chart], moved: dict[str, str | None]) -> Sight:
             else:
                 subject: str | None = chart.stream
                 if of_visit:
-                    subject = moved[chart.stream]
+                    subject = moved.get(chart.stream)
                 elif visit_stream(chart.stream, fact.visit) in moved:
                     continue  # seen through its own stream
                 if subject is None:

@@ -10,6 +10,8 @@ from tests.simulation.identity.world import DIRECTORY, World
 
 VISITS = ("v1", "v2", "v3")
 CLOCKS_AT_THE_END = 12
+# How often facts, commands, merges and moves are said.
+THEMES = ((8, 4, 6, 2), (12, 1, 5, 0), (3, 6, 4, 0), (8, 2, 2, 3))
 
 
 @dataclass(slots=True)
@@ -28,26 +30,37 @@ class Summary:
 class History:
     """One random history in one world."""
 
-    def __init__(self, seed: int, world: type[World] = World) -> None:
+    def __init__(
+        self,
+        seed: int,
+        world: type[World] = World,
+        themes: tuple[tuple[int, int, int, int], ...] = THEMES,
+    ) -> None:
         self.random = random = Random(seed)
-        names = list("ABCDE")[: random.randint(2, 5)]
-        self.world = world(random, names, random.randint(1, 3), hostile=random.random() < 0.6)
+        names = list("ABCDE")[: random.choice((2, 3, 3, 4, 5))]
+        self.world = world(
+            random, names, random.choice((1, 2, 2, 3, 3)), hostile=random.random() < 0.6
+        )
         self.event = 0
         self.tasks: list[RowId] = []
         self.pairs: list[tuple[str, str]] = []
         self.moves: list[tuple[str, str, str]] = []
         self.sayings: list[tuple[str, Told | Said]] = []
         self.commands = 0
+        self.theme = random.choice(themes)
+        self.asleep = 3
 
     def run(self) -> Summary:
         """Live through it; raises `Violation` when a promise is broken."""
         random, world = self.random, self.world
-        busy = random.choice((0.3, 0.6, 0.9))
-        for _ in range(random.randint(10, 70)):
-            if random.random() < 0.5:
+        talk, restless = random.choice((0.2, 0.4, 0.6)), random.choice((0.03, 0.1, 0.1))
+        for _ in range(random.randint(10, 80)):
+            if random.random() < restless:
+                self.asleep = random.randint(0, 3)  # a partition that nobody works on for a while
+            if random.random() < talk:
                 self.say()
-            for _ in range(random.randint(0, 5)):
-                self.progress(busy)
+            for _ in range(random.randint(0, 6)):
+                self.progress()
             world.time += random.choice((0, 1, 1, 2, 6))
         last = world.time + COMMAND_WAIT + LATE_AFTER + 20
         for _ in range(CLOCKS_AT_THE_END):
@@ -69,20 +82,22 @@ class History:
             world.deaths,
         )
 
-    def progress(self, busy: float) -> None:
+    def progress(self) -> None:
         """Somebody gets on with something."""
         random, world = self.random, self.world
         what = random.random()
-        if what < 0.25:
+        if what < 0.2:
             world.take_in()
-        elif what < 0.5:
+        elif what < 0.4:
             world.deliver()
-        elif what < 0.58:
+        elif what < 0.5:
             world.mark_clock(random.randrange(len(world.partitions)))
-        elif what < 0.7:
+        elif what < 0.65:
             world.open_gates()
-        elif random.random() < busy:
-            world.work(random.randrange(len(world.partitions)), random.choice((1, 1, 2, 5)))
+        else:
+            p = random.randrange(len(world.partitions))
+            if p != self.asleep:
+                world.work(p, random.choice((1, 1, 2, 5)))
 
     def say(self) -> None:
         """Something new is said, or something old again."""
@@ -91,16 +106,16 @@ class History:
         if self.sayings and random.random() < 0.1:
             world.accept(*random.choice(self.sayings))
             return
-        what = random.random()
+        what = random.choices(("fact", "command", "mark", "move"), self.theme)[0]
         message: tuple[str, Told | Said]
-        if what < 0.4:
-            message = self.fact()
-        elif what < 0.6 and self.tasks:
-            message = self.command()
-        elif what < 0.9:
+        if what == "mark":
             message = DIRECTORY, Said(self.marks())
-        else:
+        elif what == "move":
             message = DIRECTORY, Said((self.move(),))
+        elif what == "command" and self.tasks:
+            message = self.command()
+        else:
+            message = self.fact()
         self.sayings.append(message)
         world.accept(*message)
 
@@ -122,7 +137,7 @@ class History:
         """Under the subject of the task, or under another number of the patient."""
         random = self.random
         task = random.choice(self.tasks)
-        subject = task[1] if random.random() < 0.8 else random.choice(self.world.names)
+        subject = task[1] if random.random() < 0.6 else random.choice(self.world.names)
         version = random.choice((None, None, None, 1, 2))
         self.commands += 1
         return subject, Told(Command(self.event, task, version, self.world.time))

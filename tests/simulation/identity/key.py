@@ -41,12 +41,13 @@ class Shell(Protocol):
     """What a key may do to the world around it."""
 
     now: int  # the partition's clock
+    stamp: int  # when the record that is being worked on was appended
 
     def send(self, key: str, message: Message) -> None:
         """Append to the journal of another key, in the transaction of this record."""
         ...
 
-    def published(self, key: "Key", chart: Chart, name: RowId, row: Row, now: int) -> None:
+    def published(self, key: "Key", chart: Chart, name: RowId, row: Row, at: int) -> None:
         """A row went out."""
         ...
 
@@ -54,8 +55,8 @@ class Shell(Protocol):
         """A verdict went out."""
         ...
 
-    def planned(self, key: "Key", now: int) -> None:
-        """The group of *key* was planned."""
+    def planned(self, key: "Key", charts: list[Chart], now: int) -> None:
+        """Charts were planned together."""
         ...
 
 
@@ -130,21 +131,22 @@ class Key:
     # The router.
 
     def direct(self, stream: str) -> bool:
-        """Whether the chart lies here and has consumed all of its stream: nothing to number."""
-        route, chart = self.routes.get(stream), self.charts.get(stream)
-        return (
-            route is not None
-            and chart is not None
-            and route.home == self.name
-            and chart.taken == route.i
-        )
+        """
+        Whether the chart lies here at home: nothing to number.
+
+        Then all of the stream has been consumed: what went elsewhere ended with the move back,
+        and what was said since then waited here.
+        """
+        route = self.routes.get(stream)
+        return route is not None and route.home == self.name and stream in self.charts
 
     def put(self, stream: str, body: Input | Move | Split | Low) -> None:
         """Append to a stream of this key."""
+        route = self.routes[stream]
         if self.direct(stream):
+            assert self.charts[stream].taken == route.i
             self.apply(self.charts[stream], body)
             return
-        route = self.routes[stream]
         route.i += 1
         item = Item(stream, route.i, self.shell.now, body)
         self.tell(route.home, item)
@@ -215,6 +217,7 @@ class Key:
 
     def apply(self, chart: Chart, body: Input | Move | Split | Low) -> None:
         """What one item does to its chart."""
+        chart.at = max(chart.at, self.shell.stamp)
         if isinstance(body, Fact):
             # A join needs nobody's leave; only what is published waits for the group.
             (chart.held if body.effective > chart.now else chart.facts).add(body)
@@ -337,14 +340,16 @@ class Key:
 
     def _plan(self, charts: list[Chart], now: int) -> None:
         self.dirty = False
-        self.shell.planned(self, now)
+        self.shell.planned(self, charts, now)
         seen = sight(charts, self.moved())
         wanted, self.plan_wake = plan(seen, now)
+        at = max(now, *(chart.at for chart in charts))
         for chart in charts:
             mine = {name: status for name, status in wanted.items() if name[1] == chart.stream}
             for name, row in reconcile(chart.rows, mine):
                 chart.seq += 1
-                self.shell.published(self, chart, name, row, now)
+                chart.at = at
+                self.shell.published(self, chart, name, row, at)
 
     def _decide(self, charts: list[Chart], chart: Chart, command: Command, now: int) -> None:
         """Accept, refuse, or let wait; *chart* is the one through which the command came."""

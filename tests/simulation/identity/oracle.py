@@ -36,7 +36,7 @@ class Published(NamedTuple):
     seq: int
     name: RowId
     row: Row
-    now: int
+    at: int
     home: str
 
 
@@ -68,6 +68,7 @@ class Oracle:
         self.told_by: dict[tuple[Mark, ...], list[Group]] = {}
         self.rows: dict[tuple[str, int], tuple[RowId, Row]] = {}
         self.newest: dict[str, int] = defaultdict(int)
+        self.dated: dict[str, int] = defaultdict(int)
         self.planned_at: dict[str, int] = {}
         self.verdicts: dict[int, str] = {}
         self.leaked: set[int] = set()  # answered by a worker that died before its commit
@@ -101,11 +102,10 @@ class Oracle:
 
     # At every plan.
 
-    def planned(self, key: "Key", now: int) -> None:
+    def planned(self, key: "Key", planned: list[Chart], now: int) -> None:
         """A group was planned: nothing accepted before may be missing, and no clock goes back."""
-        charts = {
-            member: key.charts[member] for member in key.group.members if member in key.charts
-        }
+        charts = {chart.stream: chart for chart in planned}
+        demand(charts.keys() <= key.group.members, "stranger planned", key.name, charts.keys())
         known = {
             stream: {fact.event for fact in chart.facts | chart.held}
             for stream, chart in charts.items()
@@ -137,6 +137,8 @@ class Oracle:
             demand(known == content, "two publishers", out, known)
             return
         demand(out.seq == self.newest[out.subject] + 1, "gap in seq", out)
+        demand(out.at >= self.dated[out.subject], "dated back", out)
+        self.dated[out.subject] = out.at
         self.newest[out.subject] = out.seq
         self.rows[out.subject, out.seq] = content
         self.names_of_rows.add(out.name)

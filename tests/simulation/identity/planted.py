@@ -41,6 +41,14 @@ class ClockLeftBehind(Key):
         super()._pass_on(chart, n, to)
 
 
+class StampLeftBehind(Key):
+    """The new home dates changes by the stamps of its own journal."""
+
+    def _pass_on(self, chart: Chart, n: int, to: str) -> None:
+        chart.at = 0
+        super()._pass_on(chart, n, to)
+
+
 class NotWhole(Key):
     """A group is planned with the charts that are here, although one is still on its way."""
 
@@ -77,14 +85,6 @@ class ArrivalOrder(Key):
             chart.taken = max(chart.taken, item.i)
             chart.low = max(chart.low, item.now)
             self.apply(chart, item.body)
-
-
-class HomeIsDirect(Key):
-    """Back at home, what is said is applied at once, ahead of items still under way."""
-
-    def direct(self, stream: str) -> bool:
-        route = self.routes.get(stream)
-        return route is not None and route.home == self.name and stream in self.charts
 
 
 class SubjectDecides(Key):
@@ -295,11 +295,11 @@ PLANTED: tuple[type[Key] | type[Directory] | type[World], ...] = (
     BackInTime,
     OwnClockOnly,
     ClockLeftBehind,
+    StampLeftBehind,
     NotWhole,
     StrangersPlanned,
     RepeatedState,
     ArrivalOrder,
-    HomeIsDirect,
     SubjectDecides,
     KeptWhereItCame,
     CommandsLeftBehind,

@@ -68,7 +68,7 @@ class World:
             )
             for p in range(partitions)
         ]
-        self.journals: list[list[tuple[str, Message]]] = [[] for _ in range(partitions)]
+        self.journals: list[list[tuple[int, str, Message]]] = [[] for _ in range(partitions)]
         self.net: list[tuple[str, Message]] = []
         self.inputs: list[Arrival] = []
         self.gates: list[tuple[int, int]] = []  # partition, T: clocks that wait
@@ -81,23 +81,24 @@ class World:
     # The shell of the key that is being worked on.
 
     now = 0
+    stamp = 0
 
     def send(self, key: str, message: Message) -> None:
         """See `Shell`."""
         self.round.messages.append((key, message))
 
-    def published(self, key: Key, chart: Chart, name: RowId, row: Row, now: int) -> None:
+    def published(self, key: Key, chart: Chart, name: RowId, row: Row, at: int) -> None:
         """See `Shell`."""
-        said = Published(chart.stream, chart.seq, name, row, now, key.name)
+        said = Published(chart.stream, chart.seq, name, row, at, key.name)
         self.round.outputs.append(said)
 
     def answered(self, command: Command, verdict: str) -> None:
         """See `Shell`."""
         self.round.outputs.append(Answered(command, verdict))
 
-    def planned(self, key: Key, now: int) -> None:
+    def planned(self, key: Key, charts: list[Chart], now: int) -> None:
         """See `Shell`."""
-        self.oracle.planned(key, now)
+        self.oracle.planned(key, charts, now)
 
     # What may happen next.
 
@@ -124,7 +125,7 @@ class World:
             if any(arrival.at < at for arrival in self.inputs) or not self.identity_passed(at):
                 shut.append((partition, at))
             else:
-                self.journals[partition].append(("", Clock(at)))
+                self.journals[partition].append((self.time, "", Clock(at)))
         self.gates = shut
 
     def identity_passed(self, at: int) -> bool:
@@ -140,7 +141,7 @@ class World:
             self._append(key, message)
 
     def _append(self, key: str, message: Message) -> None:
-        self.journals[self.place[key]].append((key, message))
+        self.journals[self.place[key]].append((self.time, key, message))
 
     def work(self, p: int, length: int) -> None:
         """A worker takes up to *length* records of a partition in one round, and may die."""
@@ -150,7 +151,7 @@ class World:
         dies = self.random.random() < 0.03
         before = pickle.dumps((partition, self.oracle.memory())) if dies else b""
         self.round = Round()
-        for key, message in journal[partition.read : partition.read + length]:
+        for self.stamp, key, message in journal[partition.read : partition.read + length]:
             partition.read += 1
             self.records += 1
             self._record(partition, key, message)

@@ -1,0 +1,380 @@
+"""One attempt at one round: what follows from a stretch of one journal partition."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import structlog
+
+import handlers
+from orchestrator.core import step, stored
+from orchestrator.core.facts import (
+    OF_VISIT,
+    Contested,
+    FacilityHeard,
+    FieldUnmapped,
+    Parked,
+    Stamp,
+    Told,
+)
+from orchestrator.core.identity import Mark
+from orchestrator.core.instants import DAY, HOUR, MINUTE, read, written
+from orchestrator.core.patient import CellKey, Patient
+from orchestrator.log import describe
+from orchestrator.stream.content import content_hash, event_hash
+from orchestrator.stream.identity import claims
+from orchestrator.stream.identity.directory import KEY as IDENTITY
+from orchestrator.stream.identity.directory import Directory
+from orchestrator.stream.identity.shell import AtDesk
+from orchestrator.stream.identity.streams import Streams
+from orchestrator.stream.outputs import outputs
+from orchestrator.stream.rounds import DEADLINE, JournalRecord, Made, Out, Round
+from schemas.topics import topic_of
+
+if TYPE_CHECKING:
+    from orchestrator.stream.processor import Processor
+
+REMEMBERED: Final = 30 * DAY
+DEAD_LETTER: Final = "care.dead-letter.v1"
+POSTPONED: Final = HOUR
+MESSAGES: Final = frozenset({"home", "group", "item", "state", "ask", "returned"})
+
+logger = structlog.get_logger()
+
+
+class Poison(Exception):
+    """A bug met one record, or one patient at a clock record."""
+
+    def __init__(self, offset: int, key: str, kind: str) -> None:
+        super().__init__(kind)
+        self.offset = offset
+        self.key = key
+        self.kind = kind
+
+
+class Working:
+    """One attempt at one round."""
+
+    def __init__(
+        self, processor: "Processor", partition: int, poison: dict[tuple[int, str], list[str]]
+    ) -> None:
+        self.processor = processor
+        self.store = processor.store
+        self.partition = partition
+        self.poison = poison
+        meta = self.store.meta(partition)
+        self.now: int = orjson.loads(meta)["now"] if meta else 0
+        self.stamp = 0
+        self.round = Round((partition, b""))
+        self.touched: dict[str, Patient] = {}
+        self.failed: str | None = None  # the record at hand met a bug of ours before
+
+    def run(self, records: Sequence[JournalRecord]) -> Round:
+        for record in records:
+            self.stamp = record.stamp
+            value = orjson.loads(record.value)
+            if value["kind"] == "clock":
+                self._clock(record, read(value["at"]))
+            else:
+                try:
+                    self._record(record, value)
+                except Exception as bug:
+                    place = {"partition": record.partition, "offset": record.offset}
+                    logger.exception("record.failed", stage="decide", **place)
+                    raise Poison(record.offset, record.key, describe(bug)) from None
+        self._write()
+        return self.round
+
+    def _record(self, record: JournalRecord, value: dict[str, Any]) -> None:
+        kind = value["kind"]
+        failures = self.poison.get((record.offset, record.key))
+        if kind in MESSAGES:
+            self._message(record, value, failures)
+        elif kind == "mark":
+            self._directory().take([Mark(*mark) for mark in value["marks"]], self.send)
+        elif kind == "claim":
+            claims.take(self, record.key, value)
+        elif failures:
+            self._parked_as_failed(record, value, failures)
+        elif kind == "event":
+            self._event(record, value["event"])
+        elif kind == "parked":
+            receipt = read(value["receipt"])
+            event = value["event_id"] or f"{record.partition}-{record.offset}"
+            self._parked(record, value["subject"], value["reason"], event, receipt)
+        elif kind == "contested":
+            told, _ = self.told(value)
+            self._take(record.key, value["subject"], value, told)
+        elif kind == "alive":
+            # One sign a minute stands for all of that minute: silence is told late, never early.
+            minute = (read(value["receipt"]) // MINUTE + 1) * MINUTE
+            heard = FacilityHeard(value["facility"], minute)
+            self._silent(record, f"facility|{value['facility']}", heard, heard.at)
+        elif kind == "unmapped":
+            at = read(value["receipt"])
+            field = FieldUnmapped(value["facility"], value["field"], at)
+            self._silent(record, f"facility|{value['facility']}", field, at)
+
+    def _event(self, record: JournalRecord, event: dict[str, Any]) -> None:
+        name = event_hash(event["source"], event["id"])
+        content = content_hash(event)
+        receipt = read(event["receivedtime"])
+        seen = self.round.seen.get((record.key, name))
+        known = seen[0] if seen is not None else self.store.seen(record.key, name)
+        if known is not None:
+            held, first = orjson.loads(known)
+            if receipt - first <= REMEMBERED:
+                clash = held != content and self._clash(record, event, receipt, content)
+                self._count(event, "parked" if clash else "duplicate")
+                return
+        self.round.seen[record.key, name] = (
+            orjson.dumps([content, receipt]),
+            receipt + REMEMBERED,
+        )
+        body = {"kind": "event", "event": event}
+        told, lane = self.told(body)
+        if told.marks:
+            self.send(IDENTITY, {"kind": "mark", "marks": [list(mark) for mark in told.marks]})
+        self._take(record.key, event["subject"], body, told, lane)
+        self._count(event, "applied", late=told.receipt - told.time > HOUR)
+
+    def _count(self, event: dict[str, Any], result: str, *, late: bool = False) -> None:
+        lane = event.get("lane", "live")
+        topic = topic_of(event["type"], lane) or ""
+        self.round.results[topic, lane, result] += 1
+        if late:
+            self.round.late[topic] += 1
+
+    def _clash(
+        self, record: JournalRecord, event: dict[str, Any], receipt: int, content: str
+    ) -> bool:
+        """
+        The same (source, id) with other content: the first received holds, somebody looks.
+
+        Returns whether it was parked now; a repeat of it was before.
+        """
+        reason = "duplicate-id-different-content"
+        name = event_hash(event["source"], f"{event['id']}\0{content}")
+        if self.round.seen.get((record.key, name)) or self.store.seen(record.key, name):
+            return False
+        self.round.seen[record.key, name] = (
+            orjson.dumps([content, receipt]),
+            receipt + REMEMBERED,
+        )
+        self._dead_letter(record, event, reason, "the same source and id came with other content")
+        self._parked(record, event["subject"], reason, event["id"], receipt)
+        return True
+
+    def _parked_as_failed(
+        self, record: JournalRecord, value: dict[str, Any], failures: list[str]
+    ) -> None:
+        event = value.get("event") or value
+        self._dead_letter(record, event, "handler-failed", failures[0])
+        # A bug that strikes at everything of this patient strikes at the gap too; then the bytes
+        # are kept, and the log has the alarm.
+        if "event" in value:
+            self._count(event, "parked")
+        if "event" in value and len(failures) == 1:
+            receipt = read(event["receivedtime"])
+            self._parked(record, event["subject"], "handler-failed", event["id"], receipt)
+
+    def _dead_letter(
+        self, record: JournalRecord, event: dict[str, Any], reason: str, error: str
+    ) -> None:
+        headers = {
+            "reason": reason,
+            "stage": "decide",
+            "topic": "care.journal.v1",
+            "partition": str(record.partition),
+            "offset": str(record.offset),
+            "error": error,
+        }
+        place = {"partition": record.partition, "offset": record.offset}
+        logger.warning("record.parked", reason=reason, stage="decide", **place)
+        raw = orjson.loads(record.value).get("raw")
+        value = raw.encode() if raw is not None else orjson.dumps(event)
+        self.round.outputs.append(Out(DEAD_LETTER, record.key, self.partition, value, headers))
+
+    def _parked(
+        self, record: JournalRecord, subject: str, reason: str, event: str, receipt: int
+    ) -> None:
+        body = {"kind": "parked", "reason": reason, "event": event, "receipt": receipt}
+        self._take(record.key, subject, body, self.told(body)[0])
+
+    def _silent(self, record: JournalRecord, subject: str, fact: Any, receipt: int) -> None:
+        told = Told("", "", "", "", receipt, receipt, (fact,))
+        self._tell(record.key, self.processor.patient(record.key, subject), told)
+
+    def told(self, body: dict[str, Any]) -> tuple[Told, str]:
+        """What a record tells, and its lane."""
+        kind = body["kind"]
+        if kind == "event":
+            event = body["event"]
+            lane = event.get("lane", "live")
+            if self.failed is None:
+                return handlers.told(event, self.processor.facilities), lane
+            body = {
+                "reason": "handler-failed",
+                "event": event["id"],
+                "receipt": read(event["receivedtime"]),
+            }
+        if kind == "contested":
+            claimants = frozenset(body["claimants"])
+            fact: Any = Contested(body["facility"], body["visit"], claimants)
+            return Told("", "", "", "", self.stamp, self.stamp, (fact,)), ""
+        receipt, name = body["receipt"], body["event"]
+        fact = Parked(body["reason"], Stamp(receipt, -1, "", name, receipt, receipt))
+        return Told(name, "", "", "", receipt, receipt, (fact,)), ""
+
+    def _take(
+        self, key: str, subject: str, body: dict[str, Any], told: Told, lane: str = ""
+    ) -> None:
+        """Tell the patient of a key, or whoever has the chart."""
+        patient = self.processor.patient(key, subject)
+        desk = self.processor.desk(key)
+        if desk is None:
+            self._tell(key, patient, told, lane)
+        else:
+            self.touched[key] = patient
+            Streams(AtDesk(self), desk).tell(body, told)
+
+    def _tell(self, key: str, patient: Patient, told: Told, lane: str = "") -> None:
+        self.touched[key] = patient
+        fresh = self.unsealed(patient, key, told)
+        teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
+        changes = step.fact(patient, [told], self.now, self.stamp, self.processor.rules)
+        self.publish(changes, teams, lane, told.receipt)
+        self.claim(fresh, patient)
+
+    def unsealed(self, patient: Patient, key: str, told: Told) -> list[CellKey]:
+        """Load what was put away and is told of again; the visits that nobody has told of."""
+        fresh = []
+        for fact in told.facts:
+            cell = step.cell_key(fact)
+            if cell not in patient.cells and cell not in patient.sealed:
+                put_away = self.store.cell(key, *cell)
+                if put_away is not None:
+                    patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
+                elif isinstance(fact, OF_VISIT) and not isinstance(fact, Contested):
+                    fresh.append(cell)
+        return fresh
+
+    def claim(self, fresh: list[CellKey], patient: Patient) -> None:
+        """Ask whether somebody else has the same visit number."""
+        for _, name in dict.fromkeys(fresh):
+            message = {"kind": "claim", "visit": name, "subject": patient.subject}
+            self.send(self.processor.key_of(f"visit|{name}"), message | {"key": patient.key})
+
+    def send(self, key: str, message: dict[str, Any]) -> None:
+        """Append to the journal, under *key*."""
+        self.round.journal.append((key, orjson.dumps(message)))
+
+    def _message(
+        self, record: JournalRecord, value: dict[str, Any], failures: list[str] | None
+    ) -> None:
+        """One record of the identity protocol."""
+        if failures is not None and len(failures) > 1:
+            # Without this record a patient would be lost or be in two places: no way around it.
+            raise RuntimeError(f"the identity protocol failed: {failures[0]}")
+        self.failed = None if failures is None else failures[0]
+        subject = value.get("home") or value["name"].partition("\x1e")[0]
+        patient = self.processor.patient(record.key, subject)
+        desk = self.processor.desk(record.key)
+        if desk is None:
+            desk = self.processor.new_desk(record.key, subject, self.partition, self.now)
+        self.touched[record.key] = patient
+        Streams(AtDesk(self), desk).receive(value)
+        self.failed = None
+
+    def _directory(self) -> Directory:
+        zone = self.processor.rules.facility("", self.stamp).zone
+        return Directory(self, self.processor.key_of, zone)
+
+    def read(self, kind: str, name: str, key: str = IDENTITY) -> bytes | None:
+        """A row that belongs to no patient."""
+        held = self.round.cells.get((key, kind, name))
+        return self.store.cell(key, kind, name) if held is None else held[0]
+
+    def write(self, kind: str, name: str, value: bytes, key: str = IDENTITY) -> None:
+        """Write such a row."""
+        self.round.cells[key, kind, name] = (value, False)
+
+    def _clock(self, record: JournalRecord, until: int) -> None:
+        due = set(self.store.due(self.partition, until))
+        due -= self.touched.keys()
+        due |= {
+            key for key in self.touched if (wake := self._wake(key)) is not None and wake <= until
+        }
+        self.now = max(self.now, until)
+        for key in sorted(due):
+            patient = self.processor.patient(key, "")
+            self.touched[key] = patient
+            if (record.offset, key) in self.poison:
+                # Nobody else waits for this patient; the alarm goes on, and it is tried again.
+                patient.wake = patient.plan_wake = until + POSTPONED
+                continue
+            try:
+                self._fire(key, patient, until)
+            except Exception as bug:
+                place = {"partition": record.partition, "offset": record.offset}
+                logger.exception("record.failed", stage="deadline", **place)
+                raise Poison(record.offset, key, describe(bug)) from None
+        self.round.forget_seen_before = self.now
+
+    def _fire(self, key: str, patient: Patient, until: int) -> None:
+        desk = self.processor.desk(key)
+        if desk is not None:
+            Streams(AtDesk(self), desk).clock()
+            return
+        teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
+        self.publish(step.clock(patient, until, self.processor.rules), teams, DEADLINE)
+
+    def _wake(self, key: str) -> int | None:
+        desk = self.processor.desk(key)
+        return self.touched[key].wake if desk is None else desk.due
+
+    def publish(
+        self,
+        changes: list[dict[str, Any]],
+        teams: dict[str, str],
+        lane: str,
+        receipt: int = 0,
+        partitions: dict[str, int] | None = None,
+    ) -> None:
+        """Publish changes, each where its immutable subject lies."""
+        for change in changes:
+            lies = partitions[change["subject"]] if partitions else self.partition
+            self.round.outputs += outputs(change, lies, teams)
+            self.round.made.append(Made(change, lane, receipt))
+
+    def _write(self) -> None:
+        for key, patient in self.touched.items():
+            desk = self.processor.desk(key)
+            if desk is None:
+                self._rows(key, patient, patient.wake)
+                continue
+            if desk.subject not in desk.charts:
+                self._rows(key, patient, desk.due)
+            for name, chart in desk.charts.items():
+                own = name == desk.subject
+                lies = self.processor.lies(key, name, desk.subject)
+                self._rows(lies, chart.patient, desk.due if own else None)
+            self.round.cells[key, "desk", ""] = (orjson.dumps(desk.dump()), False)
+        meta = {"now": self.now, "at": self.stamp, "clock": written(self.now)}
+        self.round.meta = (self.partition, orjson.dumps(meta))
+        self.processor.trim()
+
+    def _rows(self, key: str, patient: Patient, wake: int | None) -> None:
+        """The rows of one patient under *key*."""
+        cells = self.round.cells
+        for kind, name in patient.dirty:
+            put_away = patient.sealed.get((kind, name))
+            cell = put_away or patient.cells[kind, name]
+            cells[key, kind, name] = (orjson.dumps(cell.dump()), put_away is not None)
+        patient.dirty.clear()
+        # Put away is put away: what was loaded for one late fact is not kept.
+        patient.sealed.clear()
+        if patient.ledger_dirty:
+            cells[key, "ledger", ""] = (orjson.dumps(stored.dump_ledger(patient.ledger)), False)
+            patient.ledger_dirty = False
+        self.round.heads[key] = (orjson.dumps(stored.dump_head(patient)), wake)

@@ -1,0 +1,82 @@
+"""The OpenAPI document, and what its links lead to: problem types and the published schemas."""
+
+from functools import cache
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Path, Query, Response
+from fastapi.openapi.utils import get_openapi
+
+from orchestrator.worklist.api.answers import json_response
+from orchestrator.worklist.api.guard import GuardedRoute, rule
+from orchestrator.worklist.api.queries import Query as NoQuery
+from orchestrator.worklist.problems import MEDIA, REASONS, Problem
+from schemas.export import export_schemas
+
+DESCRIPTION: Final = (
+    "What care teams and their systems read and do. Every list says how fresh it is; every action"
+    " waits for the change that it caused. Errors are problem details (RFC 9457)."
+)
+
+
+def describe(app: FastAPI) -> None:
+    """Let *app* tell its document, made once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    made = get_openapi(
+        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
+    )
+    rules = {
+        (route.path, method): route.rule
+        for route in app.routes
+        if isinstance(route, GuardedRoute)
+        for method in route.methods or ()
+    }
+    made["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    for path, operations in made["paths"].items():
+        for method, operation in operations.items():
+            guarded = rules.get((path, method.upper()))
+            operation["security"] = (
+                [] if guarded is None or guarded.permission is None else [{"bearer": []}]
+            )
+            if guarded is not None and guarded.permission is not None:
+                operation["x-permission"] = guarded.permission
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and "application/json" in answer.get("content", {}):
+                    answer["content"] = {MEDIA: answer["content"]["application/json"]}
+    return made
+
+
+@cache
+def _schemas() -> dict[str, dict[str, Any]]:
+    return export_schemas()
+
+
+Name = Annotated[str, Path(pattern=r"^[a-z0-9._-]{1,100}$")]
+
+
+@rule(None)
+async def problem_type(reason: Name, query: Annotated[NoQuery, Query()]) -> Response:
+    """What a problem's ``type`` means."""
+    del query
+    if reason not in REASONS:
+        raise Problem("not-found")
+    status, title, retry = REASONS[reason]
+    return json_response({"reason": reason, "status": status, "title": title, "retry": retry})
+
+
+@rule(None)
+async def schema(name: Name, query: Annotated[NoQuery, Query()]) -> Response:
+    """The JSON Schema of a published record or event."""
+    del query
+    found = _schemas().get(name.removesuffix(".json"))
+    if found is None:
+        raise Problem("not-found")
+    return json_response(found)

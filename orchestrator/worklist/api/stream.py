@@ -1,0 +1,211 @@
+"""``GET /stream``: what changes, as it changes, in the caller's view (server-sent events, 3.4).
+
+A reader that was away goes on where it was, by ``Last-Event-ID``, or is told to read the lists
+again (``resync``): nothing is ever left out in silence.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from fastapi import Header, Query, Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+from pydantic import Field, field_validator
+
+from orchestrator.worklist import edge, measures, views
+from orchestrator.worklist.api.guard import Call, CallOf, rule
+from orchestrator.worklist.api.queries import PatientKey, Word
+from orchestrator.worklist.api.queries import Query as NoQuery
+from orchestrator.worklist.audit import Account
+from orchestrator.worklist.hub import Subscriber
+from orchestrator.worklist.instants import SECOND
+from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.problems import Problem
+
+EACH_S: Final = 15.0  # freshness, and with it a sign of life
+AUDIT_EACH_S: Final = 60.0
+SLICE_S: Final = 1.0  # how often a quiet stream looks whether it must end
+STREAMS_MAX: Final = 5
+MISSED_MAX: Final = 10_000
+AWAY_MAX: Final = 3600 * SECOND
+MEDIA: Final = "text/event-stream"
+
+Type = Literal["task", "gap", "freshness"]
+TYPES: Final = ("task", "gap", "freshness")
+
+
+class StreamQuery(NoQuery):
+    team: list[Word] = Field(default=[])
+    patient_key: list[PatientKey] = Field(default=[])
+    types: str = ",".join(TYPES)
+
+    @field_validator("types")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        if not set(text.split(",")) <= set(TYPES):
+            raise ValueError("unknown")
+        return text
+
+
+class Streams:
+    """How many streams each subject has open."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def enter(self, actor: str) -> None:
+        if self._open[actor] >= STREAMS_MAX:
+            raise Problem("rate-limited", f"At most {STREAMS_MAX} streams at once.")
+        self._open[actor] += 1
+        measures.STREAMS.inc()
+
+    def leave(self, actor: str) -> None:
+        self._open[actor] -= 1
+        measures.STREAMS.dec()
+
+
+@rule("tasks", "read", media=MEDIA)
+async def stream(
+    call: CallOf,
+    query: Annotated[StreamQuery, Query()],
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Tasks, gaps and freshness as they change."""
+    call.site.streams.enter(call.who.actor)
+    live = _Live(call, query, last_event_id)
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(live.events(), media_type=MEDIA, headers=headers)
+
+
+class _Live:
+    """One open stream."""
+
+    def __init__(self, call: Call, query: StreamQuery, last: str | None) -> None:
+        self._call = call
+        self._site = call.site
+        self._kinds = {t for t in query.types.split(",") if t != "freshness"}
+        self._tells_freshness = "freshness" in query.types.split(",")
+        self._teams = set(query.team)
+        self._patients = set(query.patient_key)
+        self._last = last
+        self._generation = ""
+        self._position = 0
+        self._state: str | None = None
+        self._account = Account()
+
+    async def events(self) -> AsyncIterator[bytes]:
+        try:
+            async with self._site.hub.subscribed() as news:
+                async for event in self._follow(news):
+                    yield event
+        finally:
+            self._site.streams.leave(self._call.who.actor)
+
+    async def _follow(self, news: Subscriber) -> AsyncIterator[bytes]:
+        if await self._site.reader.ask(self._begin):
+            yield _event("resync", {}, self._id())
+        else:
+            for event in await self._new():
+                yield event
+        told = audited = edge.elapsed()
+        if self._tells_freshness:
+            yield await self._freshness()
+        while not self._over():
+            if await news.next(SLICE_S):
+                for event in await self._new():
+                    yield event
+            if news.overrun:
+                news.overrun = False
+                await self._site.reader.ask(self._to_end)
+                yield _event("resync", {}, self._id())
+            now = edge.elapsed()
+            state = self._site.freshness.state(self._site.now())
+            if now - told >= EACH_S or (self._tells_freshness and state != self._state):
+                told = now
+                yield await self._freshness() if self._tells_freshness else b": ping\n\n"
+            if now - audited >= AUDIT_EACH_S:
+                audited = now
+                if not await self._audited():
+                    return
+
+    def _begin(self, db: sqlite3.Connection) -> bool:
+        """Find the place to go on from; whether the reader must read the lists again."""
+        (self._generation,) = db.execute(
+            "SELECT value FROM meta WHERE name = 'generation'"
+        ).fetchone()
+        self._to_end(db)
+        if self._last is None:
+            return False
+        generation, _, number = self._last.rpartition(".")
+        if generation != self._generation or not (number.isascii() and number.isdigit()):
+            return True
+        seen = int(number[:18])
+        if self._position - seen > MISSED_MAX or seen > self._position:
+            return True
+        first = db.execute("SELECT at FROM changes WHERE id > ? LIMIT 1", (seen,)).fetchone()
+        if first is not None and self._site.log_now() - first[0] > AWAY_MAX:
+            return True
+        self._position = seen
+        return False
+
+    def _to_end(self, db: sqlite3.Connection) -> None:
+        (end,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+        self._position = end
+
+    async def _new(self) -> list[bytes]:
+        """What changed since the last look, as far as the caller sees it."""
+
+        def read(db: sqlite3.Connection) -> tuple[list[stories.Told], int]:
+            (end,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+            told = stories.live(db, self._call.who, self._position, self._kinds, MISSED_MAX)
+            return told, end
+
+        told, end = await self._site.reader.ask(read)
+        events = []
+        for one in told:
+            change = orjson.loads(one.value)
+            kind = "task" if change.get("task") is not None else "gap"
+            thing = change[kind]
+            if self._teams and thing["team"] not in self._teams:
+                continue
+            if self._patients and change.get("patient_key") not in self._patients:
+                continue
+            item = views.item(kind, thing, change["why"], self._call.who)
+            if change.get("patient_key"):
+                self._account.patient_keys.add(change["patient_key"])
+            self._position = one.number
+            data = {"change": change["change"], "why": item["why"], kind: item}
+            events.append(_event(kind, data, self._id()))
+        self._position = max(self._position, end)
+        return events
+
+    async def _freshness(self) -> bytes:
+        site = self._site
+        self._state = site.freshness.state(site.now())
+        silent = await site.reader.ask(lists.silent_feeds)
+        return _event("freshness", site.freshness.told(site.now(), silent), self._id())
+
+    async def _audited(self) -> bool:
+        account, self._account = self._account, Account(objects=["stream"])
+        account.objects = ["stream"]
+        try:
+            await self._site.audit.write(
+                self._call.who, "read", "success", account, self._call.request_id
+            )
+        except Problem:
+            return False  # what cannot be recorded is not shown
+        return True
+
+    def _over(self) -> bool:
+        until = self._call.who.until
+        return self._site.closing.is_set() or (until is not None and edge.now() // SECOND >= until)
+
+    def _id(self) -> str:
+        return f"{self._generation}.{self._position}"
+
+
+def _event(name: str, data: dict[str, Any], number: str) -> bytes:
+    return format_sse_event(data_str=orjson.dumps(data).decode(), event=name, id=number)

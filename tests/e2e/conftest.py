@@ -1,0 +1,41 @@
+"""One running product for the tests below; they need a broker, as those of tests/kafka do."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.conftest import secrets
+from tests.e2e.stack import Stack, stack
+from tests.kafka.broker import NoKafka
+from tests.kafka.conftest import no_kafka
+
+__all__ = ["secrets"]
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them are about Kafka."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """Where there can be no broker, a test is skipped; on a build server it fails."""
+    try:
+        return (yield)
+    except NoKafka as missing:
+        no_kafka(missing)
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory, secrets: Path) -> Iterator[Stack]:
+    """All services of the compose file, healthy."""
+    try:
+        with stack(tmp_path_factory.mktemp("product"), secrets) as running:
+            yield running
+    except NoKafka as missing:
+        no_kafka(missing)

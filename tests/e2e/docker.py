@@ -1,0 +1,168 @@
+"""Stands in for the command `docker` in `docs/operate.md`: the same words, the product by hand.
+
+A script of that name hands its words over a socket to the process that has the `Stack`.  It knows
+the handful of `docker compose` commands that the document uses and refuses every other, so that
+the document cannot say what was not done.
+"""
+
+import argparse
+import signal
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+import orjson
+
+from tests.e2e.stack import WORKERS, Stack
+
+SCRIPT: Final = """\
+#!{python}
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect({socket!r})
+    asked.sendall(json.dumps(sys.argv[1:]).encode() + b"\\n")
+    answer = json.loads(asked.makefile().readline())
+sys.stdout.write(answer["out"])
+sys.stderr.write(answer["err"])
+sys.exit(answer["code"])
+"""
+
+
+class Answer(NamedTuple):
+    """What a command prints, and how it ends."""
+
+    out: str = ""
+    err: str = ""
+    code: int = 0
+
+
+class NotKnown(Exception):
+    """The document uses something that this stand-in cannot do."""
+
+
+class _Words(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise NotKnown(message)
+
+
+class Docker:
+    """`docker compose …` over a stack; *replicas* counts those of each worker."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._verbs: dict[str, Callable[[list[str]], Answer]] = {
+            "up": self._up,
+            "run": self._run,
+            "exec": self._exec,
+            "stop": self._stop,
+            "kill": self._kill,
+            "restart": self._restart,
+        }
+
+    def __call__(self, words: list[str]) -> Answer:
+        """Do it."""
+        if words[:1] != ["compose"] or words[1:2][0] not in self._verbs:
+            raise NotKnown(" ".join(words))
+        return self._verbs[words[1]](words[2:])
+
+    def _up(self, words: list[str]) -> Answer:
+        parser = _Words()
+        parser.add_argument("--detach", action="store_true", required=True)
+        parser.add_argument("--wait", action="store_true", required=True)
+        parser.add_argument("--scale", action="append", default=[])
+        parser.add_argument("services", nargs="*")
+        asked = parser.parse_args(words)
+        stack = self._stack
+        wanted = asked.services or ["kafka", "access", "topics", *WORKERS]
+        counts = {name: int(count) for name, count in (one.split("=") for one in asked.scale)}
+        for name in ("kafka", "access", "topics"):
+            if name not in wanted or name in stack.running:
+                continue
+            if name == "kafka":
+                stack.start(name)
+                stack.wait(name)
+                continue
+            done = stack.run(name)
+            if done.returncode:
+                return Answer(done.stdout, done.stderr, 1)
+        for name in [name for name in WORKERS if name in wanted]:
+            self._scale(name, counts.get(name, 1))
+        return Answer()
+
+    def _scale(self, name: str, count: int) -> None:
+        stack = self._stack
+        there = self._replicas(name)
+        for process in there[count:]:
+            stack.end(process)
+        names = [name, *(f"{name}-{number}" for number in range(2, count + 1))]
+        for process in [one for one in names if one not in there]:
+            stack.start(name, process)
+            stack.wait(process, name)
+
+    def _replicas(self, name: str) -> list[str]:
+        return sorted(one for one in self._stack.running if one.split("-")[0] == name)
+
+    def _run(self, words: list[str]) -> Answer:
+        parser = _Words()
+        parser.add_argument("--rm", action="store_true", required=True)
+        parser.add_argument("--env", "-e", action="append", default=[])
+        parser.add_argument("service", choices=["care", "publish"])
+        parser.add_argument("words", nargs=argparse.REMAINDER)
+        asked = parser.parse_args(words)
+        extra = dict(one.split("=", 1) for one in asked.env)
+        done = self._stack.run(asked.service, *asked.words, extra=extra)
+        return Answer(done.stdout, done.stderr, done.returncode)
+
+    def _exec(self, words: list[str]) -> Answer:
+        if words[0] != "kafka":
+            raise NotKnown(" ".join(words))
+        done = self._stack.run_in("kafka", words[1:])
+        return Answer(done.stdout, done.stderr, done.returncode)
+
+    def _stop(self, words: list[str]) -> Answer:
+        for process in [one for name in words for one in self._replicas(name)]:
+            self._stack.end(process)
+        return Answer()
+
+    def _kill(self, words: list[str]) -> Answer:
+        (name,) = words
+        for process in self._replicas(name):
+            self._stack.end(process, signal.SIGKILL)
+        return Answer()
+
+    def _restart(self, words: list[str]) -> Answer:
+        (name,) = words
+        for process in self._replicas(name):
+            self._stack.end(process)
+            self._stack.start(name, process)
+        for process in self._replicas(name):
+            self._stack.wait(process, name)
+        return Answer()
+
+
+@contextmanager
+def standing_in(docker: Docker, python: str, folder: Path) -> Iterator[Path]:
+    """A folder for the head of `PATH`, with a `docker` in it."""
+    address = folder / "docker.socket"
+
+    class Asked(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            words = orjson.loads(self.rfile.readline())
+            try:
+                answer = docker(words)
+            except (NotKnown, AssertionError) as problem:
+                answer = Answer(err=f"{type(problem).__name__}: {problem}\n", code=125)
+            self.wfile.write(orjson.dumps(answer._asdict()) + b"\n")
+
+    script = folder / "docker"
+    script.write_text(SCRIPT.format(python=python, socket=str(address)), encoding="utf-8")
+    script.chmod(0o755)
+    with socketserver.UnixStreamServer(str(address), Asked) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield folder
+        finally:
+            server.shutdown()

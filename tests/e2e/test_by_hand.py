@@ -1,0 +1,175 @@
+"""The processes of the compose file, from an empty broker to a nurse's task and its metrics."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from orchestrator.ops.names import METRICS
+from tests.deploy.compose import ROOT
+from tests.e2e.prometheus import Prometheus, scraping
+from tests.e2e.stack import Stack, metrics
+
+PATIENTS: Final = 30
+DAYS: Final = 6
+PROGRAM: Final = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+BOARD: Final = ROOT / "deploy/grafana/dashboards/lag-and-deadlines.json"
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.5)
+
+
+def records(product: Stack, topic: str) -> list[dict[str, Any]]:
+    done = product.run("care", "topics", "read", topic, "--json")
+    assert done.returncode == 0, done.stderr
+    return [orjson.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def sent(product: Stack) -> int:
+    """The feeds of a simulated hospital of these days, published; how many records."""
+    start = datetime.now(UTC).date() - timedelta(days=DAYS - 1)
+    folder = product.folder / "simulated"
+    words = ["simulate", "--out", str(folder), "--patients", str(PATIENTS), "--dirt"]
+    words += ["--start", start.isoformat(), "--days", str(DAYS)]
+    subprocess.run([*PROGRAM, *words], check=True, capture_output=True)
+    done = product.run("publish", str(folder / "feed"), "--json")
+    assert done.returncode == 0, done.stderr
+
+    until(lambda: product.run("care", "lag").returncode == 0, "all is decided")
+    return sum(orjson.loads(done.stdout)["sent"].values())
+
+
+def test_up_again_changes_nothing(product: Stack) -> None:
+    """What runs once at every `up` may run again: users, topics."""
+    for name in ("access", "topics"):
+        done = product.run(name)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_hospitals_events_become_tasks(product: Stack, sent: int) -> None:
+    """Published as a hospital, taken in, decided: what the journal says, and nothing else."""
+    taken = [one for one in records(product, "care.journal.v1") if b'"kind":"event"' in value(one)]
+    tasks = {task_of(one) for one in records(product, "care.task.v1")}
+    export = product.folder / "journal.ndjson"
+    export.write_text(product.run("care", "topics", "read", "care.journal.v1", "--json").stdout)
+    done = subprocess.run(
+        [*PROGRAM, "replay", "--journal", str(export)], check=True, capture_output=True
+    )
+    lines = map(orjson.loads, done.stdout.splitlines())
+    replayed = {task_of(one) for one in lines if one["topic"] == "care.task.v1"}
+
+    assert 0 < len(taken) <= sent
+    assert len(tasks) > PATIENTS
+    assert tasks == replayed
+
+
+def value(record: dict[str, Any]) -> bytes:
+    return orjson.dumps(record["value"])
+
+
+def task_of(record: dict[str, Any]) -> tuple[str, int, str]:
+    task = record["value"]
+    return task["task_id"], task["version"], task["status"]
+
+
+def test_a_publisher_cannot_read(product: Stack, sent: int) -> None:
+    """With a hospital's password, the broker shows no task; with the operators', it does."""
+    assert sent
+    service = product.services["publish"]
+    environment = product.environment(service, "publish")
+    for topic in ("care.discharge.v1", "care.task.v1"):
+        words = [*PROGRAM, "topics", "read", topic]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (3, "")
+
+
+@pytest.mark.parametrize("process", ["intake", "decide", "lag"])
+def test_each_process_tells_only_what_is_documented(
+    product: Stack, sent: int, process: str
+) -> None:
+    """No metric of ours is missing in the list that alerts and dashboard are held against."""
+    assert sent
+    names = {
+        sample.name
+        for samples in metrics(product.ops[process]).values()
+        for sample in samples
+        if sample.name.startswith(("care_", "kafka_"))
+    }
+    bases = {
+        name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in names
+    }
+
+    assert bases
+    assert bases <= set(METRICS)
+
+
+def test_prometheus_sees_all_and_calls_nobody(product: Stack, sent: int, tmp_path: Path) -> None:
+    """The real one, with our config: every target answers, every rule and panel can be computed."""
+    assert sent
+    try:
+        with scraping(product, tmp_path) as prometheus:
+            until(lambda: len(prometheus.query('up{job!="prometheus"} == 1')) == 3, "all scraped")
+            _rules_hold(prometheus)
+            _panels_show(prometheus)
+    except FileNotFoundError:
+        pytest.skip("NO PROMETHEUS, nothing was scraped: apt-get install prometheus")
+
+
+def _rules_hold(prometheus: Prometheus) -> None:
+    def rules() -> list[dict[str, Any]]:
+        return [r for group in prometheus.get("rules")["groups"] for r in group["rules"]]
+
+    until(lambda: all(rule["health"] != "unknown" for rule in rules()), "rules were computed")
+    assert {rule["name"]: rule["lastError"] for rule in rules() if rule["health"] != "ok"} == {}
+    firing = {rule["name"] for rule in rules() if rule["state"] == "firing"}
+    # A dirty feed has dead letters; a day's worth of work began a moment ago.
+    assert firing <= {"CareDeadLetters"}
+
+
+def _panels_show(prometheus: Prometheus) -> None:
+    board = json.loads(BOARD.read_text(encoding="utf-8"))
+    silent = {
+        panel["title"]
+        for panel in board["panels"]
+        for target in panel.get("targets", [])
+        if not prometheus.query(target["expr"])
+    }
+
+    # Where nothing is wrong, and where nothing fell due in these seconds, nothing is shown.
+    assert silent <= {
+        "Lag in records, worst partitions",
+        "Partitions nobody ever committed",
+        "What holds the clock",
+        "Fire delay",
+        "Fired per hour, by kind",
+        "Recovery, seconds",
+        "Tasks taken back per hour",
+    }
+
+
+def test_a_worker_that_is_killed_is_replaced(product: Stack, sent: int) -> None:
+    """A second decider, as `--scale decide=2` starts one, takes over what the killed one had."""
+    assert sent
+    product.start("decide", "decide-2")
+    product.wait("decide-2", "decide")
+    product.running["decide"].kill()
+    product.running.pop("decide").wait()
+
+    def owned() -> float:
+        (sample,) = metrics(product.ops["decide-2"])["care_stream_partitions_owned"]
+        return float(sample.value)
+
+    until(lambda: owned() == 12, "it owns all partitions")
+    until(lambda: product.run("care", "lag").returncode == 0, "all is decided")

@@ -1,0 +1,98 @@
+"""What a run does: how much is sent, which faults strike, how long each lasts."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Final, NamedTuple
+
+
+class Strike(NamedTuple):
+    """One fault to come."""
+
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    One run.
+
+    Attributes:
+        seed: Of everything that is drawn.
+        rate: Events a second while faults strike.
+        warm_s: Healthy time at the beginning, and between two faults at most a fifth of it.
+        strikes: In order.
+        away_s: How long the broker is away at most.
+        lag: Events that wait when the workers come back.
+        seconds: How long the striking is expected to last; deadlines are laid into that.
+    """
+
+    seed: int
+    rate: float
+    warm_s: float
+    strikes: tuple[Strike, ...]
+    away_s: float
+    lag: int
+    seconds: int
+
+
+INTAKE_POINTS: Final = ("intake.read", "intake.decoded", "intake.appended", "intake.committed")
+DECIDE_POINTS: Final = (
+    "decide.processed",
+    "decide.state",
+    "decide.some",
+    "decide.outputs",
+    "decide.commit",
+    "decide.committed",
+)
+OTHER_POINTS: Final = ("clock.due", "clock.appended", "start.checked")
+PLAIN: Final = (
+    "worker-kill",
+    "all-workers-kill",
+    "worker-stop",
+    "worker-pause",
+    "join-leave-storm",
+    "broker-kill",
+    "broker-restart",
+    "broker-pause",
+    "network-slow",
+    "network-cut",
+    "replies-lost",
+    "connections-reset",
+    "one-worker-cut",
+    "disk-full",
+    "poison",
+    "clock-jump",
+    "repeats",
+    "broker-and-worker-kill",
+)
+
+
+def long_run(seed: int) -> Settings:
+    """Every kind twice, every kill point, ten minutes without a broker, a backlog of 100,000."""
+    rng = Random(seed)
+    points = [Strike("kill-in-intake", point) for point in INTAKE_POINTS]
+    points += [Strike("kill-in-decide", point) for point in DECIDE_POINTS]
+    points += [Strike("kill-in-clock-or-start", point) for point in OTHER_POINTS]
+    strikes = [*points, *(Strike(kind) for kind in PLAIN for _ in range(2))]
+    rng.shuffle(strikes)
+    strikes.insert(len(strikes) // 3, Strike("lag"))
+    strikes.insert(2 * len(strikes) // 3, Strike("broker-away"))
+    return Settings(seed, 70.0, 30.0, tuple(strikes), 600.0, 100_000, 2400)
+
+
+def short_run(seed: int) -> Settings:
+    """Eight faults of eight kinds in four minutes."""
+    rng = Random(seed)
+    strikes = [
+        Strike("kill-in-decide", rng.choice(DECIDE_POINTS)),
+        Strike("kill-in-intake", rng.choice(INTAKE_POINTS)),
+        Strike("worker-pause"),
+        Strike("broker-kill"),
+        Strike("replies-lost"),
+        Strike("poison"),
+        Strike("lag"),
+        Strike(rng.choice(("network-cut", "one-worker-cut", "disk-full", "join-leave-storm"))),
+    ]
+    rng.shuffle(strikes)
+    return Settings(seed, 60.0, 8.0, tuple(strikes), 20.0, 2_000, 200)

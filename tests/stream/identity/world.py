@@ -1,0 +1,147 @@
+"""Several journal partitions with the product's own processor, in any interleaving.
+
+Every partition has a worker of its own, which may lose all but what was committed, and takes its
+records in batches of any size.  What a round appends lies in the other partitions' journals once it
+is committed; which partition decides next is drawn.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from events import decode_record
+from orchestrator.core.instants import read, written
+from orchestrator.stream.intake import Intake, Signs
+from orchestrator.stream.keys import partition_of, patient_key
+from orchestrator.stream.memory_store import MemoryStore
+from orchestrator.stream.processor import Processor
+from orchestrator.stream.rounds import JournalRecord, Out
+from tests.simulation.journal import RULES, SETTINGS, SITE_KEY
+
+del Intake, Signs, patient_key
+
+
+@dataclass
+class Partition:
+    """One journal partition and the worker that owns it."""
+
+    number: int
+    journal: list[JournalRecord] = field(default_factory=list)
+    position: int = 0
+    store: MemoryStore = field(default_factory=MemoryStore)
+    published: list[Out] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: all but what was committed is gone."""
+        self.processor = Processor(
+            self.store, RULES, SETTINGS, SITE_KEY, patients_in_memory=3
+        )
+
+
+class World:
+    """All partitions."""
+
+    def __init__(self, rng: random.Random, partitions: int) -> None:
+        self._rng = rng
+        self.partitions = [Partition(number) for number in range(partitions)]
+        self.now = 0
+
+    def accept(self, event: dict[str, Any]) -> None:
+        """Intake: decoded, stamped with the receipt, journalled under its subject's key."""
+        decoded = decode_record("canonical", orjson.dumps(event), SETTINGS)
+        assert not decoded.rejects, decoded.rejects
+        (accepted,) = decoded.events
+        self.now = max(self.now, read(accepted["receivedtime"]))
+        key = _key(accepted["subject"])
+        self._append(key, orjson.dumps({"kind": "event", "event": accepted}))
+
+    def clock(self, at: int) -> None:
+        """
+        The clock of every partition, each behind what was accepted there before.
+
+        What is on its way between partitions may come later: that is what the test is about; only
+        what the directory was told must have arrived (the clock's gate).
+        """
+        self.settle_identity()
+        self.now = max(self.now, at)
+        value = orjson.dumps({"kind": "clock", "at": written(at)})
+        for partition in self.partitions:
+            self._to(partition, "clock", value)
+
+    def turn(self) -> bool:
+        """One partition takes some of its records; whether there was any."""
+        waiting = [p for p in self.partitions if p.position < len(p.journal)]
+        if not waiting:
+            return False
+        self._decide(self._rng.choice(waiting), self._rng.randint(1, 4))
+        return True
+
+    def settle(self) -> None:
+        """Until nothing is on its way."""
+        while self.turn():
+            pass
+
+    def settle_identity(self) -> None:
+        """Until all that was accepted before is decided where it was accepted, and told."""
+        ends = {p.number: len(p.journal) for p in self.partitions}
+        for partition in self.partitions:
+            while partition.position < ends[partition.number]:
+                self._decide(partition, 3)
+        home = self.partitions[partition_of("identity", len(self.partitions))]
+        while home.position < len(home.journal):
+            self._decide(home, 3)
+
+    def _decide(self, partition: Partition, most: int) -> None:
+        if self._rng.random() < 0.1:
+            partition.restart()
+        batch = partition.journal[partition.position : partition.position + most]
+        rnd = partition.processor.process(partition.number, batch)
+        if self._rng.random() < 0.1:
+            partition.restart()  # died before the commit: all of it is done again
+            return
+        partition.store.commit(rnd)
+        partition.published += rnd.outputs
+        partition.position += len(batch)
+        for key, value in rnd.journal:
+            self._append(key, value)
+
+    def _append(self, key: str, value: bytes) -> None:
+        self._to(self.partitions[partition_of(key, len(self.partitions))], key, value)
+
+    def _to(self, partition: Partition, key: str, value: bytes) -> None:
+        record = JournalRecord(partition.number, len(partition.journal), self.now, key, value)
+        partition.journal.append(record)
+
+    def things(self) -> dict[str, list[dict[str, Any]]]:
+        """All versions of every task and gap that went out, in order of their versions."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for out in self._published():
+            if out.topic == "care.change.v1" and out.value is not None:
+                change = orjson.loads(out.value)
+                for kind, name in (("task", "task_id"), ("gap", "gap_id"), ("transition", "transition_id")):
+                    if kind in change:
+                        found.setdefault(change[kind][name], []).append(change[kind])
+        return found
+
+    def changes(self) -> list[dict[str, Any]]:
+        """All change records."""
+        return [
+            orjson.loads(out.value)
+            for out in self._published()
+            if out.topic == "care.change.v1" and out.value is not None
+        ]
+
+    def _published(self) -> Iterable[Out]:
+        return (out for partition in self.partitions for out in partition.published)
+
+
+def _key(subject: str) -> str:
+    from orchestrator.stream.keys import patient_key as key_of
+
+    return key_of(SITE_KEY, subject)

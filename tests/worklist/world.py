@@ -1,0 +1,205 @@
+"""The embedded runtime in a thread and the worklist over its log, asked without a network."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import orjson
+
+from orchestrator.core.instants import HOUR, written
+from orchestrator.stream import embedded
+from orchestrator.stream.clock import RealClock
+from orchestrator.stream.keys import patient_key
+from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.access.demo import demo_principal
+from orchestrator.worklist.access.roles import Principal
+from orchestrator.worklist.access.tokens import DemoTokens, NotAuthentic
+from orchestrator.worklist.app import application
+from orchestrator.worklist.limits import Limits, Rate
+from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
+from orchestrator.worklist.serving import Plan, opened
+from orchestrator.worklist.site import Site
+from schemas.topics import topic_of
+from tests.stream.fakes import FACILITIES, SITE_KEY, product
+
+PARTITIONS: Final = 2
+PATIENTS: Final = 6  # even ones at MID, odd ones at GEN
+WAIT_S: Final = 30.0  # a guard, not a promise
+ANSWERS: Final = {
+    "understanding": "yes",
+    "medicines": "yes",
+    "symptoms": "none",
+    "appointment": "yes",
+    "help_at_home": "yes",
+    "education_given": "yes",
+}
+FREELY: Final = {kind: Rate(1e9, 1e9) for kind in ("api", "actions", "export")}
+
+
+class People(DemoTokens):
+    """The demo's words, and whoever a test has made up."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Principal] = {}
+
+    def principal(self, token: str) -> Principal:
+        if token in self.known:
+            return self.known[token]
+        found = demo_principal(token)
+        if found is None:
+            raise NotAuthentic("unknown-token")
+        return found
+
+
+class World:
+    """A worklist at work."""
+
+    def __init__(self, folder: Path, site: Site, app: Any, people: People) -> None:
+        self.folder = folder
+        self.site = site
+        self.app = app
+        self.people = people
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    def client(self, token: str | None = "demo-supervisor") -> httpx.AsyncClient:
+        """Somebody who asks."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return httpx.AsyncClient(
+            transport=self._transport, base_url="http://test/api/v1", headers=headers
+        )
+
+    async def get(self, path: str, token: str = "demo-supervisor", **params: Any) -> Any:
+        """The JSON of a 200."""
+        async with self.client(token) as client:
+            response = await client.get(path, params=params)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def call(self, **filters: Any) -> dict[str, Any]:
+        """An open 48-hour call."""
+        params = {"kind": "CALL_48H", "status": "requested", "limit": 1, **filters}
+        found: dict[str, Any] = (await self.get("/tasks", **params))["items"][0]
+        return found
+
+    async def act(
+        self,
+        task: dict[str, Any],
+        action: str,
+        body: Any = None,
+        *,
+        token: str = "demo-supervisor",
+        key: str = "k",
+        version: int | None = None,
+        **headers: str,
+    ) -> httpx.Response:
+        """One action with its headers."""
+        said = {
+            "Idempotency-Key": f"{key}-{action}",
+            "If-Match": f'"{version or task["version"]}"',
+            **headers,
+        }
+        async with self.client(token) as client:
+            return await client.post(f"/tasks/{task['task_id']}/{action}", json=body, headers=said)
+
+    def audit(self) -> list[dict[str, Any]]:
+        """The audit records so far."""
+        with Log.open(self.folder) as log:
+            found = log.read("care.audit.v1", 0, 0, 1_000_000)
+        return [orjson.loads(record.value or b"") for record in found]
+
+    def send(self, *events: dict[str, Any]) -> None:
+        """What a hospital tells."""
+        with Log.open(self.folder) as log, log.transaction() as transaction:
+            for event in events:
+                topic = topic_of(event["type"])
+                assert topic is not None
+                transaction.append(topic, None, orjson.dumps(event))
+
+    async def until(self, path: str, holds: Any, token: str = "demo-supervisor") -> Any:
+        """Ask again until what is told *holds*."""
+        end = time.monotonic() + WAIT_S
+        while True:
+            found = await self.get(path, token)
+            if holds(found):
+                return found
+            assert time.monotonic() < end, f"{path} never came to be so"
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def world(
+    folder: Path, *, limits: Limits | None = None, patients: int = PATIENTS
+) -> AsyncIterator[World]:
+    """Everything running, the first patients' tasks there."""
+    people = People()
+    with runtime(folder):
+        plan = Plan(
+            folder=folder,
+            feed=lambda: EmbeddedFeed(folder),
+            sender=lambda: EmbeddedSender(folder),
+            authenticator=lambda _store: people,
+            key_of=lambda subject: patient_key(SITE_KEY, subject),
+            log_now=RealClock().now,
+            limits=lambda: limits or Limits(dict(FREELY)),
+            action_wait=WAIT_S,
+        )
+        async with opened(plan) as site:
+            made = World(folder, site, application(site, version="test"), people)
+            made.send(*(event for n in range(patients) for event in discharged(n)))
+            calls = "/tasks?kind=CALL_48H"
+            await made.until(calls, lambda found: found["total"] == patients)
+            yield made
+
+
+@contextmanager
+def runtime(folder: Path) -> Iterator[None]:
+    """The deciding process, in a thread; its SQLite connection is that thread's."""
+    begun: list[embedded.Runtime] = []
+    ready = threading.Event()
+
+    def run() -> None:
+        pace = embedded.Pace(poll_s=0.005)
+        with embedded.opened(
+            folder, product, FACILITIES, SITE_KEY, partitions=PARTITIONS, pace=pace
+        ) as one:
+            begun.append(one)
+            ready.set()
+            one.run()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(WAIT_S)
+    try:
+        yield
+    finally:
+        begun[0].stop()
+        thread.join()
+
+
+def discharged(number: int, hours_ago: float = 2.0) -> list[dict[str, Any]]:
+    """A patient's admission and discharge."""
+    now = RealClock().now()
+    facility = "GEN" if number % 2 else "MID"
+    visit = {"visit_number": f"V{number}"}
+    told = [
+        ("admission.opened", hours_ago + 48, {**visit, "class": "INPATIENT"}),
+        ("discharge.recorded", hours_ago, {**visit, "disposition": "01"}),
+    ]
+    return [
+        {
+            "specversion": "1.0",
+            "id": f"{facility}-{number}-{name}",
+            "source": f"hospital/{facility}/adt",
+            "type": f"care.{name}.v1",
+            "time": written(now - int(ago * HOUR)),
+            "subject": f"{facility}|MRN{number}",
+            "facility": facility,
+            "data": data,
+        }
+        for name, ago, data in told
+    ]
