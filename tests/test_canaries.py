@@ -18,15 +18,23 @@ from typing import Any, Final
 import orjson
 import pytest
 import structlog
+from prometheus_client import generate_latest
 
 import handlers
 from events import decode_record
 from events.files import Record
 from orchestrator import log as logs
 from orchestrator.cli import app as cli
+from orchestrator.cli import lag
 from orchestrator.core import step
-from orchestrator.core.instants import DAY, HOUR, written
+from orchestrator.core.instants import DAY, HOUR, MINUTE, written
 from orchestrator.core.plan import plan
+from orchestrator.ops.health import of_runtime
+from orchestrator.ops.lag import Judge
+from orchestrator.ops.look_embedded import EmbeddedLook
+from orchestrator.ops.metrics import RuntimeMetrics, registry
+from orchestrator.ops.sampler import families
+from orchestrator.ops.work import Work
 from orchestrator.stream.embedded import Runtime
 from orchestrator.stream.publish import publish
 from orchestrator.stream.replay import replay
@@ -202,11 +210,33 @@ def run_all(log: Log, clock: Any) -> Runtime:
         log.append("care.admission.v1", None, raw)
     log.append(BACKFILL, None, orjson.dumps(event(50, "admission.opened", {"visit_number": "V8"})))
     runtime = Runtime(log, product, FACILITIES, SITE_KEY)
+    runtime.status.observers.append(work := Work(clock))
     settle(runtime)
     for _ in range(6):
         clock.advance(DAY)
         settle(runtime)
+    assert found_in(shown_of(runtime, work)) == []
     return runtime
+
+
+def shown_of(runtime: Runtime, work: Work) -> str:
+    """All that operators are shown of a runtime: metrics, readiness, lag as text and as JSON."""
+    clock = runtime.log.clock
+    seen = EmbeddedLook(runtime.log, "care").look()
+    # As if nobody had read anything for an hour, so that every row is printed.
+    behind = [one._replace(done=0, end=9, next_at=1, hidden=0) for one in seen.readings]
+    sample = Judge(MINUTE, MINUTE).judge(behind, seen.at, seen.cluster, seen.bounds, 1)
+    metrics = RuntimeMetrics(runtime.status, clock, work)
+    parts = [
+        generate_latest(registry("embedded", "P0", metrics)).decode(),
+        json.dumps(of_runtime(runtime.status, clock, "P0").body("1", "embedded")),
+        "\n".join(lag.as_text(sample)),
+        json.dumps(lag.as_plain(sample)),
+        *(str(family) for family in families(sample)),
+    ]
+    assert "care_task_changes_total{" in parts[0]
+    assert len(parts[2].splitlines()) > len(seen.readings)
+    return "\n".join(parts)
 
 
 def settle(runtime: Runtime) -> None:

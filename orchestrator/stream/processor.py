@@ -17,6 +17,7 @@ from typing import Final
 import orjson
 
 from orchestrator.core import stored
+from orchestrator.core.identity import origin_of
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.stream.identity.desk import Chart, Desk, Route, names_of_charts
@@ -105,6 +106,7 @@ class Processor:
             for name in names_of_charts(desk):
                 own = name == desk[1]
                 charts[name] = patient if own else self._rows(self.lies(key, name, ""), name)[0]
+                charts[name].key = self.key_of(origin_of(name))
             self._desks[key] = Desk.load(key, desk, charts)
         return patient
 

@@ -64,6 +64,8 @@ class Docker:
 
     def __call__(self, words: list[str]) -> Answer:
         """Do it."""
+        if words[:1] == ["restart"]:
+            return self._restart_one(words[1:])
         if words[:1] != ["compose"] or words[1:2][0] not in self._verbs:
             raise NotKnown(" ".join(words))
         return self._verbs[words[1]](words[2:])
@@ -133,8 +135,20 @@ class Docker:
             self._stack.end(process, signal.SIGKILL)
         return Answer()
 
+    def _restart_one(self, words: list[str]) -> Answer:
+        """One container, by the name that Compose gives it."""
+        (container,) = words
+        name, _, number = container.removeprefix("care-orchestrator-").rpartition("-")
+        process = name if number == "1" else f"{name}-{number}"
+        self._stack.end(process)
+        self._stack.start(name, process)
+        self._stack.wait(process, name)
+        return Answer()
+
     def _restart(self, words: list[str]) -> Answer:
         (name,) = words
+        for process in self._replicas(name):  # all at once, as Compose does
+            self._stack.running[process].terminate()
         for process in self._replicas(name):
             self._stack.end(process)
             self._stack.start(name, process)

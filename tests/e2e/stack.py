@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from orchestrator.cli.app import NAME
+from orchestrator.stream.kafka.connection import Kafka, Security
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Service
 from tests.e2e import broker_tools
@@ -31,15 +32,19 @@ WORKERS: Final = ("intake", "decide", "lag")
 class Stack:
     """The product on this machine; *folder* holds its data, secrets and logs."""
 
-    def __init__(self, folder: Path, secrets: Path) -> None:
+    def __init__(
+        self, folder: Path, secrets: Path, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.folder = folder
         self.secrets = secrets
+        self.incoming = folder / "care-data/in"
+        self.settings = settings  # what this site has changed in the file
         self.services = compose.services()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.doors = dict(zip(DOORS, _free_ports(len(DOORS)), strict=True))
         self.ops: dict[str, int] = {}  # process -> port of its metrics
         self._bin = broker_tools.bin_folder(folder / "bin")
-        (folder / "in").mkdir()
+        self.incoming.mkdir(parents=True)
         properties = (ROOT / "deploy/kafka/server.properties").read_text(encoding="utf-8")
         for inside, outside in self.doors.items():
             properties = properties.replace(f":{inside}", f":{outside}")
@@ -48,6 +53,8 @@ class Stack:
 
     def here(self, service: Service, text: str) -> str:
         """What *text* of the file means on this machine."""
+        if text == "/in" or text.startswith("/in/"):
+            return f"{self.incoming}{text[3:]}"
         for target, name in service.mounted("configs").items():
             if target == text:
                 source = compose.load()["configs"][name]["file"]
@@ -82,7 +89,7 @@ class Stack:
             given["KAFKA_PROPERTIES"] = str(self._properties)
             given["KAFKA_LOCAL"] = f"127.0.0.1:{self.doors[9094]}"
             given["SECRETS"] = str(self.secrets)
-        return {**kept, **given}
+        return {**kept, **given, **self.settings}
 
     def start(self, name: str, process: str | None = None) -> None:
         """Start a service; *process* names a further replica of it."""
@@ -169,6 +176,13 @@ class Stack:
             self.start(name)
         for name in WORKERS:
             self.wait(name)
+
+    def kafka(self, user: str = "care") -> Kafka:
+        """The broker as a client of *user* reaches it."""
+        password = (self.secrets / f"{user}_kafka_password").read_text(encoding="ascii").strip()
+        ca = self.secrets / "kafka_ca.pem"
+        security = Security("SASL_SSL", "SCRAM-SHA-512", user, password, ca)
+        return Kafka(f"localhost:{self.doors[9092]}", security)
 
     def down(self) -> None:
         """End everything, however it stands."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiokafka import TopicPartition
@@ -20,6 +20,7 @@ from tests.kafka.test_command_line import command, settings_of
 
 __all__ = ["Ran", "by_partition", "decided", "publish_settings", "run", "worker"]
 
+LONGEST_S: Final = 120
 Said = tuple[str | None, bytes, bytes]
 
 
@@ -45,14 +46,14 @@ def publish_settings(kafka: Kafka) -> dict[str, str]:
     return settings_of(kafka) | {"CARE_RUNTIME": "kafka"}
 
 
-async def run(*words: str | Path, timeout: float = 120, **settings: str) -> Ran:  # noqa: ASYNC109
+async def run(*words: str | Path, **settings: str) -> Ran:
     """Start ``care-orchestrator`` with *words*, and wait for its end."""
     argv, environment = command(*map(str, words), **settings)
     process = await asyncio.create_subprocess_exec(
         *argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        out, err = await asyncio.wait_for(process.communicate(), timeout)
+        out, err = await asyncio.wait_for(process.communicate(), LONGEST_S)
     finally:
         if process.returncode is None:
             process.kill()
@@ -75,12 +76,13 @@ async def worker(log: Path, **settings: str) -> AsyncIterator[asyncio.subprocess
             await process.wait()
 
 
-async def decided(kafka: Kafka, group: str) -> None:
-    """Until the workers of *group* are through with all that lies in the inputs."""
+async def decided(kafka: Kafka, group: str, process: asyncio.subprocess.Process) -> None:
+    """Until the worker *process* of *group* is through with all that lies in the inputs."""
     async with admin(kafka) as broker:
         counts = await broker.partitions((*INPUTS, JOURNAL))
 
         async def past(role: str, topics: Iterable[str]) -> bool:
+            assert process.returncode is None, "the worker ended"
             tps = [TopicPartition(t, p) for t in topics for p in range(counts[t])]
             ends = await broker.ends(tps)
             stands = await broker.committed(f"{group}-{role}")

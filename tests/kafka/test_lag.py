@@ -2,12 +2,13 @@
 
 import asyncio
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as TheirPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
@@ -56,11 +57,21 @@ def theirs(kafka: Kafka) -> dict[tuple[str, str, int], tuple[int, int | None]]:
         newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # theirs
         latest = client.list_offsets(dict.fromkeys(tps, newest))
         ends = {(tp.topic, tp.partition): future.result().offset for tp, future in latest.items()}
-        asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, tps)])
-        for tp in asked[group].result().topic_partitions:
+        for tp in until(partial(stands, client, group, tps)):
             done = tp.offset if tp.offset >= 0 else None
             found[group, tp.topic, tp.partition] = (ends[tp.topic, tp.partition], done)
     return found
+
+
+def stands(client: AdminClient, group: str, tps: list[TheirPartition]) -> Any:
+    """Where the group stands; nothing while its coordinator is only just coming up."""
+    try:
+        asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, tps)])
+        return asked[group].result().topic_partitions
+    except KafkaException as problem:
+        if problem.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
+            raise
+        return None
 
 
 def stamped(kafka: Kafka, topic: str, partition: int, offset: int) -> int:

@@ -28,7 +28,7 @@ def main() -> None:
         site_key=SITE_KEY,
         processor=WORKS[work].processor,
         poll_records=POLL,
-        sign_of_life_s=1e6,  # no clocks: the other arms have none
+        sign_of_life_s=1e10,  # no clocks: the other arms have none
     )
     app = app_of(site, "decide")
     meter = Meter(int(limit))

@@ -78,7 +78,7 @@ class OneKey:
         return [] if kept is None else orjson.loads(kept)
 
 
-class ItsValue(Serializer):  # type: ignore[misc] - it is not installed where mypy runs
+class ItsValue(Serializer):  # type: ignore[misc]  # it is not installed here
     """What is written of an output."""
 
     def __call__(self, value: Out, ctx: Any) -> bytes:
@@ -112,12 +112,11 @@ def main() -> None:
             )
         return topics[out.topic]
 
-    def decide(value: bytes, key: bytes, _at: int, _headers: Any, state: Any) -> list[Out]:
+    def decide(value: bytes, key: bytes, at: int, _headers: Any, state: Any) -> list[Out]:
         meter.begin()
         place = message_context()
         store.state = state
-        at = (place.timestamp.milliseconds or 0) * 1000
-        record = JournalRecord(place.partition, place.offset or 0, at, key.decode(), value)
+        record = JournalRecord(place.partition, place.offset or 0, at * 1000, key.decode(), value)
         decided = processor.process(place.partition, [record])
         store.commit(decided)
         return decided.outputs

@@ -114,8 +114,9 @@ class Directory:
         groups, known = self._groups(found), self._groups(before)
         for home in sorted(groups.keys() | known.keys()):
             group = groups.get(home, GroupCell())
-            if home not in known and list(group.members) == [home] and not group.conflicts:
-                continue  # of itself alone, as everybody is
+            alone = list(group.members) == [home] and not group.conflicts
+            if alone and home not in before.home:
+                continue  # as everybody is who was never named
             if group != known.get(home, GroupCell()):
                 group.number = number
                 message = {**said, "kind": "group", "home": home, "group": group.dump()}

@@ -4,29 +4,29 @@
 group of its own, so one may be scaled or stopped without the other.
 """
 
-import asyncio
 import tempfile
 import threading
-import time
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 import faust
 from faust.stores import STORES
 from faust.transport.drivers import TRANSPORTS
 
+from orchestrator.stream.failpoints import hit
 from orchestrator.stream.kafka.clockwork import Clockwork
 from orchestrator.stream.kafka.decide import DecideShell
 from orchestrator.stream.kafka.intake import IntakeShell
-from orchestrator.stream.kafka.leaving import STUCK, leave
+from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.recovery import TABLE
 from orchestrator.stream.kafka.rounds_in import RoundSchema
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.kafka.topic_settings import STATE
+from orchestrator.stream.kafka.watchdog import watch
+from orchestrator.stream.status import Status
 from schemas.topics import INPUTS, JOURNAL
 
 STOP_S: Final = 15.0  # an orderly stop takes a second or two; after this it is none
-UNSETTLED_S: Final = 120.0
 MODULES: Final = "orchestrator.stream.kafka"
 
 # Registered before any app is made: Faust makes the transport when the first agent is declared.
@@ -39,9 +39,12 @@ class App(faust.App):
     """A Faust app with a shell that does the work; it ends even if its orderly stop does not."""
 
     shell: Any
+    status: Status
 
     async def on_stop(self) -> None:
         """Stop, within limits."""
+        hit("stop.draining")
+        self.status.enter("stopping")
         # A daemon: the thread of the limit must not keep the process itself.
         limit = threading.Timer(STOP_S, leave, ("stop-took-too-long",))
         limit.daemon = True
@@ -49,8 +52,12 @@ class App(faust.App):
         await super().on_stop()
 
 
-def app_of(site: Site, role: str) -> App:
-    """The app of *role*, with its agent and its watchdog."""
+def app_of(site: Site, role: str, status: Status | None = None) -> App:
+    """The app of *role*, with its agent and its watchdog; *status* is kept up to date."""
+    status = status or Status(role)
+    # A member that is known again gets the partitions that it had, and no look at new ones;
+    # the journal gets none, and a change of owner costs intake nothing.
+    known = role == "decide" and site.instance is not None
     servers = ";".join(site.kafka.servers)
     app = App(
         site.group_of(role),
@@ -63,7 +70,8 @@ def app_of(site: Site, role: str) -> App:
         topic_partitions=site.partitions,
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=None if site.instance is None else f"{site.instance}-{role}",
+        consumer_group_instance_id=f"{site.instance}-{role}" if known else None,
+        consumer_metadata_max_age_ms=10_000,  # hospitals add partitions
         broker_session_timeout=site.session_s,
         broker_heartbeat_interval=site.session_s / 5,
         broker_rebalance_timeout=30,
@@ -79,11 +87,12 @@ def app_of(site: Site, role: str) -> App:
         datadir=tempfile.gettempdir(),  # named, or it makes a folder where it stands
         debug=False,
     )
+    app.status = status
     if role == "intake":
-        app.shell = IntakeShell(site, app)
+        app.shell = IntakeShell(site, app, status)
     else:
-        app.shell = DecideShell(site, app)
-        app.task(Clockwork(site, app, app.shell).run)
+        app.shell = DecideShell(site, app, status)
+        app.task(Clockwork(site, app, app.shell, status).run)
         # A host, or the URL counts as none and Faust takes its own store.
         app.Table(
             TABLE,
@@ -101,21 +110,5 @@ def app_of(site: Site, role: str) -> App:
         async for rnd in stream:
             await app.shell.handle(rnd)
 
-    app.task(_watchdog_of(app))
+    app.task(partial(watch, site, app, status))
     return app
-
-
-def _watchdog_of(app: App) -> Callable[[], Awaitable[None]]:
-    """What ends the process when Faust comes to no end with a rebalance or a recovery."""
-
-    async def watchdog() -> None:
-        tables: Any = app.tables
-        settled = time.monotonic()
-        while True:
-            await asyncio.sleep(1.0)
-            if not (app.rebalancing or tables.recovery.in_recovery):
-                settled = time.monotonic()
-            if time.monotonic() - settled > UNSETTLED_S:
-                leave("no-progress", code=STUCK)
-
-    return watchdog

@@ -46,7 +46,7 @@ class Belief:
         return self._guard.jumped()
 
     def apart(self, stamp: int) -> int:
-        """Microseconds by which the brokers, who stamped *stamp* just now, are ahead of us; 0: few."""
+        """By how many microseconds the brokers, who just stamped *stamp*, are ahead; 0: few."""
         ahead = stamp - self._clock.now()
         if self._confirming:
             self._confirming, self._granted = False, ahead

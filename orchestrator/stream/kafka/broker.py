@@ -48,9 +48,12 @@ class TooFewBrokers(Exception):
 
 
 @asynccontextmanager
-async def admin(kafka: Kafka) -> AsyncIterator["Admin"]:
+async def admin(kafka: Kafka, isolation: str = "read_uncommitted") -> AsyncIterator["Admin"]:
     """
     A connection for questions; closed at the end.
+
+    Args:
+        isolation: ``read_committed``: ends are those of what lies in no open transaction.
 
     Raises:
         BrokerAway: Nobody answers, or a request fails.
@@ -59,7 +62,12 @@ async def admin(kafka: Kafka) -> AsyncIterator["Admin"]:
         **kafka.client(), request_timeout_ms=_REQUEST_MS, client_id="care-admin"
     )
     # Ends of partitions are a consumer's question, one without a group.
-    reader = AIOKafkaConsumer(**kafka.client(), enable_auto_commit=False, client_id="care-admin")
+    reader = AIOKafkaConsumer(
+        **kafka.client(),
+        enable_auto_commit=False,
+        client_id="care-admin",
+        isolation_level=isolation,
+    )
     try:
         await client.start()
         await reader.start()

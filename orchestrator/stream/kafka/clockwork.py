@@ -1,6 +1,6 @@
 """Appends ``clock(T)`` to the journal partitions that this worker owns: mark, gate, clock.
 
-When a partition's earliest wake has passed, and now and then as a sign of life, a ``mark`` is
+When a partition's earliest wake has passed, and now and then as a sign of life, a mark is
 appended to it; the mark's append time is T.  Then the high watermarks of all live inputs are
 read, and once intake has passed them (its group's committed positions), everything accepted
 before T lies in the journal, and ``clock(T)`` is appended behind it.  So a deadline cannot fire
@@ -42,7 +42,7 @@ RETRY_S: Final = 1.0
 HELD_AFTER: Final = 10 * SECOND  # what a clock waits for intake before it counts as held
 COUNT_S: Final = 5.0  # how often those are counted whose deadline has passed
 AWAY: Final = "brokers"
-_MARK: Final = orjson.dumps({"kind": "mark"})
+_MARK: Final = orjson.dumps({"kind": "clock-mark"})
 
 logger = structlog.get_logger()
 

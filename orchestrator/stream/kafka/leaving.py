@@ -18,9 +18,16 @@ STUCK: Final = 75  # EX_TEMPFAIL
 logger = structlog.get_logger()
 
 
-def leave(reason: str, problem: BaseException | None = None, code: int = FAILED) -> NoReturn:
+def leave(
+    reason: str,
+    problem: BaseException | None = None,
+    code: int = FAILED,
+    detail: str | None = None,
+) -> NoReturn:
     """End the process at once; says why in one line."""
-    detail = {} if problem is None else {"detail": describe(problem)[:200]}
-    logger.error("worker.exited", reason=reason, exit_code=code, **detail)
+    if problem is not None:
+        detail = describe(problem)[:200]
+    more = {} if detail is None else {"detail": detail}
+    logger.error("worker.exited", reason=reason, exit_code=code, **more)
     sys.stderr.flush()
     os._exit(code)

@@ -17,6 +17,7 @@ from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.rounds_in import Consumer
 from orchestrator.stream.kafka.state import BadStateRow, State
 from orchestrator.stream.kafka.topic_settings import STATE
+from orchestrator.stream.status import Progress
 from schemas.topics import JOURNAL
 
 TABLE: Final = "state"
@@ -59,6 +60,7 @@ class DecideConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._last: dict[TP, Any] = {}
+        self._restored = 0
         super().__init__(*args, **kwargs)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -68,7 +70,7 @@ class DecideConsumer(Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Fence the former owners before the changelog is read: from here on it cannot change."""
-        self._last = {}
+        self._last, self._restored = {}, 0
         try:
             await self.app.shell.own({tp.partition for tp in assigned if tp.topic == JOURNAL})
         except KafkaError as problem:
@@ -80,12 +82,27 @@ class DecideConsumer(Consumer):
             part = self.app.shell.state.part(tp.partition)
             fresh = [row for row in rows if row.offset > part.offset]
             if fresh:
+                self._restored += len(fresh)
+                self._tell_progress()
                 try:
                     part.restore(fresh[-1].offset, fresh)
                 except BadStateRow as problem:
                     leave("changelog-unreadable", problem)
             self._last[tp] = rows[-1]
             await self._past(tp)
+
+    def _tell_progress(self) -> None:
+        """Offsets, not rows, say how much there is: compaction leaves holes; close enough."""
+        recovery = self.app.tables.recovery
+        left = sum(
+            max(
+                0,
+                (recovery.active_highwaters[tp] or 0)
+                - self.app.shell.state.part(tp.partition).offset,
+            )
+            for tp in recovery.active_tps
+        )
+        self.app.status.recovery = Progress(self._restored, self._restored + left)
 
     async def _past(self, tp: TP) -> None:
         """
@@ -118,13 +135,17 @@ class DecideConsumer(Consumer):
         tps = {tp for tp in self.assignment() if tp.topic == JOURNAL}
         if not tps:
             return
+        for tp in sorted(tps):
+            journal = self.app.shell.state.part(tp.partition).meta.journal
+            if journal not in ("", self.app.shell.journal):
+                leave("journal-replaced", detail=f"{STATE.name} is not of this {JOURNAL}")
         following = {
             tp: self.app.shell.state.part(tp.partition).meta.following for tp in sorted(tps)
         }
         firsts, ends = await self.earliest_offsets(*tps), await self.highwaters(*tps)
         for tp, at in following.items():
             if not firsts[driver.ensure_aiokafka_TP(tp)] <= at <= (ends[tp] or 0):
-                leave(f"{STATE.name} does not belong to {JOURNAL}-{tp.partition}")
+                leave("journal-lost-records", detail=f"{STATE.name} knows more of {tp.partition}")
         await self.seek_wait(following)
 
 

@@ -189,14 +189,19 @@ class Consumer(driver.Consumer):
             return
         self._settled_at = now
         with contextlib.suppress(IllegalStateError):  # revoked meanwhile
-            stands = await self._thread.positions(self._sources())
+            stands = await self.stands()
             if self._is_calm(generation):
                 self.done.update(stands)
 
-    def _sources(self) -> set[TP]:
-        """The partitions that are worked on, without changelogs."""
+    async def stands(self) -> dict[TP, int]:
+        """Where it goes on in each partition that is worked on; changelogs are not."""
         changelogs = self.app.tables.changelog_topics
-        return {tp for tp in self.assignment() if tp.topic not in changelogs}
+        return await self._thread.positions(
+            {tp for tp in self.assignment() if tp.topic not in changelogs}
+        )
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust's own look at this goes by acknowledgements; ours is `watchdog`."""
 
     async def _hand_over(self, rnd: PollRound) -> None:
         shell: Shell = self.app.shell
@@ -228,8 +233,25 @@ class Consumer(driver.Consumer):
         self.done, self.skipped = {}, {}
 
 
+class IntakeConsumer(Consumer):
+    """Reads the public topics."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Tell, too."""
+        await super().on_partitions_revoked(revoked)
+        self.app.status.enter("rebalancing")
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Tell, too."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        status = self.app.status
+        status.rebalances += 1
+        status.partitions = {(tp.topic, tp.partition) for tp in assigned}
+        status.enter("running")
+
+
 class IntakeTransport(driver.Transport):
     """``care-intake://``: rounds of the public topics."""
 
-    Consumer = Consumer
+    Consumer = IntakeConsumer
     Producer = Producer

@@ -51,7 +51,10 @@ def run(site: Site, role: Role, status: Status | None = None) -> int:
     logger.info("process.started", role=role, runtime="kafka")
     # Our logs, not Faust's: its texts hold keys and records.
     worker = faust.Worker(
-        app_of(site, role, status or Status(role)), quiet=True, override_logging=False, redirect_stdouts=False
+        app_of(site, role, status),
+        quiet=True,
+        override_logging=False,
+        redirect_stdouts=False,
     )
     worker.spinner = None  # it writes to the terminal
     try:

@@ -1,6 +1,7 @@
 """What a run does: how much is sent, which faults strike, how long each lasts."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, NamedTuple
 
@@ -35,6 +36,11 @@ class Settings:
     lag: int
     seconds: int
 
+    def only(self, kinds: Sequence[str]) -> "Settings":
+        """The same with these faults alone, each once, whether or not they were drawn."""
+        drawn = {strike.kind: strike for strike in (*EVERY, *self.strikes)}
+        return replace(self, strikes=tuple(drawn[kind] for kind in kinds))
+
 
 INTAKE_POINTS: Final = ("intake.read", "intake.decoded", "intake.appended", "intake.committed")
 DECIDE_POINTS: Final = (
@@ -65,6 +71,16 @@ PLAIN: Final = (
     "clock-jump",
     "repeats",
     "broker-and-worker-kill",
+)
+
+
+EVERY: Final = (
+    Strike("kill-in-intake", "intake.appended"),
+    Strike("kill-in-decide", "decide.some"),
+    Strike("kill-in-clock-or-start", "clock.due"),
+    *(Strike(kind) for kind in PLAIN),
+    Strike("lag"),
+    Strike("broker-away"),
 )
 
 

@@ -1,0 +1,106 @@
+"""``python -m tests.e2e.walk``: what each step of `docs/operate.md` costs, measured once.
+
+While discharges flow, a step is done; printed are how many were sent, how many led to no call, how
+many calls were read twice, and the longest that an event waited for its call.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.deploy.compose import ROOT
+from tests.e2e.docker import Docker
+from tests.e2e.flow import flowing
+from tests.e2e.stack import Stack, stack
+
+RATE: Final = 10.0
+BEFORE_S: Final = 6.0
+AFTER_S: Final = 6.0
+AWAY_S: Final = 10.0
+
+
+def main() -> None:
+    """Do all of it and print a table."""
+    with tempfile.TemporaryDirectory() as named:
+        folder = Path(named)
+        secrets = folder / "secrets"
+        os.system(f"{ROOT}/deploy/make-secrets.sh {secrets} > /dev/null")  # noqa: S605
+        (folder / "product").mkdir()
+        with stack(folder / "product", secrets) as product:
+            walk(product)
+
+
+def walk(product: Stack) -> None:
+    """One row a step, in the order of the document."""
+    docker = Docker(product)
+
+    def compose(*words: str) -> None:
+        answer = docker(["compose", *words])
+        assert answer.code == 0, answer
+
+    def killed(name: str) -> None:
+        product.end(name, signal.SIGKILL)
+        product.start(name)
+        product.wait(name)
+
+    def broker_away() -> None:
+        product.end("kafka", signal.SIGKILL)
+        time.sleep(AWAY_S)
+        compose("up", "--detach", "--wait", "kafka")
+
+    def recreated() -> None:
+        compose("stop", "intake", "decide", "lag")
+        compose("up", "--detach", "--wait")
+
+    def rolled(name: str) -> None:
+        for number in (1, 2):
+            assert docker(["restart", f"care-orchestrator-{name}-{number}"]).code == 0
+
+    two = ("up", "--detach", "--wait", "--scale", "decide=2", "--scale", "intake=2")
+    one = ("up", "--detach", "--wait")
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("nothing", lambda: None),
+        ("restart decide, the only one", lambda: compose("restart", "decide")),
+        ("restart intake, the only one", lambda: compose("restart", "intake")),
+        ("kill -9 decide, the only one; started again", lambda: killed("decide")),
+        ("kill -9 intake, the only one; started again", lambda: killed("intake")),
+        ("stop all workers, start all (an upgrade)", recreated),
+        ("add a second decide and a second intake", lambda: compose(*two)),
+        ("restart both decide, one after the other", lambda: rolled("decide")),
+        ("restart both intake, one after the other", lambda: rolled("intake")),
+        ("restart both decide at once", lambda: compose("restart", "decide")),
+        ("kill -9 one decide of two", lambda: _kill(product, "decide-2")),
+        ("take the second ones away", lambda: compose(*one)),
+        ("restart the broker", lambda: compose("restart", "kafka")),
+        (f"kill -9 the broker, back after {AWAY_S:.0f} s", broker_away),
+    ]
+    say("step", "sent", "lost", "twice", "step s", "longest s", "usual s")
+    for number, (name, step) in enumerate(steps):
+        with flowing(product.kafka(), f"W{number:02}", RATE) as flow:
+            time.sleep(BEFORE_S)
+            began = time.monotonic()
+            step()
+            took = time.monotonic() - began
+            time.sleep(AFTER_S)
+        assert flow.tasks_per_visit == {1}
+        waits = f"{took:.1f}", f"{flow.longest():.1f}", f"{flow.usual():.2f}"
+        say(name, len(flow.sent), flow.lost, flow.doubled, *waits)
+
+
+def say(name: str, *cells: object) -> None:
+    """One row."""
+    sys.stdout.write(f"{name:<46}" + "".join(f"{cell:>10}" for cell in cells) + "\n")
+    sys.stdout.flush()
+
+
+def _kill(product: Stack, process: str) -> None:
+    product.end(process, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
