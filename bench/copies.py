@@ -56,8 +56,9 @@ class Copies:
         return made
 
     def _compared(self, made: Round) -> Round:
-        """Without what was published, and with the content hash that all copies share."""
-        made.outputs.clear()
+        """The state alone, with the content hash that all copies share."""
+        for told in (made.outputs, made.journal, made.made, made.results, made.late):
+            told.clear()
         (value,) = self._made.seen.values()
         made.seen = dict.fromkeys(made.seen, value)
         return made

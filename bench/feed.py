@@ -33,11 +33,11 @@ LATE_HOURS: Final = (6, 72)
 Event = dict[str, Any]
 
 
-def happenings(count: int, *, ward: bool = True) -> list[Happening]:
+def happenings(count: int, *, ward: bool = True, start: date = START) -> list[Happening]:
     """The first *count* or a few more, of as many patients as it takes, in order of receipt."""
     patients = max(20, count // (14 if ward else 7))
     while True:
-        heard = generate(Plan(patients, SEED, START, DAYS))
+        heard = generate(Plan(patients, SEED, start, DAYS))
         if ward:
             heard = sorted([*heard, *_said_again(heard)], key=lambda one: one.order)
         if len(heard) >= count:

@@ -118,7 +118,9 @@ def _runs(site: _Site, way: str, events: int) -> Iterator[float]:
     rng = Random(f"{way}|{patients}")
     strangers = way == "all strangers"
     memory = 1 if strangers else PATIENTS_IN_MEMORY
-    processor = Processor(LogStore(log), RULES, feed.FACILITIES, SITE_KEY, patients_in_memory=memory)
+    processor = Processor(
+        LogStore(log), RULES, feed.FACILITIES, SITE_KEY, patients_in_memory=memory
+    )
     ward = rng.sample(range(patients), min(WARDS, patients))
 
     def drawn() -> Iterator[JournalRecord]:

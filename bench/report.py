@@ -24,7 +24,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 def _row(one: Figure) -> tuple[str, ...]:
     met = {True: "yes", False: "NO", None: ""}[one.met]
-    value = f"{one.value:,.2f}" if one.unit == "times" else f"{one.value:,.0f}"
+    value = f"{one.value:,.2f}" if one.unit in ("times", "s") else f"{one.value:,.0f}"
     return one.group, one.name, value, one.unit, one.target, met, one.note
 
 

@@ -87,6 +87,7 @@ class Said:
             command,
             tuple(at_once),
             effective,
+            self.event.get("lane") or "live",
         )
 
 

@@ -43,6 +43,10 @@ FIELDS: Final = frozenset(
 EVENT_NAME: Final = re.compile(r"[a-z_]+(\.[a-z_0-9]+)+")
 VALUE_LENGTH_MAX: Final = 200
 
+# The least level that is written, as `configure` set it: for those who would log each record, and
+# for whom even a line that is dropped costs too much.
+_least = logging.INFO
+
 Event = MutableMapping[str, Any]  # structlog's own type for what passes between processors
 
 
@@ -136,6 +140,8 @@ def configure(
     ]
     last: list[structlog.typing.Processor] = [render_exception, allow_listed, _renderer(form, out)]
     number = logging.getLevelNamesMapping()[level.upper()]
+    global _least  # noqa: PLW0603 - as structlog's own configuration is the process's
+    _least = number
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -153,6 +159,11 @@ def configure(
     # Libraries speak much at `info`; what they report there, our own events report better.
     root.setLevel(max(number, logging.WARNING))
     logging.captureWarnings(capture=True)
+
+
+def debugs() -> bool:
+    """Whether debug lines are written; asked once a record, so that a dropped line is free."""
+    return _least <= logging.DEBUG
 
 
 def _renderer(form: Format, out: TextIO) -> structlog.typing.Processor:

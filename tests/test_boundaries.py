@@ -38,6 +38,14 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "orchestrator.log",
         "orchestrator.stream",
     ),
+    # It decides nothing: what it knows of the runtimes stands in its adapters to the log.
+    "orchestrator.worklist": (
+        "schemas",
+        "events",
+        "orchestrator.log",
+        "orchestrator.worklist.log",
+    ),
+    "orchestrator.worklist.log": ("schemas", "orchestrator.stream", "orchestrator.worklist"),
     "orchestrator.cli": (
         "schemas",
         "events",
@@ -48,6 +56,8 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "orchestrator.settings",
         "orchestrator.simulate",
         "orchestrator.stream",
+        "orchestrator.worklist",
+        "orchestrator.worklist.log",
     ),
 }
 
@@ -75,6 +85,7 @@ EDGES: Final = {
     "orchestrator.stream.clock": "the one place that looks at the machine's clock",
     "orchestrator.stream.log_file": "names a new log, once, when it is made",
     "orchestrator.settings": "makes the site key at first start",
+    "orchestrator.worklist.edge": "when somebody did something, ids of requests, secrets",
 }
 
 

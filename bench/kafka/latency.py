@@ -36,10 +36,10 @@ def main() -> int:
     chosen = parser.parse_args()
     figures: list[Figure] = []
     with stage.broker(chosen.bootstrap) as kafka, stage.workers(kafka) as workers:
-        _measured(kafka.bootstrap, 20, 5)  # both hops are up, and everything was loaded once
+        measured(kafka.bootstrap, 20, 5)  # both hops are up, and everything was loaded once
         for rate in chosen.rates:
             before = [one.cpu_seconds() for one in workers]
-            latencies = _measured(kafka.bootstrap, rate, chosen.seconds)
+            latencies = measured(kafka.bootstrap, rate, chosen.seconds)
             cpu = [one.cpu_seconds() - b for one, b in zip(workers, before, strict=True)]
             figures += _figures(rate, chosen.seconds, latencies)
             used = ", ".join(f"{w.role} {s:.1f}" for w, s in zip(workers, cpu, strict=True))
@@ -48,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def _measured(bootstrap: str, rate: int, seconds: int) -> list[float]:
+def measured(bootstrap: str, rate: int, seconds: int) -> list[float]:
     """Milliseconds of each event that was seen as a task; ``inf`` for those that were not."""
     command = [sys.executable, "-m", "bench.kafka.latency", "--as-client"]
     command += [bootstrap, str(rate), str(seconds)]

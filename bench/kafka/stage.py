@@ -34,11 +34,25 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 class Worker:
     """One role as a process."""
 
-    def __init__(self, kafka: Kafka, role: str, instance: str, said: Path) -> None:
-        command = [sys.executable, "-m", "bench.kafka.stage", kafka.bootstrap, role, instance]
-        with said.open("ab") as out:
-            self._process = subprocess.Popen(command, cwd=_ROOT, stdout=out, stderr=out)
+    def __init__(self, kafka: Kafka, role: str, instance: str, log_file: Path, level: str) -> None:
+        self._command = [sys.executable, "-m", "bench.kafka.stage", kafka.bootstrap]
+        self._command += [role, instance, level]
+        self._log_file = log_file
         self.role = role
+        self.start()
+
+    def start(self) -> None:
+        """Start it; again, after it ended."""
+        with self._log_file.open("ab") as out:
+            self._process = subprocess.Popen(self._command, cwd=_ROOT, stdout=out, stderr=out)
+
+    def said(self, event: str) -> bool:
+        """Whether its log has *event*."""
+        return event in self._log_file.read_text(encoding="utf-8")
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self._log_file.read_text(encoding="utf-8")[-3000:]
 
     def cpu_seconds(self) -> float:
         """User and system time so far, of all its threads."""
@@ -91,21 +105,24 @@ def broker(bootstrap: str | None = None) -> Iterator[Kafka]:
 
 
 @contextmanager
-def workers(kafka: Kafka, names: tuple[str, ...] = ("a",)) -> Iterator[list[Worker]]:
-    """Both roles of each named replica; killed in the end."""
+def workers(
+    kafka: Kafka,
+    names: tuple[str, ...] = ("a",),
+    roles: tuple[str, ...] = ROLES,
+    level: str = "warning",
+) -> Iterator[list[Worker]]:
+    """The *roles* of each named replica; killed in the end."""
     with TemporaryDirectory(prefix="care-bench-") as folder:
         running = [
-            Worker(kafka, role, name, Path(folder) / f"{role}-{name}.log")
+            Worker(kafka, role, name, Path(folder) / f"{role}-{name}.log", level)
             for name in names
-            for role in ROLES
+            for role in roles
         ]
         try:
             yield running
             for one in running:
                 if not one.alive:
-                    for path in sorted(Path(folder).glob("*.log")):
-                        sys.stderr.write(f"{path.name}:\n{path.read_text()[-3000:]}\n")
-                    raise RuntimeError("a worker ended while it was measured")
+                    raise RuntimeError(f"{one.role} ended while it was measured:\n{one.tail()}")
         finally:
             for one in running:
                 one.stop(kill=True)
@@ -118,8 +135,8 @@ async def _create(kafka: Kafka) -> None:
 
 def main() -> None:
     """One role until a signal comes."""
-    bootstrap, name, instance = sys.argv[1:]
-    log.configure(level="warning", form="json")
+    bootstrap, name, instance, level = sys.argv[1:]
+    log.configure(level="info" if level == "info" else "warning", form="json")
     (role,) = [one for one in ROLES if one == name]
     site = Site(
         kafka=Kafka(bootstrap),

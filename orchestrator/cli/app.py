@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 
+from orchestrator.cli.access_app import auth_app
 from orchestrator.cli.faults import NO, Mistake
 
 NAME: Final = "care-orchestrator"
@@ -24,11 +25,12 @@ app = typer.Typer(
 schemas_app = typer.Typer(help="The public contract as JSON Schema.", no_args_is_help=True)
 policy_app = typer.Typer(help="The rules as data.", no_args_is_help=True)
 topics_app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
-auth_app = typer.Typer(help="Access to the worklist.", no_args_is_help=True)
 app.add_typer(auth_app, name="auth")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(policy_app, name="policy")
 app.add_typer(topics_app, name="topics")
+clock_app = typer.Typer(help="Clocks that are held.", no_args_is_help=True)
+app.add_typer(clock_app, name="clock")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDir = Annotated[
@@ -298,64 +300,16 @@ def lag(
 
 
 @app.command()
-def worklist(data_dir: DataDir = None) -> None:
+def worklist(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make its read model anew from the topics, and end.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
     """Serve the care teams' API, until Ctrl-C."""
     from orchestrator.cli import worklist as command
 
-    command.run(data_dir)
-
-
-@app.command("worklist-rebuild")
-def worklist_rebuild(data_dir: DataDir = None) -> None:
-    """Make the worklist's read model anew from the topics."""
-    from orchestrator.cli import worklist as command
-
-    command.rebuild(data_dir)
-
-
-@auth_app.command("token")
-def auth_token(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who the holder is.")],
-    role: Annotated[list[str], typer.Option(metavar="ROLE", help="As in rn; may be repeated.")],
-    facility: Annotated[
-        list[str], typer.Option(metavar="ID", help="Whose patients; * is all; may be repeated.")
-    ],
-    team: Annotated[
-        list[str] | None, typer.Option(metavar="TEAM", help="Whose tasks; may be repeated.")
-    ] = None,
-    view: Annotated[
-        str | None, typer.Option(metavar="VIEW", help="Narrows what the role sees.")
-    ] = None,
-    part2: Annotated[bool, typer.Option("--part2", help="42 CFR Part 2 records too.")] = False,
-    expires: Annotated[str, typer.Option(metavar="DURATION", help="At most P400D.")] = "P30D",
-    data_dir: DataDir = None,
-    as_json: Json = False,
-) -> None:
-    """Sign a token for the worklist."""
-    from orchestrator.cli import auth as command
-
-    command.token(
-        name,
-        roles=role,
-        teams=team or [],
-        facilities=facility,
-        view=view,
-        part2=part2,
-        expires=expires,
-        data_dir=data_dir,
-        as_json=as_json,
-    )
-
-
-@auth_app.command("revoke")
-def auth_revoke(
-    jti: Annotated[str, typer.Argument(metavar="ID", help="Which `auth token` told.")],
-    data_dir: DataDir = None,
-) -> None:
-    """Take a token back."""
-    from orchestrator.cli import auth as command
-
-    command.revoke(jti, data_dir)
+    (command.rebuild if rebuild else command.run)(data_dir)
 
 
 @topics_app.command("read")
@@ -396,6 +350,25 @@ def topics_list(data_dir: DataDir = None, as_json: Json = False) -> None:
     from orchestrator.cli import topics as command
 
     command.listed(data_dir=data_dir, as_json=as_json)
+
+
+@clock_app.command("confirm")
+def clock_confirm(data_dir: DataDir = None) -> None:
+    """Say that the time of day is right, after a jump that holds the clocks."""
+    from orchestrator.cli import clock as command
+
+    command.confirm(data_dir)
+
+
+@clock_app.command("release")
+def clock_release(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="As in care.outcome.v1.")],
+    partition: Annotated[int, typer.Argument(metavar="PARTITION", min=0)],
+) -> None:
+    """Let clocks go on without an input on Kafka that cannot be read."""
+    from orchestrator.cli import clock as command
+
+    command.release(topic, partition)
 
 
 def main() -> NoReturn:

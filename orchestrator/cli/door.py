@@ -86,7 +86,9 @@ def of_status(
     door = http.app(registry, lambda: health.of_runtime(status, clock, version, lag), runtime)
     entry = children.own_socket(status.role) or server.bound(here.host, here.ops_port, usual)
     with server.served(door, entry) as port:
-        logger.info("process.started", role=status.role, runtime=runtime, port=port)
+        where = {"port": port} if port else {}  # a child's parent says where
+        logger.info("process.started", role=status.role, runtime=runtime, **where)
+        logger.info("policy.loaded", policy_version=version)
         if lag is not None:
             lag.start()
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import log
 from orchestrator.cli import door, on_kafka, site, words
-from orchestrator.cli.console import counted, decorated, hint, say, say_json
+from orchestrator.cli.console import counted, decorated, hint, say, say_json, width
 from orchestrator.cli.faults import NO
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ AGAIN_S: Final = 2.0
 WATCH_S: Final = 5.0
 _COLUMNS: Final = ("group", "topic", "part", "end", "done", "lag", "behind", "held by", "state")
 _RIGHT: Final = frozenset({"part", "end", "done", "lag"})
+# On a narrow terminal these go first: what is left still says what is wrong, and where.
+_SPARED: Final = ("held by", "end", "group")
 _NAMED: Final = 3
+_ROWS: Final = 24  # more say no more
 _CLEAR: Final = "\x1b[H\x1b[2J"
 
 
@@ -137,14 +140,16 @@ def as_text(sample: "Sample") -> list[str]:
     """A sample for people: a sentence, the worst partitions first, one line for the rest."""
     from orchestrator.ops.lag import WORST_FIRST
 
-    lines = [_sentence(sample)]
     bad = sorted(
         (one for one in sample.positions if one.state != "OK"),
         key=lambda p: (WORST_FIRST.index(p.state), -(p.seconds or 0), -(p.lag or 0)),
     )
+    lines = [_sentence(sample, bad)]
     held_by = _holder(sample)
     if bad:
-        lines += _table([_COLUMNS, *(_row(one, held_by) for one in bad)])
+        lines += _table([_COLUMNS, *(_row(one, held_by) for one in bad[:_ROWS])])
+    if len(bad) > _ROWS:
+        lines.append(f"  and {len(bad) - _ROWS:,} more that are not current: --json lists them")
     fine = [one for one in sample.positions if one.state == "OK"]
     if fine:
         most = max((one.seconds for one in fine if one.seconds is not None), default=0.0)
@@ -158,25 +163,20 @@ def as_text(sample: "Sample") -> list[str]:
     return lines
 
 
-def _sentence(sample: "Sample") -> str:
-    late = timedelta(seconds=sample.seconds or 0)
-    until = f"{_instant(sample.at) - late:%H:%M:%S} UTC ({_behind(late.total_seconds())})"
-    unknown = [one for one in sample.positions if one.state == "UNKNOWN"]
-    if len(unknown) == len(sample.positions):
-        return "Unknown: no reader ever said how far it is; has a worker run?"
-    bad = [one for one in sample.positions if one.state != "OK"]
-    if not bad:
-        return f"All current to {until}."
-    fine = [one.seconds or 0 for one in sample.positions if one.state == "OK"]
+def _sentence(sample: "Sample", bad: Sequence["Position"]) -> str:
+    """The one line that a pager would say."""
+    if all(one.state == "UNKNOWN" for one in sample.positions):
+        return "Unknown: no reader ever said how far it is. Did a worker ever run?"
+    fine = [one.seconds or 0.0 for one in sample.positions if one.state == "OK"]
     if not fine:
-        return f"Behind {_behind(late.total_seconds())}: nothing is current."
-    near = timedelta(seconds=max(fine))
-    until = f"{_instant(sample.at) - near:%H:%M:%S} UTC ({_behind(near.total_seconds())})"
-    return f"All current to {until} except {_names(bad)}."
+        return f"Behind {_behind(sample.seconds or 0.0)}: nothing is current."
+    until = _instant(sample.at) - timedelta(seconds=max(fine))
+    current = f"All current to {until:%H:%M:%S} UTC ({_behind(max(fine))})"
+    return f"{current} except {_names(bad)}." if bad else f"{current}."
 
 
 def _names(positions: Sequence["Position"]) -> str:
-    names = [f"{one.reading.topic}-{one.reading.partition}" for one in positions]
+    names = [f"{_short(one.reading.topic)} {one.reading.partition}" for one in positions]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -199,28 +199,40 @@ def _row(one: "Position", held_by: str | None) -> tuple[str, ...]:
 
     reading = one.reading
     return (
-        reading.group,
-        reading.topic,
+        reading.group.rpartition("-")[2],
+        _short(reading.topic),
         str(reading.partition),
         f"{reading.end:,}",
         "-" if reading.done is None else f"{reading.done:,}",
         "-" if one.lag is None else f"{one.lag:,}",
         "-" if one.seconds is None else _behind(one.seconds),
-        (held_by or "-") if reading.topic == JOURNAL else "-",
+        _short(held_by or "-") if reading.topic == JOURNAL else "-",
         one.state,
     )
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+    wide = {
+        name: max(len(text) for text in column)
+        for name, column in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
+    }
+    for name in _SPARED:
+        if sum(length + 2 for length in wide.values()) > width():
+            del wide[name]
     lines = []
     for row in rows:
-        cells = [
-            text.rjust(width) if name in _RIGHT else text.ljust(width)
-            for text, width, name in zip(row, widths, _COLUMNS, strict=True)
+        cells = dict(zip(_COLUMNS, row, strict=True))
+        texts = [
+            cells[name].rjust(length) if name in _RIGHT else cells[name].ljust(length)
+            for name, length in wide.items()
         ]
-        lines.append(("  " + "  ".join(cells)).rstrip())
+        lines.append(("  " + "  ".join(texts)).rstrip())
     return lines
+
+
+def _short(topic: str) -> str:
+    """``care.medication``: which version it is says nothing here."""
+    return topic.removesuffix(".v1")
 
 
 def _behind(seconds: float) -> str:

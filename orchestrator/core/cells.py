@@ -237,6 +237,7 @@ class PersonCell:
     acknowledged: dict[str, int] = field(default_factory=dict)  # gap id -> receipt
     # Every wish about outreach with its stamp: a new discharge asks again, so the last is not all.
     wishes: dict[str, tuple[str | None, Stamp]] = field(default_factory=dict)
+    linked: set[str] = field(default_factory=set)  # identifiers that were told to be theirs, too
 
     def join(self, fact: PersonSaid | Parked) -> int:
         """Take in one fact; how much it changed."""
@@ -268,17 +269,19 @@ class PersonCell:
     def dump(self) -> list[Any]:
         """Plain data for storage."""
         wishes = {name: [wish, list(stamp)] for name, (wish, stamp) in self.wishes.items()}
-        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged, wishes]
+        linked = [sorted(self.linked)] if self.linked else []
+        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged, wishes, *linked]
 
     @classmethod
     def load(cls, plain: list[Any]) -> "PersonCell":
         """The inverse of `dump`."""
-        _, said, parked, acknowledged, wishes = plain
+        _, said, parked, acknowledged, wishes, *linked = plain
         return cls(
             reg.load(said),
             {event: (at, why) for event, (at, why) in parked.items()},
             acknowledged,
             {name: (wish, Stamp(*stamp)) for name, (wish, stamp) in wishes.items()},
+            set(linked[0]) if linked else set(),
         )
 
 

@@ -182,6 +182,7 @@ class Told:
     command: Command | None = None
     at_once: tuple[Fact, ...] = ()  # of a held event, what is known now: that it was ahead
     effective: int = 0  # held until the clock reaches this, where it lies after the receipt
+    lane: str = "live"
     under: str = ""  # the member of a patient that it was told of; empty: the patient's own
     marks: tuple[Mark, ...] = ()  # what it says of who is whom
 

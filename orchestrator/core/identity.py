@@ -58,7 +58,8 @@ class Homes:
     Attributes:
         home: Of every identifier and moved visit that was named.
         counts_as: Of a moved visit, the identifier it belongs to.
-        moves: Of a moved visit, the mark that first took it from where its facts come.
+        moves: Of a moved visit, the first mark that took it from where its facts come.  Given back,
+            it stays a member with a name of its own, of the patient to whom it was given.
         conflicts: Merges and un-merges that contradict what is known, by the earlier of the two
             names.
         effective: The marks that hold.
@@ -87,7 +88,7 @@ def homes(marks: Iterable[Mark]) -> Homes:
     edges: list[Mark] = []
     stated: set[frozenset[str]] = set()
     conflicts: dict[frozenset[str], Mark] = {}
-    moved: dict[str, tuple[str, Mark]] = {}  # by member: whose it is now, and since which mark
+    moved: dict[str, tuple[str, Mark | None]] = {}  # by member: whose it is, what first took it
     found = Homes()
     once = {mark[:5]: mark for mark in sorted(marks, reverse=True)}
     for mark in sorted(once.values()):
@@ -115,22 +116,21 @@ def homes(marks: Iterable[Mark]) -> Homes:
     found.home = {name: _root(at, name) for name in found.home}
     found.effective = edges
     found.conflicts = sorted(conflicts.values())
-    for member, (owner, mark) in sorted(moved.items()):
-        if owner != origin_of(member):
+    for member, (owner, since) in sorted(moved.items()):
+        if since is not None:
             found.home[member] = found.home[owner]
             found.counts_as[member] = owner
-            found.moves[member] = mark
+            found.moves[member] = since
     return found
 
 
-def _move(moved: dict[str, tuple[str, Mark]], mark: Mark) -> None:
+def _move(moved: dict[str, tuple[str, Mark | None]], mark: Mark) -> None:
     """All that lies at the wrong patient goes to the right one, wherever it came from."""
     for name in mark.names():
-        moved.setdefault(moved_visit(name, mark.facility, mark.visit), (name, mark))
+        moved.setdefault(moved_visit(name, mark.facility, mark.visit), (name, None))
     for member, (owner, since) in moved.items():
         if visit_of(member) == (mark.facility, mark.visit) and owner == mark.other:
-            away = owner != origin_of(member)
-            moved[member] = (mark.survivor, since if away else mark)
+            moved[member] = (mark.survivor, since or mark)
 
 
 def _is_inverse(mark: Mark, edges: Iterable[Mark], at: dict[str, str]) -> bool:

@@ -43,18 +43,16 @@ def group_of(home: str, found: Homes, key_of: Callable[[str], str], number: int)
     )
 
 
-def flag_moved(origin: Patient, member: str, mark: Mark | None) -> None:
-    """Tell the patient under whom a visit came whether it is another's; None: it is not."""
+def flag_moved(origin: Patient, member: str, mark: Mark) -> None:
+    """Tell the patient under whom a visit came that its own cell of it is not the one to read."""
     visit = visit_of(member)
     assert visit is not None
     key = ("visit", "|".join(visit))
     cell = origin.cells.get(key)
     if not isinstance(cell, VisitCell):
-        if mark is None:
-            return
         cell = origin.cells[key] = VisitCell(*visit)
     cell.derived = None
-    cell.moved = mark and Stamp(mark.recorded, -1, mark.source, mark.event, mark.time, mark.receipt)
+    cell.moved = Stamp(mark.recorded, -1, mark.source, mark.event, mark.time, mark.receipt)
     origin.dirty.add(key)
 
 
@@ -141,7 +139,7 @@ class Joining:
         for name in found.home:
             if name not in found.counts_as:
                 self.patient(name)
-        self._move_visits(before, found)
+        self._move_visits(found)
         groups = found.groups()
         changed: dict[str, Joined] = {}
         why = joined(max(fresh), zone)
@@ -152,19 +150,15 @@ class Joining:
                     changed[home] = why
                 self._regroup(home, told.get(home))
         self._groups = told
-        touched = found.moves.keys() ^ before.moves.keys()
+        touched = found.moves.keys() - before.moves.keys()
         changed |= {found.home[origin_of(member)]: why for member in touched}
         return changed
 
-    def _move_visits(self, before: Homes, found: Homes) -> None:
-        for member in sorted(found.moves.keys() | before.moves.keys()):
-            origin = self.patient(origin_of(member))
-            mark = found.moves.get(member)
-            if mark is None:
-                del self.patients[member]
-            elif member not in self.patients:
+    def _move_visits(self, found: Homes) -> None:
+        for member, mark in sorted(found.moves.items()):
+            if member not in self.patients:
+                origin = self.patient(origin_of(member))
                 self.patients[member] = copy_of(origin, member, self._key_of(member))
-            if mark != before.moves.get(member):
                 flag_moved(origin, member, mark)
 
     def _regroup(self, home: str, group: GroupCell | None) -> None:

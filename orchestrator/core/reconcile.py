@@ -51,7 +51,7 @@ def reconcile(ledger: Ledger, wanted: Plan, at: int) -> list[Change]:
     """
     moment = written(at)
     changes: list[Change] = []
-    changes += _transitions(ledger, wanted.transitions, moment)
+    changes += _transitions(ledger, wanted, moment)
     changes += _tasks(ledger, wanted.tasks, moment)
     changes += _gaps(ledger, wanted.gaps, moment)
     return changes
@@ -62,11 +62,11 @@ def _same(held: dict[str, Any], content: dict[str, Any]) -> bool:
     return {**held, **content} == held
 
 
-def _transitions(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:
+def _transitions(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
     changes: list[Change] = []
     held_all = ledger.transitions
     missing = dict.fromkeys(held_all)
-    for want in wanted:
+    for want in plan.transitions:
         missing.pop(want.id, None)
         content, held = want.content, held_all.get(want.id)
         closed = content["status"] == "closed"
@@ -92,16 +92,23 @@ def _transitions(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[
             changes.append(Change("transition", name, thing, held, want.why()))
         held_all[want.id] = thing
     for gone in missing:
-        # The facts were corrected so that no discharge here opens a transition any more.
+        # The facts were corrected so that no discharge here opens a transition any more; or the
+        # visit was given to somebody else.
         held = held_all[gone]
         if held["status"] == "closed":
             continue
-        content = {"status": "closed", "close_reason": "SUPERSEDED", "ended_at": moment}
+        elsewhere = plan.visits is not None and _visit(held) not in plan.visits
+        reason = "WRONG_PATIENT" if elsewhere else "SUPERSEDED"
+        content = {"status": "closed", "close_reason": reason, "ended_at": moment}
         thing = _next(held, content, moment, closed=True)
         held_all[gone] = thing
-        sentence = "Withdrawn: the facts were corrected; no follow-up is owed."
+        sentence = GONE.get(reason, "Withdrawn: the facts were corrected; no follow-up is owed.")
         changes.append(Change("transition", "transition.closed", thing, held, sentence))
     return changes
+
+
+def _visit(transition: dict[str, Any]) -> tuple[str, str, str]:
+    return transition["subject"], transition["facility"], transition["visit_number"]
 
 
 def _next(
@@ -141,11 +148,12 @@ def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change
         held_all[want.id] = thing
     for gone in missing:
         held = held_all[gone]
-        if held["status"] in TERMINAL:
-            continue
         reason = _gone_reason(ledger.transitions.get(held["transition_id"]))
+        if held["status"] in TERMINAL:
+            changes += _flagged(held_all, held) if reason == "WRONG_PATIENT" else []
+            continue
         content = {
-            "status": "cancelled",
+            "status": "entered-in-error" if reason == "WRONG_PATIENT" else "cancelled",
             "status_reason": reason,
             "overdue": False,
             "attribution": None,
@@ -161,7 +169,21 @@ def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change
 GONE = {
     "EXPIRED": "Stop: the patient has died. All outreach is withdrawn; do not call the home.",
     "HOSPICE": "Withdrawn: the patient is in hospice care.",
+    "WRONG_PATIENT": (
+        "Withdrawn: this visit belonged to another patient. If you have called, tell your"
+        " supervisor."
+    ),
 }
+
+
+def _flagged(tasks: dict[str, dict[str, Any]], held: dict[str, Any]) -> list[Change]:
+    """What was done for a patient whose visit it was not stays done, and says so."""
+    if held["status"] != "completed" or "WRONG_PATIENT" in held["flags"]:
+        return []
+    flags = [*held["flags"], "WRONG_PATIENT"]
+    thing = {**held, "flags": flags, "version": held["version"] + 1}
+    tasks[held["task_id"]] = thing
+    return [Change("task", "task.updated", thing, held, GONE["WRONG_PATIENT"])]
 
 
 def _gone_reason(transition: dict[str, Any] | None) -> str:

@@ -153,7 +153,7 @@ class _Step(Announcer):
             for command, under in self.acted:
                 self.accepted(command, under)
 
-    def join(self, told: Iterable[Told]) -> None:
+    def join(self, told: Sequence[Told]) -> None:
         """Join facts into their cells and plan again if any rule may answer differently."""
         changed = NOTHING if self.joined is None else MATERIAL
         self.causes = self.facts = [] if self.joined is None else [self.joined.event]
@@ -164,7 +164,12 @@ class _Step(Announcer):
             for said in one.facts:
                 changed = max(changed, self.tell(said, member))
         if changed == MATERIAL or (changed and self._has_stale()):
-            self.plan()
+            if self.joined is None and all(map(_is_history, told)):
+                # A long history comes fact by fact; one plan at the next clock does for all.
+                self.patient.plan_wake = self.now
+                self.rewake = True
+            else:
+                self.plan()
 
     def tell(self, said: Fact, patient: Patient) -> int:
         """Join one fact into its cell, under the member it was told of."""
@@ -214,7 +219,7 @@ class _Step(Announcer):
         patient = self.patient
         if not patient.others:
             return [(patient, wanted)]
-        shares = {one.subject: (one, Plan()) for one in patient.members()}
+        shares = {one.subject: (one, Plan(visits=wanted.visits)) for one in patient.members()}
         for kind in ("transitions", "tasks", "gaps"):
             for want in getattr(wanted, kind):
                 _, share = shares.get(want.under) or shares[patient.subject]
@@ -342,6 +347,10 @@ class _Step(Announcer):
             candidates += [told.effective for told in one.held]
             candidates += [waits.until for waits in one.waiting]
         patient.wake = min((at for at in candidates if at is not None), default=None)
+
+
+def _is_history(told: Told) -> bool:
+    return told.lane == "backfill"
 
 
 def _new_cell(said: Fact) -> Cell:

@@ -18,7 +18,7 @@ from orchestrator.core.cells import (
     WorkCell,
 )
 from orchestrator.core.facts import Command, Stamp
-from orchestrator.core.identity import GroupCell
+from orchestrator.core.identity import GroupCell, origin_of, visit_of
 from orchestrator.core.registers import Register, Registers, value_of
 from orchestrator.core.stays import Stay, connected, derive
 
@@ -91,12 +91,20 @@ def view(
     """
     seen = View(patient, key)
     every: dict[str, list[VisitCell]] = {}
-    for subject, counts_as, cells in members:
+    here = list(members)
+    # A visit that was moved and given back is read where it was moved to, not where it first came.
+    given_back = {
+        (origin_of(name), *visit)
+        for name, counts_as, _ in here
+        if counts_as == origin_of(name) and (visit := visit_of(name)) is not None
+    }
+    for subject, counts_as, cells in here:
         seen.members.add(subject)
         visits = every.setdefault(counts_as, [])
         for cell in cells.values():
             if isinstance(cell, VisitCell):
-                visits.append(cell)
+                if not given_back or (subject, cell.facility, cell.number) not in given_back:
+                    visits.append(cell)
             else:
                 _add(seen, subject, cell)
     for subject, visits in every.items():

@@ -30,3 +30,6 @@ class Plan:
     tasks: list[Wanted] = field(default_factory=list)
     gaps: list[Wanted] = field(default_factory=list)
     wake: int | None = None
+    # Identifier, facility and number of every visit that is known; what is published of another
+    # one belongs to somebody else now.  None: not said.
+    visits: set[tuple[str, str, str]] | None = None

@@ -58,7 +58,13 @@ class RuntimeMetrics(Collector):
             for holder, since in dict(status.clock_held).items()
         }
         yield from numbers("care_stream_clock_held_seconds", held)
-        commits = {(str(p),): max(0.0, mono - at) for p, at in dict(status.committed_at).items()}
+        # What another worker owns by now is that one's to tell.
+        owned = status.partitions
+        commits = {
+            (str(p),): max(0.0, mono - at)
+            for p, at in dict(status.committed_at).items()
+            if p in owned
+        }
         yield from numbers("care_stream_commit_age_seconds", commits)
         yield from one("care_stream_partitions_owned", len(status.partitions))
         yield from one("care_stream_recovery_progress_ratio", recovered(status))

@@ -56,6 +56,8 @@ def bound(host: str, port: int | None, usual: int) -> socket.socket:
 @contextmanager
 def served(app: App, door: socket.socket) -> Iterator[int]:
     """Serve *app* at *door* for a while; the port it listens on."""
+    # From here on nobody is refused, however long the server takes to begin.
+    door.listen(128)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", server_header=False, ws="none"
     )

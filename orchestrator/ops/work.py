@@ -4,7 +4,6 @@ Called once per committed Round (`status.Observer`), in the loop that committed 
 at changes as the processor made them and decodes nothing.
 """
 
-import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from orchestrator.core.instants import SECOND, read
+from orchestrator.log import debugs
 from orchestrator.stream.clock import Clock
 from orchestrator.stream.outputs import LOST
 from orchestrator.stream.rounds import DEADLINE, JournalRecord, Round
@@ -25,6 +25,7 @@ OTHER: Final = "OTHER"
 # Reasons are codes; a label that is none could be anything a sender wrote.
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _TRANSITION: Final = "TRANSITION"
+_FEED: Final = {"gap.opened": "feed.silent", "gap.closed": "feed.resumed"}
 
 logger = structlog.get_logger()
 
@@ -65,7 +66,7 @@ class Work:
             return
         now, last = self._clock.now(), records[-1].stamp
         log = structlog.get_logger().bind(partition=partition)
-        told = log if log.is_enabled_for(logging.DEBUG) else None
+        told = log if debugs() else None
         fired: Counter[str] = Counter()
         for change, lane, receipt in rnd.made:
             self._count(change, told)
@@ -89,6 +90,8 @@ class Work:
                 log.debug("task.changed", change=what, **words)
         if gap is not None:
             self.gap_changes[gap["code"], what] += 1
+            if gap["code"] == "FEED_SILENT" and what in _FEED:
+                logger.warning(_FEED[what], facility=gap["facility"], code=gap["code"])
             if log is not None:
                 words = {name: gap[name] for name in ("gap_id", "code", "status", "severity")}
                 log.debug("gap.changed", change=what, **words)

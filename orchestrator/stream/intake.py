@@ -24,7 +24,8 @@ from events.canonical import MAX_BYTES
 from events.cloudevents import decode_message
 from events.reject import REASONS, Reject
 from orchestrator.core.instants import MINUTE, written
-from orchestrator.log import describe
+from orchestrator.log import debugs, describe
+from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.keys import facility_key, patient_key
 from orchestrator.stream.sqlite_log import Record
 from schemas.facilities import Facilities
@@ -130,13 +131,16 @@ class Intake:
         if len(entry[1]) > LARGEST_ENTRY:
             return self._parked(record, _too_large(event), receipt)
         if event["lane"] == "test":
-            logger.debug("record.handled", result="ignored", lane="test", **_place(record))
+            if debugs():
+                logger.debug("record.handled", result="ignored", lane="test", **_place(record))
             return Taken("ignored", [], [])
-        logger.debug("record.handled", result="journalled", **_place(record))
+        if debugs():
+            logger.debug("record.handled", result="journalled", **_place(record))
         return Taken(
             "journalled",
             [
                 entry,
+                *_about_identity(event, self._facilities),
                 *self._about_facility(event, record.stamp, receipt),
             ],
             [],
@@ -229,6 +233,19 @@ def dead_letter(
         headers |= {"size": str(len(raw)), "sha256": hashlib.sha256(raw).hexdigest()}
         raw = raw[:DEAD_LETTER_BYTES]
     return DeadLetter(key, raw, headers)
+
+
+def _about_identity(event: dict[str, Any], facilities: Facilities) -> Iterable[Entry]:
+    """
+    What a merge and its like say, for whoever decides who is whom.
+
+    Beside the event, and not from whoever decides about it: a clock must not overtake it.
+    """
+    import handlers
+
+    if event["type"] in handlers.identity.TITLES:
+        marks = [list(mark) for mark in handlers.told(event, facilities).marks]
+        yield IDENTITY, orjson.dumps({"kind": "marks", "marks": marks})
 
 
 def _unmapped_fields(event: dict[str, Any], facilities: Facilities) -> Iterable[str]:

@@ -8,6 +8,7 @@ import structlog
 
 import handlers
 from orchestrator.core import step, stored
+from orchestrator.core.cells import PersonCell
 from orchestrator.core.facts import (
     OF_VISIT,
     Contested,
@@ -22,8 +23,7 @@ from orchestrator.core.instants import DAY, HOUR, MINUTE, read, written
 from orchestrator.core.patient import CellKey, Patient
 from orchestrator.log import describe
 from orchestrator.stream.content import content_hash, event_hash
-from orchestrator.stream.identity import claims
-from orchestrator.stream.identity.directory import KEY as IDENTITY
+from orchestrator.stream.identity import IDENTITY, claims
 from orchestrator.stream.identity.directory import Directory
 from orchestrator.stream.identity.shell import AtDesk
 from orchestrator.stream.identity.streams import Streams
@@ -37,9 +37,13 @@ if TYPE_CHECKING:
 REMEMBERED: Final = 30 * DAY
 DEAD_LETTER: Final = "care.dead-letter.v1"
 POSTPONED: Final = HOUR
-MESSAGES: Final = frozenset({"home", "group", "item", "state", "ask", "returned"})
+MESSAGES: Final = frozenset({"home", "group", "item", "state", "ask"})
 
 logger = structlog.get_logger()
+
+
+class Unrecoverable(Exception):
+    """Going on would harm; the process must end, visibly."""
 
 
 class Poison(Exception):
@@ -78,6 +82,8 @@ class Working:
             else:
                 try:
                     self._record(record, value)
+                except Unrecoverable:
+                    raise
                 except Exception as bug:
                     place = {"partition": record.partition, "offset": record.offset}
                     logger.exception("record.failed", stage="decide", **place)
@@ -88,9 +94,12 @@ class Working:
     def _record(self, record: JournalRecord, value: dict[str, Any]) -> None:
         kind = value["kind"]
         failures = self.poison.get((record.offset, record.key))
+        if failures is not None and len(failures) > 1 and kind in (*MESSAGES, "marks", "claim"):
+            # Without this record a patient would be lost or be in two places: no way around it.
+            raise Unrecoverable(f"the identity protocol failed: {failures[0]}")
         if kind in MESSAGES:
             self._message(record, value, failures)
-        elif kind == "mark":
+        elif kind == "marks":
             self._directory().take([Mark(*mark) for mark in value["marks"]], self.send)
         elif kind == "claim":
             claims.take(self, record.key, value)
@@ -133,10 +142,23 @@ class Working:
         )
         body = {"kind": "event", "event": event}
         told, lane = self.told(body)
-        if told.marks:
-            self.send(IDENTITY, {"kind": "mark", "marks": [list(mark) for mark in told.marks]})
+        self._link(record.key, event["subject"], told)
         self._take(record.key, event["subject"], body, told, lane)
         self._count(event, "applied", late=told.receipt - told.time > HOUR)
+
+    def _link(self, key: str, subject: str, told: Told) -> None:
+        """Identifiers that name the person elsewhere, too; each is told to the directory once."""
+        links = [mark for mark in told.marks if mark.what == "link"]
+        if not links:
+            return
+        cell = self.processor.patient(key, subject).cells.get(("person", ""))
+        known = cell.linked if isinstance(cell, PersonCell) else set()
+        fresh = [mark for mark in links if mark.other not in known]
+        if isinstance(cell, PersonCell) and fresh:
+            cell.linked.update(mark.other for mark in fresh)
+            self.processor.patient(key, subject).dirty.add(("person", ""))
+        if fresh:
+            self.send(IDENTITY, {"kind": "marks", "marks": [list(mark) for mark in fresh]})
 
     def _count(self, event: dict[str, Any], result: str, *, late: bool = False) -> None:
         lane = event.get("lane", "live")
@@ -273,9 +295,6 @@ class Working:
         self, record: JournalRecord, value: dict[str, Any], failures: list[str] | None
     ) -> None:
         """One record of the identity protocol."""
-        if failures is not None and len(failures) > 1:
-            # Without this record a patient would be lost or be in two places: no way around it.
-            raise RuntimeError(f"the identity protocol failed: {failures[0]}")
         self.failed = None if failures is None else failures[0]
         subject = value.get("home") or value["name"].partition("\x1e")[0]
         patient = self.processor.patient(record.key, subject)

@@ -8,6 +8,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import BaseRoute
 
 from orchestrator.worklist import edge, measures
 from orchestrator.worklist.api import (
@@ -51,7 +52,7 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
 logger = structlog.get_logger()
 
 
-def application(site: Site, *, version: str, under_tls: bool = False) -> ASGI:
+def application(site: Site, *, version: str, under_tls: bool = False) -> "Envelope":
     """The worklist's HTTP door over *site*."""
     app = FastAPI(
         title="Care transition orchestrator: worklist",
@@ -62,12 +63,15 @@ def application(site: Site, *, version: str, under_tls: bool = False) -> ASGI:
         redirect_slashes=False,
     )
     app.state.site = site
-    app.include_router(_api())
-    app.include_router(_root())
-    document.describe(app)
+    routers = (_api(), _root())
+    for router in routers:
+        app.include_router(router)
+    routes = [route for router in routers for route in router.routes]
+    document.describe(app, routes)
     app.add_exception_handler(StarletteHTTPException, _on_status)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    return Envelope(app, under_tls=under_tls)
+    app.add_exception_handler(Exception, _on_bug)
+    return Envelope(app, routes, under_tls=under_tls)
 
 
 def _api() -> APIRouter:
@@ -137,16 +141,23 @@ async def _on_validation(request: Request, fault: Exception) -> Response:
     return answer(of_validation(fault), request.scope["care.request_id"])
 
 
+async def _on_bug(request: Request, bug: Exception) -> Response:
+    # Whoever asks gets a problem, the log the type and the way of it.
+    logger.error("http.failed", status=500, exc_info=bug)
+    return answer(Problem("internal"), request.scope["care.request_id"])
+
+
 class Envelope:
     """Around every request: its id, the headers, the count, and the end of any fault."""
 
-    def __init__(self, app: ASGI, *, under_tls: bool) -> None:
-        self._app = app
+    def __init__(self, app: FastAPI, routes: list[BaseRoute], *, under_tls: bool) -> None:
+        self.app = app
+        self.routes = routes
         self._headers = (*HEADERS, HSTS) if under_tls else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         started = edge.elapsed()
         request_id = _request_id(scope)
@@ -166,13 +177,11 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_on)
+            await self.app(scope, receive, send_on)
         except Exception:
-            # The last place: whoever asks gets a problem, the log the type and the way of it.
-            logger.exception("http.failed", status=500)
-            if status:
+            # Answered and logged already (`_on_bug`), unless it broke an answer that had begun.
+            if status != 500:
                 raise
-            await answer(Problem("internal"), request_id)(scope, receive, send_on)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in METHODS else "other"

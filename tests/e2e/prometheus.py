@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,9 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:
         """The `data` of an answer; anything but success is an error."""
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
-        connection.request("GET", f"/api/v1/{path}?{urlencode(parameters)}")
-        answer = orjson.loads(connection.getresponse().read())
-        connection.close()
+        with closing(HTTPConnection("127.0.0.1", self._port, timeout=10)) as connection:
+            connection.request("GET", f"/api/v1/{path}?{urlencode(parameters)}")
+            answer = orjson.loads(connection.getresponse().read())
         assert answer["status"] == "success", (parameters, answer)
         return answer["data"]
 
@@ -45,7 +44,7 @@ class Prometheus:
         """Whether it answers."""
         try:
             self.query("vector(1)")
-        except OSError:
+        except (OSError, orjson.JSONDecodeError):  # it still reads its files
             return False
         return True
 

@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.cli.app import NAME
 from orchestrator.stream.kafka.connection import Kafka, Security
@@ -210,12 +213,7 @@ def stack(folder: Path, secrets: Path) -> Iterator[Stack]:
 
 def metrics(port: int) -> Mapping[str, Any]:
     """What a process tells Prometheus: metric family -> samples."""
-    from http.client import HTTPConnection
-
-    from prometheus_client.parser import text_string_to_metric_families
-
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/metrics")
-    text = connection.getresponse().read().decode()
-    connection.close()
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
     return {family.name: family.samples for family in text_string_to_metric_families(text)}

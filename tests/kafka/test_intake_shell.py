@@ -14,6 +14,7 @@ from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.intake import IntakeShell
 from orchestrator.stream.kafka.rounds_in import PollRound
 from orchestrator.stream.kafka.site import Site
+from orchestrator.stream.status import Status
 from schemas.topics import DEAD_LETTER, JOURNAL
 from tests.stream.fakes import FACILITIES, PARTITIONS, SITE_KEY, admitted, product
 
@@ -65,7 +66,8 @@ def shell_over(brokers: Brokers) -> IntakeShell:
         site_key=SITE_KEY,
         processor=product,
     )
-    return IntakeShell(site, SimpleNamespace(producer=brokers, consumer=SimpleNamespace(done={})))
+    app = SimpleNamespace(producer=brokers, consumer=SimpleNamespace(done={}))
+    return IntakeShell(site, app, Status("intake"))
 
 
 def a_round() -> PollRound:

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from aiokafka import AIOKafkaProducer

@@ -55,17 +55,22 @@ async def test_what_is_published_follows_from_the_journal(kafka: Kafka, tmp_path
 
 async def test_killed_anywhere_it_goes_on_where_it_was(kafka: Kafka, tmp_path: Path) -> None:
     """SIGKILL at each place while events flow: nothing lost, doubled or different."""
+    sent: list[tuple[str, dict[str, Any]]] = []
+
+    async def send(seed: int, number: int, first: int) -> None:
+        events = some_events(seed, number, first)
+        await world.publish(kafka, events)
+        sent.extend(events)
+
     async with world.workers(kafka, tmp_path) as workers:
         for turn, (role, point) in enumerate(KILL_POINTS):
             workers.kill(role, "a")
             workers.start(role, "a", failpoints=point)
-            await world.publish(kafka, some_events(turn, 40, first=1000 * turn))
-            for number in range(60):
+            await send(turn, 40, 1000 * turn)
+            for number in range(120):
                 if workers.running[role, "a"].poll() is not None:
                     break
-                await world.publish(
-                    kafka, some_events(number, 2, first=1000 * turn + 50 + number * 2)
-                )
+                await send(number, 2, 1000 * turn + 50 + number * 2)
                 await asyncio.sleep(0.5)
             workers.revive()
             assert len(workers.ends) == turn + 1, f"{point} was not met"
@@ -73,7 +78,11 @@ async def test_killed_anywhere_it_goes_on_where_it_was(kafka: Kafka, tmp_path: P
         workers.stop()
         decided = await workers.decided()
 
-    expected = world.replayed(await world.journal_lines(kafka, decided))
+    lines = await world.journal_lines(kafka, decided)
+    values = [orjson.loads(line)["value"] for line in lines]
+    taken = {value["event"]["id"] for value in values if value["kind"] == "event"}
+    assert taken == {event["id"] for _, event in sent}
+    expected = world.replayed(lines)
     assert workers.ends == [-9] * len(KILL_POINTS)
     assert await world.published(kafka) == expected
     uncommitted = await world.published(kafka, isolation="read_uncommitted")
@@ -107,30 +116,29 @@ async def test_a_paused_worker_cannot_write_over_its_successor(
     assert await world.published(kafka) == expected
 
 
-async def test_a_deadline_fires_within_two_seconds_on_an_idle_topic(
-    kafka: Kafka, tmp_path: Path
-) -> None:
+async def test_a_deadline_fires_by_itself_and_never_early(kafka: Kafka, tmp_path: Path) -> None:
     """Nobody sends anything, and the call is overdue when its 48 hours are over."""
     async with world.workers(kafka, tmp_path) as workers:
         await world.publish(kafka, some_events(3, 5))
         await workers.caught_up()
         due = RealClock().now() // SECOND * SECOND + 5 * SECOND
         await world.publish(kafka, [_discharged(due - 48 * HOUR)])
-        await workers.caught_up()
+        found: list[int] = []
 
         async def fired() -> bool:
             changes = (await world.read(kafka, "care.change.v1")).values()
-            values = [orjson.loads(row.value) for rows in changes for row in rows]
-            return any(
-                value["at"] == written(due) and value["subject"] == "GEN|MRN-IDLE"
-                for value in values
-            )
+            found[:] = [
+                row.timestamp * 1000
+                for rows in changes
+                for row in rows
+                if (value := orjson.loads(row.value))["at"] == written(due)
+                and value["subject"] == "GEN|MRN-IDLE"
+            ]
+            return bool(found)
 
-        assert not await fired()
-        await world.until(fired, "the deadline", 20, every=0.05)
-        late = RealClock().now() - due
+        await world.until(fired, "the deadline", 60)
 
-    assert 0 <= late < 2 * SECOND, f"{late / SECOND} s"
+    assert min(found) >= due
 
 
 def _discharged(at: int) -> tuple[str, dict[str, Any]]:

@@ -167,7 +167,7 @@ class Workers:
                     stands = await broker.committed(f"{self.group}-{role}")
                     return all(stands.get(tp, 0) >= end for tp, end in ends.items())
 
-                await until(past, f"{role} caught up", 90)
+                await until(past, f"{role} caught up", 180)
 
     async def decided(self) -> dict[int, int]:
         """How far the journal was decided on, by partition."""

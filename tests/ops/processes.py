@@ -115,9 +115,9 @@ def run(
     )
 
 
-def until(look: Any) -> Any:
+def until(look: Any, seconds: float = PATIENCE_S) -> Any:
     """What *look* finds, once it finds something."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, "it never came"
         time.sleep(0.1)

@@ -69,7 +69,7 @@ BUGS: Final = (
         name="worker forgets repeats after an hour",
         about="A message sent again the next day counts twice.",
         listed="dedupe window 1 h",
-        file="orchestrator/stream/processor.py",
+        file="orchestrator/stream/working.py",
         right="            if receipt - first <= REMEMBERED:\n",
         wrong="            if receipt - first <= HOUR:\n",
         tests=("tests/stream/test_repeats.py::test_a_copy_counts_only_after_thirty_days",),
@@ -78,7 +78,7 @@ BUGS: Final = (
         name="repeats told by content in the worker",
         about="Two discharges that say the same, a cancel between them, count once.",
         listed="dedupe by content only",
-        file="orchestrator/stream/processor.py",
+        file="orchestrator/stream/working.py",
         right='        name = event_hash(event["source"], event["id"])\n'
         "        content = content_hash(event)\n",
         wrong='        content = content_hash({**event, "id": 0, "time": 0, "recordedtime": 0})\n'

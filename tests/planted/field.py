@@ -30,14 +30,17 @@ class Field:
     """One copy; tests run in it as they run in the tree."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder / "tree"
+        self.temporary = folder / "tmp"
+        self.folder.mkdir()
+        self.temporary.mkdir()
         for name in _COPIED:
             if (ROOT / name).is_dir():
                 away = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / name, folder / name, ignore=away)
+                shutil.copytree(ROOT / name, self.folder / name, ignore=away)
         for file in ROOT.glob("*.*"):
             if file.is_file():
-                shutil.copy2(file, folder)
+                shutil.copy2(file, self.folder)
 
     @contextmanager
     def with_bug(self, bug: Bug) -> Iterator[None]:
@@ -58,6 +61,7 @@ class Field:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
         # Without files of bytecode: two texts of one second and one length would share theirs.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self.folder)}
+        environment["PYTEST_DEBUG_TEMPROOT"] = str(self.temporary)
         for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST"):
             environment.pop(name, None)
         try:

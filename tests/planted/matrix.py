@@ -21,6 +21,7 @@ core, and checks that the others can still be planted. Without the bug each of t
 *Listed*: the bug's name in the list that the project set out with.
 
 """
+_NOBODY: Final = "**not noticed**"
 _OF_PATCHES: Final = "| bug | what it does | listed | where | noticed by |\n|---|---|---|---|---|\n"
 _OF_PLANTS: Final = """
 Planted in the running process by `tests/simulation/planted.py`, with histories drawn from seeds, by
@@ -43,12 +44,13 @@ class Row(NamedTuple):
         return set(self.noticed) == set(self.bug.tests)
 
 
-def written(rows: Sequence[Row]) -> str:
-    """The page."""
-    lines = [_row(row) for row in rows]
-    caught = sum(row.caught for row in rows) + len(in_process.BUGS)
-    total = len(rows) + len(in_process.BUGS)
-    verdict = f"**{caught} of {total} are caught.**\n\n"
+def written(rows: Sequence[Row], before: str = "") -> str:
+    """The page: new lines for *rows*, those of the page *before* for the other bugs."""
+    fresh = {row.bug.name: _row(row) for row in rows}
+    kept = {line.split(" | ")[0][2:]: line for line in before.splitlines() if line[:2] == "| "}
+    lines = [fresh.get(bug.name) or kept.get(bug.name) or _row(Row(bug, ())) for bug in BUGS]
+    caught = sum(_NOBODY not in line for line in lines) + len(in_process.BUGS)
+    verdict = f"**{caught} of {len(lines) + len(in_process.BUGS)} are caught.**\n\n"
     plants = [line for line in (in_process.__doc__ or "").splitlines() if line.startswith("| ")][1:]
     tables = [_OF_PATCHES, *(f"{line}\n" for line in lines), _OF_PLANTS]
     return _HEAD + verdict + "".join(tables) + "\n".join(plants) + "\n"
@@ -56,6 +58,7 @@ def written(rows: Sequence[Row]) -> str:
 
 def _row(row: Row) -> str:
     bug = row.bug
-    names = [test.rpartition("::")[2] for test in row.noticed]
-    noticed = "<br>".join(f"`{name}`" for name in names) or "**nobody**"
-    return f"| {bug.name} | {bug.about} | {bug.listed} | `{bug.file}` | {noticed} |"
+    names = [f"`{test.rpartition('::')[2]}`" for test in row.noticed]
+    names += [f"{_NOBODY} by `{test}`" for test in bug.tests if test not in row.noticed]
+    cells = (bug.name, bug.about, bug.listed, f"`{bug.file}`", "<br>".join(names))
+    return f"| {' | '.join(cells)} |"

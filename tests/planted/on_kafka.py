@@ -13,10 +13,10 @@ BUGS: Final = (
         about="A worker that dies before the commit has published what it will publish again.",
         listed="commit offset before produce",
         file="orchestrator/stream/kafka/decide.py",
-        right="            landed = await producer.land(rows, fenced)\n",
-        wrong="            outputs = {p: rows.pop(p) for p in [*rows] if p != state}\n"
+        right="            flying = await producer.launch(out, fenced)\n",
+        wrong="            outputs = {p: out.pop(p) for p in [*out] if p != state}\n"
         "            await producer.land(outputs)\n"
-        "            landed = await producer.land(rows, fenced)\n",
+        "            flying = await producer.launch(out, fenced)\n",
         tests=(f"{WORKER}::test_killed_anywhere_it_goes_on_where_it_was",),
         broker=True,
     ),
@@ -34,8 +34,8 @@ BUGS: Final = (
         about="A gap is told although the call that settles it lies in the topic unread.",
         listed="gap fired without watermark",
         file="orchestrator/stream/kafka/clockwork.py",
-        right="    return all(stands.get(tp, 0) >= mark for tp, mark in gate.watermarks.items())\n",
-        wrong="    return bool(stands) or not gate.watermarks\n",
+        right="            if stands.get(tp, 0) < mark and tp",
+        wrong="            if stands.get(tp, 0) > mark and tp",
         tests=("tests/kafka/test_intake.py::test_a_lagging_intake_holds_the_deadline",),
         broker=True,
     ),

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.worklist.api.exports import cell
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\uff1d"])
 def test_no_cell_is_a_formula(start: str) -> None:
     """A name of `=HYPERLINK(…)` must not run on somebody's desk."""
     assert cell(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"

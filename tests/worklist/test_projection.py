@@ -1,4 +1,4 @@
-"""The read model equals the fold of the topics, whatever came when, and however often it was cut."""
+"""The read model equals the fold of the topics, however they were read and often it was cut."""
 
 import os
 import random

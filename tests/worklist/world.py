@@ -29,7 +29,7 @@ from tests.stream.fakes import FACILITIES, SITE_KEY, product
 
 PARTITIONS: Final = 2
 PATIENTS: Final = 6  # even ones at MID, odd ones at GEN
-WAIT_S: Final = 30.0  # a guard, not a promise
+WAIT_S: Final = 20.0  # a guard, not a promise
 ANSWERS: Final = {
     "understanding": "yes",
     "medicines": "yes",
@@ -76,7 +76,7 @@ class World:
     async def get(self, path: str, token: str = "demo-supervisor", **params: Any) -> Any:
         """The JSON of a 200."""
         async with self.client(token) as client:
-            response = await client.get(path, params=params)
+            response = await client.get(path, params=params or None)
         assert response.status_code == 200, response.text
         return response.json()
 

@@ -29,6 +29,7 @@ from bench.kafka.arms import journal
 from bench.kafka.arms.meter import MARK
 from bench.kafka.arms.work import WORKS, Work
 from bench.measure import Figure
+from orchestrator import log
 from orchestrator.stream.kafka.connection import Kafka
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -67,6 +68,7 @@ def main() -> int:
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--quick", action="store_true", help="a tenth of the records; no figures")
     asked = parser.parse_args()
+    log.configure(level="error", form="json")  # clients complain while topics come and go
     arms = [a for a in ARMS if not asked.only or a.name.startswith(tuple(asked.only))]
     if any(arm.module == "quix" for arm in arms):
         _prepare()
@@ -130,7 +132,8 @@ def _figures(work: Work, told: dict[str, list[dict[str, Any]]]) -> list[Figure]:
     figures = []
     for name, found in rates.items():
         wall = median(one["records"] / one["wall_s"] for one in told[name])
-        note = f"{found[0]:,.0f} to {found[-1]:,.0f}; {wall:,.0f} a second"
+        memory = max(one["rss_mb"] for one in told[name])
+        note = f"{found[0]:,.0f} to {found[-1]:,.0f}; {wall:,.0f} a second; {memory} MB"
         figures.append(Figure(work.name, name, median(found), "events/CPU-s", note=note))
     ours = rates.get("ours")
     for name, least in TARGETS.items():

@@ -61,7 +61,7 @@ WORKS: Final = {
         Work(
             "product",
             _product_rows,
-            lambda store: Product(store, RULES, feed.FACILITIES),
+            lambda store: Product(store, RULES, feed.FACILITIES, SITE_KEY),
             30_000,
             15_000,
         ),

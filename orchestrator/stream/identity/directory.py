@@ -6,14 +6,13 @@ identifier its new home, to each home its members.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from orchestrator.core.identity import GroupCell, Homes, Mark, homes, origin_of
 from orchestrator.core.joining import group_of, joined
-
-KEY: Final = "identity"
+from orchestrator.stream.identity import IDENTITY
 
 Send = Callable[[str, dict[str, Any]], None]
 
@@ -21,11 +20,11 @@ Send = Callable[[str, dict[str, Any]], None]
 class Rows(Protocol):
     """The directory's own rows, read one by one."""
 
-    def read(self, kind: str, name: str, key: str = KEY) -> bytes | None:
+    def read(self, kind: str, name: str, key: str = IDENTITY) -> bytes | None:
         """One row."""
         ...
 
-    def write(self, kind: str, name: str, value: bytes, key: str = KEY) -> None:
+    def write(self, kind: str, name: str, value: bytes, key: str = IDENTITY) -> None:
         """Write one row."""
         ...
 
@@ -52,7 +51,7 @@ class Directory:
 
     def _take(self, mark: Mark, send: Send) -> None:
         number, marks = self._united(mark)
-        if mark in marks:
+        if any(_same(mark, known) for known in marks):
             return
         before = homes(marks)
         found = homes([*marks, mark])
@@ -101,13 +100,13 @@ class Directory:
             was = before.home.get(name, origin_of(name))
             home = found.home.get(name, origin_of(name))
             visit = name != origin_of(name)
-            if was != home or (visit and (name in found.home) != (name in before.home)):
+            if was != home or (visit and name not in before.home):
                 moved = found.moves.get(name)
                 message = {
                     **said,
                     "kind": "home",
                     "name": name,
-                    "to": self._key_of(home) if name in found.home else None,
+                    "to": self._key_of(home),
                     "mark": None if moved is None else list(moved),
                 }
                 send(self._key_of(origin_of(name)), message)
@@ -127,3 +126,10 @@ class Directory:
             home: group_of(home, found, lambda name: self._key_of(origin_of(name)), 0)
             for home in found.groups()
         }
+
+
+def _same(mark: Mark, known: Mark) -> bool:
+    """A repeat: of an event the first received holds; a link says nothing new a second time."""
+    if mark.what == known.what == "link":
+        return mark.names() == known.names()
+    return (mark.source, mark.event, mark.number) == (known.source, known.event, known.number)

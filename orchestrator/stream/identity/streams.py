@@ -81,17 +81,15 @@ class Streams:
             until = message["until"]
             known = self._desk.asks.get(message["name"], until)
             self._desk.asks[message["name"]] = min(known, until)
-        elif kind == "returned":
-            self._returned(message)
         self._close()
 
     def tell(self, body: Body, told: Told) -> None:
         """Take what the identifier of this key was told."""
         self._settle()
         self._put(self._desk.subject, body)
-        for name, route in list(self._desk.routes.items()):
+        for name in list(self._desk.routes):
             visit = name != self._desk.subject
-            if visit and route.home and said_of(told, name) is not None:
+            if visit and said_of(told, name) is not None:
                 self._put(name, body)
         self._close()
 
@@ -104,7 +102,7 @@ class Streams:
         for name, until in list(desk.asks.items()):
             if until <= self._shell.now:
                 del desk.asks[name]
-                if desk.routes[name].home and not self._is_direct(name):
+                if not self._is_direct(name):
                     self._put(name, {"kind": "low"})
         self._settle()
 
@@ -137,15 +135,8 @@ class Streams:
             self._shell.send(key, message)
         elif message["kind"] == "item":
             self._item(message)
-        elif message["kind"] == "state":
+        else:
             self._state(message)
-        elif message["kind"] == "returned":
-            self._returned(message)
-
-    def _returned(self, message: Message) -> None:
-        """A visit of this key's identifier belongs to it again."""
-        flag = {"kind": "flag", "name": message["name"], "why": message["why"]}
-        self._put(self._desk.subject, flag)
 
     def _changed(self, why: list[str]) -> None:
         self._desk.why = self._desk.why or (why[0], why[1])
@@ -155,16 +146,11 @@ class Streams:
         route = self._desk.routes.get(name)
         if route is not None and number <= route.n:
             return
-        if route is None or not route.home:  # a visit that is moved for the first time, or again
-            if home is not None:
-                self._desk.routes[name] = Route(home, number)
-                split = {"kind": "split", "name": name, "n": number, "to": home}
-                said = {"mark": message["mark"], "why": [message["event"], message["why"]]}
-                self._put(self._desk.subject, split | said)
-            return
-        if home is None:
-            self._put(name, {"kind": "drop", "why": [message["event"], message["why"]]})
-            self._desk.routes[name] = Route("", number)
+        if route is None:  # a visit that is moved for the first time
+            self._desk.routes[name] = Route(home, number)
+            split = {"kind": "split", "name": name, "n": number, "to": home}
+            said = {"mark": message["mark"], "why": [message["event"], message["why"]]}
+            self._put(self._desk.subject, split | said)
             return
         if home != route.home:
             self._put(name, {"kind": "move", "n": number, "to": home})
@@ -210,12 +196,6 @@ class Streams:
             self._pass_on(name, chart, body["n"], body["to"])
         elif kind == "split":
             self._split(chart, body)
-        elif kind == "flag":
-            flag_moved(chart.patient, body["name"], None)
-            self._changed(body["why"])
-        elif kind == "drop":
-            self._leave(name)
-            self._send(chart.router, {"kind": "returned", "name": name, "why": body["why"]})
         else:
             chart.queue.append(body)
 

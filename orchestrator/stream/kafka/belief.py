@@ -41,6 +41,10 @@ class Belief:
         """The last look that was believed."""
         return self._guard.believed.written
 
+    def now(self) -> int:
+        """The brokers' time, as far as it is known here."""
+        return self._clock.now() + self._granted
+
     def jumped(self) -> int:
         """Microseconds by which this machine's time ran ahead of itself; 0: none to speak of."""
         return self._guard.jumped()

@@ -22,7 +22,6 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from orchestrator.core.instants import SECOND, written
-from orchestrator.stream.clock import RealClock
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.kafka import operating
 from orchestrator.stream.kafka.belief import Belief
@@ -63,7 +62,6 @@ class Clockwork:
         self._app = app
         self._shell = shell
         self._status = status
-        self._clock = RealClock()
         self._belief: Belief = shell.belief
         self._last: dict[int, int] = {}  # T of the last clock appended here
         self._gates: dict[int, Gate] = {}
@@ -110,7 +108,7 @@ class Clockwork:
 
     def _is_due(self, partition: int) -> bool:
         part = self._shell.state.part(partition)
-        now = self._clock.now()
+        now = self._belief.now()
         last = max(part.meta.clock, self._last.get(partition, 0))
         if now - last >= self._site.sign_of_life_s * SECOND:
             return True
@@ -147,7 +145,7 @@ class Clockwork:
         passed = [p for p, missing in waiting.items() if not missing]
         if not passed:
             oldest = min(gate.at for gate in self._gates.values())
-            if self._clock.now() - oldest > HELD_AFTER:
+            if self._belief.now() - oldest > HELD_AFTER:
                 self._hold(LAG)
             return
         self._hold(None)
@@ -193,7 +191,7 @@ class Clockwork:
         status.clocks = {p: parts.part(p).meta.clock for p in owned}
         if time.monotonic() - self._counted_at > COUNT_S:
             self._counted_at = time.monotonic()
-            now = self._clock.now()
+            now = self._belief.now()
             status.backlog = sum(parts.part(p).passed(now) for p in owned)
 
     def _tell_holders(self, waiting: dict[int, list[TopicPartition]]) -> None:
@@ -218,4 +216,4 @@ class Clockwork:
                 logger.error("clock.jumped", **more)
             logger.warning("clock.held", reason=cause, **more)
             held.clear()
-            held[cause] = self._clock.now()
+            held[cause] = self._belief.now()

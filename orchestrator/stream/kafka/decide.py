@@ -34,7 +34,7 @@ from orchestrator.stream.timekeeper import CLOCK_KEY
 from orchestrator.stream.topic_layout import is_keyed
 from schemas.topics import JOURNAL
 
-ROUND_S: Final = 30.0
+ROUND_S: Final = 60.0
 
 logger = structlog.get_logger()
 

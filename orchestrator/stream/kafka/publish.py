@@ -14,6 +14,8 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaError,
+    KafkaTimeoutError,
+    RequestTimedOutError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -30,6 +32,7 @@ from schemas.facilities import Facilities
 from schemas.topics import MAX_MESSAGE_BYTES
 
 STOP_S: Final = 2.0
+GRACE_S: Final = 1.0
 _LARGEST: Final = MAX_MESSAGE_BYTES  # a dead letter with its headers is more than 1 MiB
 
 
@@ -64,8 +67,9 @@ async def publish(
             rows = [row for _, sending in sendings for row in sending.rows]
             hit("publish.commit")
             try:
-                # aiokafka itself would try for ever: it may, since repeats are told apart.
-                async with asyncio.timeout(timeout.total_seconds()):
+                # An idempotent producer would try for ever.  A moment more than it has itself, so
+                # that it can still say what the matter is.
+                async with asyncio.timeout(timeout.total_seconds() + GRACE_S):
                     await _send(producer, rows, site_key)
             except (KafkaError, OSError) as problem:
                 raise BrokerAway(await _said(kafka, problem)) from problem
@@ -88,8 +92,7 @@ async def _started(kafka: Kafka, timeout: timedelta) -> AIOKafkaProducer:  # noq
         acks="all",
         max_request_size=_LARGEST,
         linger_ms=0,
-        # So that a topic that is missing is told apart from brokers that do not answer.
-        request_timeout_ms=max(1000, int(timeout.total_seconds() * 500)),
+        request_timeout_ms=int(timeout.total_seconds() * 1000),
     )
     try:
         await producer.start()
@@ -115,7 +118,7 @@ async def _send(producer: AIOKafkaProducer, rows: Iterable[Row], site_key: bytes
 
 
 async def _said(kafka: Kafka, problem: BaseException) -> str:
-    if isinstance(problem, TimeoutError):
+    if isinstance(problem, TimeoutError | KafkaTimeoutError | RequestTimedOutError):
         return f"{kafka.bootstrap}: not stored in time (CARE_STORE_TIMEOUT)"
     if isinstance(problem, UnknownTopicOrPartitionError):
         return f"{kafka.bootstrap}: no topic {_names(problem)} (`topics create` makes it)"

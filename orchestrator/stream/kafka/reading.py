@@ -7,7 +7,7 @@ makes them: an exported journal is then decided exactly as it was.
 
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 async def records(
     kafka: Kafka, topic: str, *, start: int = 0, follow: bool = False
-) -> AsyncIterator[Place]:
+) -> AsyncGenerator[Place]:
     """
     The records of *topic*, those that are there in the order of their stamps.
 

@@ -12,6 +12,7 @@ from faust.stores import memory
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from orchestrator.stream.kafka.broker import BrokerAway
 from orchestrator.stream.kafka.fenced_out import Producer
 from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.rounds_in import Consumer
@@ -73,7 +74,7 @@ class DecideConsumer(Consumer):
         self._last, self._restored = {}, 0
         try:
             await self.app.shell.own({tp.partition for tp in assigned if tp.topic == JOURNAL})
-        except KafkaError as problem:
+        except (KafkaError, BrokerAway, OSError) as problem:
             leave("fencing-failed", problem)
         await super().on_partitions_assigned(assigned, generation_id)
 

@@ -29,7 +29,7 @@ class Site:
     processor: Callable[[Store], Processor]
     instance: str | None = None
     session_s: float = 10.0
-    poll_records: int = 500
+    poll_records: int = 1000
     sign_of_life_s: float = 30.0
     teams: frozenset[str] = frozenset()
 

@@ -48,7 +48,6 @@ def run(site: Site, role: Role, status: Status | None = None) -> int:
 
     from orchestrator.stream.kafka.apps import app_of
 
-    logger.info("process.started", role=role, runtime="kafka")
     # Our logs, not Faust's: its texts hold keys and records.
     worker = faust.Worker(
         app_of(site, role, status),

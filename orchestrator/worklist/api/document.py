@@ -1,10 +1,12 @@
 """The OpenAPI document, and what its links lead to: problem types and the published schemas."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Query, Response
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 from orchestrator.worklist.api.answers import json_response
 from orchestrator.worklist.api.guard import GuardedRoute, rule
@@ -18,24 +20,24 @@ DESCRIPTION: Final = (
 )
 
 
-def describe(app: FastAPI) -> None:
+def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Let *app* tell its document, made once."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, routes)
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     made = get_openapi(
         title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
     )
     rules = {
         (route.path, method): route.rule
-        for route in app.routes
+        for route in routes
         if isinstance(route, GuardedRoute)
         for method in route.methods or ()
     }

@@ -225,9 +225,13 @@ class Nemesis:
         self._reset()
 
     async def _replies_lost(self, fault: Fault) -> None:
-        """Requests arrive, answers do not: who asks again says it twice."""
-        await self._toxic(fault, REPLIES_LOST, self._rng.choice((6, 10)))
-        self._reset()
+        """Requests arrive, answers do not, connections break: who asks again says it twice."""
+        times = 8
+        for _ in range(times):
+            await self._toxic(fault, REPLIES_LOST, self._rng.uniform(0.5, 1.5))
+            self._reset()
+            await asyncio.sleep(self._rng.uniform(0.2, 1.0))
+        fault.detail = f"{times} times about a second"
 
     async def _connections_reset(self, fault: Fault) -> None:
         broken = 0

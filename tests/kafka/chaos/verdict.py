@@ -87,6 +87,7 @@ def _believed(told: list[Story], processes: int) -> Belief:
             whole.findings += part.findings
             whole.steps += part.steps
             whole.receipt_bound |= part.receipt_bound
+            whole.parted |= part.parted
     return whole
 
 
@@ -118,6 +119,7 @@ def _figures(
         "patients": len(list(told)),
         "standings_compared_with_model": believed.steps,
         "patients_with_receipt_bound_fields": len(believed.receipt_bound),
+        "core_and_model_part_without_a_fault": dict(sorted(believed.parted.items())),
         "seconds_to_be_readable": {
             "healthy": quantiles(timed.healthy),
             "near_a_fault": quantiles(timed.faulted),

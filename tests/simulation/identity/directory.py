@@ -141,9 +141,8 @@ class Directory:
         owners: dict[str, str] = {}
         for (origin, visit), owner in _fold_moves(marks).items():
             stream = visit_stream(origin, visit)
-            if owner != origin or stream in cluster.homes:
-                owners[stream] = owner
-                homes[stream] = merged[owner][0]
+            owners[stream] = owner  # for ever, the origin itself if it was moved back
+            homes[stream] = merged[owner][0]
         groups = {name: (frozenset[str](), ()) for name in names} | {
             home: self._group(members, owners) for home, members in merged.values()
         }

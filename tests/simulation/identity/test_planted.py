@@ -1,4 +1,22 @@
-"""The checks check: each bug planted in the protocol breaks a promise in a few random histories."""
+"""The checks check: each bug planted in the protocol breaks a promise in a few random histories.
+
+| bug | the promise that it breaks first |
+|---|---|
+| AheadOfTheOthers, OwnClockOnly, AnswersAtOnce | no deadline overtakes what was accepted before |
+| NotWhole, HeldLeftBehind, LateFactsStay | the same |
+| NoIdentityGate, LatestGroup, NoIntakeGate | the same, of members and of facts |
+| BackInTime, ClockLeftBehind | the clock of a row never runs backwards |
+| StampLeftBehind | no change is dated before an earlier one |
+| StrangersPlanned | only members are planned together |
+| RepeatedState, KeepsACopy | one chart, one publisher |
+| SeqFromOne | one content per subject and number |
+| ArrivalOrder, ForgetsWhatItSaw | a command is answered once |
+| SubjectDecides, LedgerLeftBehind | no command is refused for a task that was published |
+| CommandsLeftBehind, NeverAsks, AsksOnce | every command is answered, every deadline fires |
+| LatestHome, OldHomeNotTold | every chart comes home |
+| KeptWhereItCame, SeenTwice | what stands in the end is the refold in one partition |
+| MarksAsTheyCome, OnlyWhatChanges, NumbersBeginAnew | homes follow from the set of marks |
+"""
 
 import pytest
 

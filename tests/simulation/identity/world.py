@@ -59,6 +59,7 @@ class World:
         self.random = random
         self.names = names
         self.hostile = hostile
+        self.mortal = True  # workers die now and then
         self.place = {name: random.randrange(partitions) for name in names}
         self.place[DIRECTORY] = random.randrange(partitions)
         self.partitions = [
@@ -148,7 +149,7 @@ class World:
         partition, journal = self.partitions[p], self.journals[p]
         if partition.read >= len(journal):
             return
-        dies = self.random.random() < 0.03
+        dies = self.mortal and self.random.random() < 0.03
         before = pickle.dumps((partition, self.oracle.memory())) if dies else b""
         self.round = Round()
         for self.stamp, key, message in journal[partition.read : partition.read + length]:

@@ -12,16 +12,17 @@ from typing import Any
 
 import orjson
 
-from events import decode_record
 from orchestrator.core.instants import read, written
+from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.intake import Intake, Signs
-from orchestrator.stream.keys import partition_of, patient_key
+from orchestrator.stream.keys import partition_of
 from orchestrator.stream.memory_store import MemoryStore
 from orchestrator.stream.processor import Processor
 from orchestrator.stream.rounds import JournalRecord, Out
+from orchestrator.stream.sqlite_log import Record
 from tests.simulation.journal import RULES, SETTINGS, SITE_KEY
 
-del Intake, Signs, patient_key
+TOPIC = "care.admission.v1"
 
 
 @dataclass
@@ -39,9 +40,7 @@ class Partition:
 
     def restart(self) -> None:
         """A new process: all but what was committed is gone."""
-        self.processor = Processor(
-            self.store, RULES, SETTINGS, SITE_KEY, patients_in_memory=3
-        )
+        self.processor = Processor(self.store, RULES, SETTINGS, SITE_KEY, patients_in_memory=3)
 
 
 class World:
@@ -51,15 +50,17 @@ class World:
         self._rng = rng
         self.partitions = [Partition(number) for number in range(partitions)]
         self.now = 0
+        self._intake = Intake(SETTINGS, SITE_KEY, Signs())
 
     def accept(self, event: dict[str, Any]) -> None:
         """Intake: decoded, stamped with the receipt, journalled under its subject's key."""
-        decoded = decode_record("canonical", orjson.dumps(event), SETTINGS)
-        assert not decoded.rejects, decoded.rejects
-        (accepted,) = decoded.events
-        self.now = max(self.now, read(accepted["receivedtime"]))
-        key = _key(accepted["subject"])
-        self._append(key, orjson.dumps({"kind": "event", "event": accepted}))
+        at = read(event["receivedtime"])
+        self.now = max(self.now, at)
+        record = Record(TOPIC, 0, 0, at, None, orjson.dumps(event), {})
+        taken = self._intake.take(record)
+        assert taken.result == "journalled", taken
+        for key, value in taken.journal:
+            self._append(key, value)
 
     def clock(self, at: int) -> None:
         """
@@ -88,12 +89,8 @@ class World:
             pass
 
     def settle_identity(self) -> None:
-        """Until all that was accepted before is decided where it was accepted, and told."""
-        ends = {p.number: len(p.journal) for p in self.partitions}
-        for partition in self.partitions:
-            while partition.position < ends[partition.number]:
-                self._decide(partition, 3)
-        home = self.partitions[partition_of("identity", len(self.partitions))]
+        """Until all that was said of who is whom is decided and told."""
+        home = self.partitions[partition_of(IDENTITY, len(self.partitions))]
         while home.position < len(home.journal):
             self._decide(home, 3)
 
@@ -124,9 +121,9 @@ class World:
         for out in self._published():
             if out.topic == "care.change.v1" and out.value is not None:
                 change = orjson.loads(out.value)
-                for kind, name in (("task", "task_id"), ("gap", "gap_id"), ("transition", "transition_id")):
+                for kind in ("task", "gap", "transition"):
                     if kind in change:
-                        found.setdefault(change[kind][name], []).append(change[kind])
+                        found.setdefault(change[kind][f"{kind}_id"], []).append(change[kind])
         return found
 
     def changes(self) -> list[dict[str, Any]]:
@@ -139,9 +136,3 @@ class World:
 
     def _published(self) -> Iterable[Out]:
         return (out for partition in self.partitions for out in partition.published)
-
-
-def _key(subject: str) -> str:
-    from orchestrator.stream.keys import patient_key as key_of
-
-    return key_of(SITE_KEY, subject)

@@ -1,0 +1,137 @@
+"""``worker`` as operators see it: one door for its processes, and what its end looks like."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+from orchestrator.stream.kafka.connection import Kafka
+from schemas.topics import INPUTS
+from tests.kafka import world
+from tests.kafka.broker import cluster
+from tests.kafka.test_lag import settings
+from tests.kafka.test_worker import some_events
+from tests.ops.processes import Process, process, until
+from tests.ops.test_names import assert_as_promised
+
+LAG: Final = "kafka_consumergroup_group_lag"
+# What a worker without partitions to recover, deadlines to fire or faults to tell cannot have.
+SHOWN: Final = {
+    "care_build_info",
+    "care_deadlines_backlog",
+    "care_deadlines_early_total",
+    "care_stream_batch_seconds",
+    "care_stream_clock_age_seconds",
+    "care_stream_clock_jumps_total",
+    "care_stream_commit_age_seconds",
+    "care_stream_partitions_owned",
+    "care_stream_rebalances_total",
+    "care_stream_records_total",
+    "care_stream_recovery_progress_ratio",
+    "care_stream_recovery_seconds",
+    "care_task_changes_total",
+    "care_gap_changes_total",
+    "care_event_to_task_seconds",
+}
+
+
+def worker(folder: Path, kafka: Kafka, name: str = "worker") -> "Process":
+    return Process(
+        folder, name, "worker", "--instance", name, **settings(kafka, CARE_REPLICATION="1")
+    )
+
+
+def status_of(one: Process) -> str:
+    return str(one.ready()[1]["status"])
+
+
+def counted(one: Process) -> float:
+    return one.value("care_stream_records_total") or 0
+
+
+def child_of(one: Process, role: str) -> int:
+    """The process of one role, as the system knows it."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if parent == one.running.pid and role.encode() in words:
+                return int(entry.name)
+    raise AssertionError(f"no {role}")
+
+
+async def test_a_running_worker_is_scraped_at_one_door(kafka: Kafka, tmp_path: Path) -> None:
+    """Both roles in one exposition, each input counted once, ready with its checks."""
+    await world.publish(kafka, some_events(11, 200))
+    running = worker(tmp_path, kafka)
+    try:
+        await asyncio.to_thread(until, lambda: status_of(running) == "ready")
+        await asyncio.to_thread(until, lambda: counted(running) == 200)
+        await asyncio.to_thread(until, lambda: running.value("care_stream_clock_age_seconds"))
+        shown = assert_as_promised(running.text())
+        status, body = running.ready()
+        healthz = running.ask("/healthz")[0]
+        owned = running.value("care_stream_partitions_owned")
+        code = await asyncio.to_thread(running.stop)
+    finally:
+        running.kill()
+
+    assert shown >= SHOWN
+    assert not any(name.startswith("kafka_") for name in shown)  # lag is told from outside
+    assert (status, healthz, owned, code) == (200, 200, 4, 0)
+    assert body["runtime"] == "kafka"
+    names = {check["name"] for check in body["checks"]}
+    assert names == {"log", "partitions", "recovery", "clock", "policy"}
+
+
+async def test_a_killed_role_takes_the_door_down_and_lag_grows(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    """Half a worker would only look like one: the parent ends; the sampler goes on."""
+    await world.publish(kafka, some_events(12, 30))
+    running = worker(tmp_path, kafka)
+    try:
+        with process(tmp_path, "lag", "lag", "--serve", **settings(kafka)) as lag:
+            await asyncio.to_thread(until, lambda: counted(running) == 30)
+            await asyncio.to_thread(until, lambda: lag.value(LAG) == 0)
+            os.kill(child_of(running, "decide"), signal.SIGKILL)
+            await asyncio.to_thread(running.running.wait, 30)
+            await world.publish(kafka, some_events(13, 20, first=5000))
+            await asyncio.to_thread(until, lambda: (lag.value(LAG) or 0) >= 20)
+            seconds = lag.value(f"{LAG}_seconds")
+            topics = {t for t in INPUTS if lag.value(LAG, topic=t)}
+    finally:
+        running.kill()
+
+    assert running.running.returncode != 0
+    assert len(topics) > 1
+    assert seconds
+    assert seconds > 0
+
+
+def test_brokers_that_are_away_make_it_not_ready_and_not_dead(tmp_path: Path) -> None:
+    """Restarting the worker would not bring them back; once they are, it is ready again."""
+    with cluster(tmp_path / "cluster") as ours:
+        kafka = Kafka(ours.bootstrap)
+        asyncio.run(world.fresh_topics(kafka))
+        running = worker(tmp_path, kafka)
+        try:
+            until(lambda: status_of(running) == "ready")
+            ours.stop()
+            until(lambda: status_of(running) == "not-ready")
+            away = running.ready()
+            healthz = running.ask("/healthz")[0]
+            ours.start()
+            # The session may have ended meanwhile: a rebalance, a recovery, the next clock.
+            until(lambda: status_of(running) in ("ready", "degraded"), 180)
+        finally:
+            running.kill()
+
+    assert away[0] == 503
+    bad = {check["name"] for check in away[1]["checks"] if check["status"] == "not-ready"}
+    assert "log" in bad
+    assert healthz == 200

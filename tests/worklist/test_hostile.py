@@ -1,0 +1,194 @@
+"""Hostile requests: each is answered below 500, at once, without repeating what it said."""
+
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+import structlog
+
+from orchestrator import log
+from tests.worklist.world import World, world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CANARY = "CANARY-7f3a"
+DEEP = "[" * 100_000
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with world(tmp_path_factory.mktemp("hostile"), patients=2) as made:
+        yield made
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What the product's own logging writes."""
+    out = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    log.configure("info", "json", out)
+    yield out
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+async def post(made: World, path: str, content: bytes | str, **headers: str) -> httpx.Response:
+    said = {"content-type": "application/json", "Idempotency-Key": "h", **headers}
+    async with made.client() as client:
+        return await client.post(path, content=content, headers=said)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"note": "a", "note": "CANARY-7f3a"}', "malformed"),
+        ('{"note": NaN}', "malformed"),
+        ('{"note": "\\ud800"}', "malformed"),
+        ('{"note": "a\\u0000"}', "malformed"),
+        ('{"note": "CANARY-7f3a"} trailing', "malformed"),
+        ("{", "malformed"),
+        (b"\xff\xfe{\x00}\x00", "malformed"),
+        (DEEP, "malformed"),
+        ('{"note": ' + "9" * 5000 + "}", "malformed"),
+        ('{"note": 1e999}', "malformed"),
+        ('{"Note": "CANARY-7f3a"}', "unprocessable"),
+        ('{"note": "a", "__proto__": {"x": 1}}', "unprocessable"),
+        ('{"note": "a", "__class__": "CANARY-7f3a"}', "unprocessable"),
+        ('{"note": {"$where": "CANARY-7f3a"}}', "unprocessable"),
+        ("[]", "unprocessable"),
+        ("null", "unprocessable"),
+        ('"CANARY-7f3a"', "unprocessable"),
+        ("{" + ",".join(f'"k{n}": 1' for n in range(50_000)) + "}", "unprocessable"),
+        ('{"note": "' + "x" * 1_100_000 + '"}', "too-large"),
+    ],
+)
+async def test_json_that_means_no_one_thing_is_refused(
+    shared: World, content: bytes | str, reason: str
+) -> None:
+    """Duplicate keys, NaN, lone surrogates, depth, size: refused by name, nothing repeated."""
+    task = await shared.call()
+    response = await post(shared, f"/tasks/{task['task_id']}/note", content)
+
+    assert response.status_code < 500
+    assert response.json()["reason"] == reason
+    assert CANARY not in response.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "application/xml"}, 415),
+        ({"content-type": "application/json; charset=utf-16"}, 415),
+        ({"content-type": "multipart/form-data; boundary=x"}, 415),
+        ({"content-encoding": "gzip"}, 415),
+        ({"accept": "application/xml"}, 406),
+        ({"accept": "text/html;q=1, application/json;q=0"}, 406),
+        ({"Idempotency-Key": "x" * 129}, 400),
+        ({"Idempotency-Key": "a\tb"}, 400),
+        ({"Idempotency-Key": " "}, 400),
+        ({"If-Match": "*"}, 400),
+        ({"If-Match": '"1", "2"'}, 400),
+        ({"If-Match": "1"}, 400),
+        ({"If-Match": '"99999999999999999999999"'}, 400),
+        ({"X-HTTP-Method-Override": "DELETE"}, 200),
+        ({"Prefer": "wait=99999999999999999999"}, 200),
+    ],
+)
+async def test_headers_are_read_strictly(
+    shared: World, headers: dict[str, str], status: int
+) -> None:
+    """A header of the wrong form is refused; one that is not ours changes nothing."""
+    task = await shared.call()
+    response = await post(shared, f"/tasks/{task['task_id']}/note", '{"note": "hello"}', **headers)
+
+    assert response.status_code == status, response.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/tasks/..%2f..%2fetc%2fpasswd", (400, 404)),
+        ("GET", "/tasks/%2e%2e", (400, 404)),
+        ("GET", "/tasks/" + "x" * 129, (400, 404)),
+        ("GET", "/tasks/CANARY-7f3a%00", (400, 404)),
+        ("GET", "/tasks/CANARY-7f3a' OR '1'='1", (400, 404)),
+        ("GET", "/patients/CANARY-7f3a", (400, 404)),
+        ("GET", "/gaps/CANARY-7f3a", (404,)),
+        ("GET", "/tasks?owner=' OR 1=1 --CANARY-7f3a", (200,)),
+        ("GET", "/tasks?owner=" + "x" * 129, (400,)),
+        ("GET", "/tasks?limit=1e9", (400,)),
+        ("GET", "/tasks?limit=99999999999999999999", (400,)),
+        ("GET", "/changes?after=' OR 1=1", (400,)),
+        ("GET", "/patients/" + "0" * 32 + "/timeline?cursor=-1", (400,)),
+        ("GET", "/patients/" + "0" * 32 + "/timeline?cursor=9999999999999999999999", (400, 404)),
+        ("DELETE", "/tasks", (405,)),
+        ("TRACE", "/tasks", (405,)),
+        ("GET", "/nowhere", (404,)),
+        ("GET", "//tasks", (404,)),
+        ("GET", "/tasks/", (404,)),
+    ],
+)
+async def test_addresses_lead_nowhere_else(
+    shared: World, method: str, path: str, status: tuple[int, ...]
+) -> None:
+    """No traversal, no SQL, no path but ours; the problem repeats nothing of it."""
+    async with shared.client() as client:
+        response = await client.request(method, f"http://test/api/v1{path}")
+
+    assert response.status_code in status, response.text
+    assert CANARY not in response.text
+    if response.status_code >= 400:
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("given", ["a" * 65, "a b", "", "x\ty", "ü"])
+async def test_a_request_id_that_is_none_is_not_echoed(shared: World, given: str) -> None:
+    """It goes to the audit and back to the caller: only harmless characters do."""
+    async with shared.client() as client:
+        headers = [(b"X-Request-ID", given.encode())]
+        response = await client.get("/me", headers=headers)  # type: ignore[arg-type]
+
+    assert response.status_code == 200
+    assert response.headers["x-request-id"] != given
+
+
+async def test_a_bug_of_ours_tells_nothing(
+    shared: World, monkeypatch: pytest.MonkeyPatch, logged: io.StringIO
+) -> None:
+    """500 with a problem: no stack, no value; the log has type and place alone."""
+
+    async def broken(_question: object) -> None:
+        raise KeyError(CANARY)
+
+    monkeypatch.setattr(shared.site.reader, "ask", broken)
+    async with shared.client() as client:
+        response = await client.get("/tasks")
+
+    assert (response.status_code, response.json()["reason"]) == (500, "internal")
+    assert CANARY not in response.text
+    assert '"http.failed"' in logged.getvalue()
+    assert "KeyError" in logged.getvalue()
+    assert CANARY not in logged.getvalue()
+
+
+async def test_no_patient_stands_in_a_metric(shared: World) -> None:
+    """Labels are words of the program: routes by their pattern, never by what was asked."""
+    from prometheus_client import generate_latest
+
+    from orchestrator.worklist import measures
+
+    task = await shared.call()
+    await shared.get(f"/tasks/{task['task_id']}")
+    text = generate_latest(measures.REGISTRY).decode()
+
+    assert 'route="/api/v1/tasks/{task_id}"' in text
+    assert task["task_id"] not in text
+    assert "MRN" not in text
+    assert task["patient_key"] not in text
