@@ -64,7 +64,8 @@ class Settings(BaseSettings):
     kafka_ca: Path | None = None  # PEM; those that the machine trusts
     replication: Annotated[int, Field(ge=1, le=10)] = 3  # copies of each record on Kafka
     group: Annotated[str, Field(pattern=r"[\w.-]+")] = "care-orchestrator"  # of consumers
-    store_timeout: timedelta = timedelta(seconds=10)  # how long a sender waits until it is kept
+    # How long a sender waits until what it sends is kept.
+    store_timeout: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=10)
     log_level: Level = "info"
     log_format: Format | None = None  # console on a terminal, else json
 

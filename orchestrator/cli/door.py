@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
 from orchestrator.cli import on_kafka, site
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
+    from orchestrator.ops.health import Check
     from orchestrator.ops.look import Look
     from orchestrator.ops.sampler import Sampler
     from orchestrator.settings import Settings
@@ -22,6 +25,13 @@ WORKER: Final = 8012
 _MICRO: Final = 1_000_000
 
 logger = structlog.get_logger()
+
+
+class Part(NamedTuple):
+    """What a part of a process shows to operators."""
+
+    collectors: "Sequence[Collector]"
+    checks: "Callable[[], Sequence[Check]]"
 
 
 def looks(here: "Settings") -> "Callable[[], AbstractContextManager[Look]]":
@@ -67,12 +77,14 @@ def of_status(
     runtime: str,
     usual: int,
     lag: "Sampler | None" = None,
+    beside: "Part | None" = None,
 ) -> Iterator[None]:
     """
     Serve what a runtime's *status* says, while it runs; a child, to its parent.
 
     Args:
         usual: The port of this kind of process, where the settings name none.
+        beside: What else runs in this process.
         lag: Shown, too; started and stopped here.
     """
     from orchestrator.ops import children, health, http, metrics, server
@@ -82,8 +94,14 @@ def of_status(
     status.observers.append(work)
     version = policy_version(here)
     collectors = [metrics.RuntimeMetrics(status, clock, work), *([lag] if lag else [])]
+    collectors += beside.collectors if beside else []
     registry = metrics.registry(runtime, version, *collectors)
-    door = http.app(registry, lambda: health.of_runtime(status, clock, version, lag), runtime)
+
+    def asked() -> health.Health:
+        said = health.of_runtime(status, clock, version, lag)
+        return said._replace(checks=(*said.checks, *(beside.checks() if beside else ())))
+
+    door = http.app(registry, asked, runtime)
     entry = children.own_socket(status.role) or server.bound(here.host, here.ops_port, usual)
     with server.served(door, entry) as port:
         where = {"port": port} if port else {}  # a child's parent says where
@@ -96,6 +114,19 @@ def of_status(
         finally:
             if lag is not None:
                 lag.stop()
+
+
+@contextmanager
+def of_part(here: "Settings", part: Part, *, role: str, usual: int) -> Iterator[None]:
+    """Serve what a process says that has no runtime of its own."""
+    from orchestrator.ops import health, http, metrics, server
+
+    registry = metrics.registry(here.runtime, policy_version(here), *part.collectors)
+    # Who answers lives: it is asked from another thread than its own, whose checks tell the rest.
+    door = http.app(registry, lambda: health.Health(True, tuple(part.checks())), here.runtime)
+    with server.served(door, server.bound(here.host, here.ops_port, usual)) as port:
+        logger.info("process.started", role=role, runtime=here.runtime, port=port)
+        yield
 
 
 @contextmanager

@@ -54,6 +54,17 @@ def only_kafka(here: "Settings", command: str) -> None:
         raise Mistake(f"`{command}` is for CARE_RUNTIME=kafka; embedded, `up` does all of it")
 
 
+def only_embedded(here: "Settings", command: str) -> None:
+    """
+    The same for a command that there is on the embedded log alone.
+
+    Raises:
+        Mistake: ``CARE_RUNTIME=kafka`` was said.
+    """
+    if here.runtime == "kafka":
+        raise Mistake(f"`{command}` is for CARE_RUNTIME=embedded; on Kafka, `worker` decides")
+
+
 def is_chosen(here: "Settings") -> bool:
     """
     Whether a command that there is on both runtimes means Kafka.

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator import log
-from orchestrator.cli import door, site
+from orchestrator.cli import door, on_kafka, site
 from orchestrator.cli.console import counted, hint, say_json
 from orchestrator.settings import site_key
 
@@ -19,6 +19,7 @@ def run(
 
     here = site.load(data_dir, facilities, policy)
     log.configure(here.log_level, here.log_format)
+    on_kafka.only_embedded(here, "up")
     listed = site.facilities_of(here)
     key = site_key(here)
     with embedded.opened(

@@ -1,55 +1,173 @@
-"""``worklist``: the care teams' door, over the read model of the published topics."""
+"""``worklist``: the care teams' door, in a process of its own or inside ``up``."""
 
 import asyncio
 import signal
 import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from socket import socket
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import structlog
 
 from orchestrator import log
-from orchestrator.cli import site
+from orchestrator.cli import door, on_kafka, site
 from orchestrator.cli.console import hint, progress, say
 from orchestrator.cli.faults import Away, Mistake
 from orchestrator.settings import site_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
+    from orchestrator.ops.health import Check
     from orchestrator.settings import Settings
     from orchestrator.worklist.access.store import AccessStore
     from orchestrator.worklist.access.tokens import Authenticator
-    from orchestrator.worklist.serving import Door, Plan
+    from orchestrator.worklist.log.feed import FeedFactory, Sender
+    from orchestrator.worklist.serving import Door, Plan, Server
+    from orchestrator.worklist.site import Site
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+OPS: Final = 8010
+STOP_S: Final = 5.0
+
+logger = structlog.get_logger()
 
 
 def run(data_dir: Path | None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    from importlib.metadata import version
-
-    from orchestrator.worklist.serving import Server, bound, serve
-
     here = site.load(data_dir)
     log.configure(here.log_level, here.log_format)
-    plan, door = plan_of(here), door_of(here)
-    taken = bound(door)
-    port = taken.getsockname()[1]
+    entry = entry_of(here)
+    working = _Working(here, entry)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with (
+        working.served(lambda text: hint(f"{text}  [Ctrl-C stops]")),
+        door.of_part(here, working.part, role="worklist", usual=OPS),
+    ):
+        while not stopped.wait(0.2) and working.lives:
+            pass
+    working.raise_fault()
 
-    async def served() -> None:
-        loop = asyncio.get_running_loop()
 
-        def listening(server: Server) -> None:
-            hint(f"Worklist on http://{door.host}:{port}  [Ctrl-C stops]")
+@contextmanager
+def beside(
+    here: "Settings", entry: "Entry", tell: Callable[[str], None]
+) -> Iterator[door.Part]:
+    """The worklist in a thread of its own, while the deciding goes on."""
+    working = _Working(here, entry)
+    with working.served(tell):
+        yield working.part
 
-            def stop() -> None:
-                server.should_exit = True
 
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stop)
+class Entry(NamedTuple):
+    """The door, its port taken already: a fault of the settings is said before anything starts."""
 
-        await serve(plan, door, taken, version("care-orchestrator"), listening)
+    door: "Door"
+    socket: socket
 
-    asyncio.run(served())
+
+def entry_of(here: "Settings") -> Entry:
+    """
+    Take the port.
+
+    Raises:
+        Mistake, PortTaken: The settings cannot be followed.
+    """
+    from orchestrator.worklist.doors import bound
+
+    where = door_of(here)
+    return Entry(where, bound(where))
+
+
+class _Working:
+    """A worklist that runs in a thread."""
+
+    def __init__(self, here: "Settings", entry: Entry) -> None:
+        self._here = here
+        self._entry = entry
+        self._server: Server | None = None
+        self._site: Site | None = None
+        self._fault: BaseException | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worklist", daemon=True)
+        self._told: Callable[[str], None] = hint
+        self.part = door.Part(self._collectors(), self._checks)
+
+    @property
+    def lives(self) -> bool:
+        return self._thread.is_alive()
+
+    def raise_fault(self) -> None:
+        """Pass on what ended it."""
+        if self._fault is not None:
+            raise self._fault
+
+    @contextmanager
+    def served(self, tell: Callable[[str], None]) -> Iterator[None]:
+        self._told = tell
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            if self._server is not None:
+                self._server.should_exit = True
+            self._thread.join(STOP_S)
+            self._entry.socket.close()
+
+    def _run(self) -> None:
+        # What it needs is loaded here, so that deciding does not wait for it.
+        from importlib.metadata import version
+
+        from orchestrator.worklist.serving import serve
+
+        try:
+            plan = plan_of(self._here)
+            release = version("care-orchestrator")
+            asyncio.run(
+                serve(plan, self._entry.door, self._entry.socket, release, self._listening)
+            )
+        except BaseException as fault:  # noqa: BLE001 - told to whoever waits for the thread
+            self._fault = fault
+            logger.error("process.stopped", role="worklist", exc_info=fault)
+
+    def _listening(self, server: "Server", opened: "Site") -> None:
+        self._server, self._site = server, opened
+        if self._stopping.is_set():
+            server.should_exit = True
+        where = self._entry.socket.getsockname()
+        scheme = "https" if self._entry.door.certificate is not None else "http"
+        logger.info("process.started", role="worklist", port=where[1])
+        self._told(f"Worklist on {scheme}://{where[0]}:{where[1]}")
+
+    def _collectors(self) -> "list[Any]":
+        from orchestrator.worklist import measures
+        from orchestrator.worklist.model import tables
+        from orchestrator.worklist.model.counts import Counts
+
+        path = self._here.data_dir / tables.FILE
+        ready = Counts(path, lambda: self._site is not None and self._site.projector.ready.is_set())
+        return [measures.REGISTRY, ready]
+
+    def _checks(self) -> "Sequence[Check]":
+        from orchestrator.ops.health import Check
+
+        opened = self._site
+        if opened is None:
+            detail = "starting" if self._fault is None else type(self._fault).__name__
+            return [Check("projection", "not-ready", detail)]
+        state = opened.freshness.state(opened.now())
+        failing = opened.projector.failing
+        return [
+            Check("projection", "ready" if state == "current" else "degraded", failing or state),
+            Check("audit", "not-ready" if opened.audit.failing else "ready"),
+            Check("keys", "ready"),
+        ]
 
 
 def rebuild(data_dir: Path | None) -> None:
@@ -63,23 +181,22 @@ def rebuild(data_dir: Path | None) -> None:
     path = plan.folder / tables.FILE
     try:
         feed = plan.feed()
-        for end in ("", "-wal", "-shm"):
-            path.with_name(path.name + end).unlink(missing_ok=True)
+        tables.remove(path)
         projection = Projection(path, feed, plan.key_of)
         try:
-            left = projection.left()
+            whole = projection.left()
             with progress() as bar:
-                step, done = bar("rebuilding"), 0
-                while (batch := projection.step()) is not None:
-                    done += left - batch.left
-                    left = batch.left
-                    step(done, done + left)
+                step, left = bar("rebuilding"), whole
+                while left:
+                    batch = projection.step(wait_s=1.0)
+                    left = projection.left() if batch is None else batch.left
+                    step(whole - left, whole)
         finally:
             projection.close()
             feed.close()
     except (LogAway, sqlite3.Error) as problem:
         raise Away(f"the read model could not be made: {problem}") from problem
-    say(f"{path}: {done:,} records")
+    say(f"{path}: made anew from {whole:,} records")
 
 
 def plan_of(here: "Settings") -> "Plan":
@@ -87,37 +204,49 @@ def plan_of(here: "Settings") -> "Plan":
     from orchestrator.stream.keys import patient_key
     from orchestrator.worklist.serving import Plan
 
+    if on_kafka.is_chosen(here) and here.site_key is None:
+        # Made at first start it would be another one on each machine.
+        raise Mistake("CARE_SITE_KEY is not set; every worker and worklist needs the same one")
     key = site_key(here)
-    feed, sender, log_now = _log_of(here)
+    found = _log_of(here)
     return Plan(
         folder=here.data_dir,
-        feed=feed,
-        sender=sender,
+        feed=found.feed,
+        sender=found.sender,
         authenticator=lambda store: authenticator_of(here, store),
         key_of=lambda subject: patient_key(key, subject),
-        log_now=log_now,
+        log_now=found.now,
         behind_after=here.behind_after.total_seconds(),
         action_wait=here.action_wait.total_seconds(),
     )
 
 
-def _log_of(here: "Settings") -> "tuple[Any, Any, Callable[[], int]]":
+class _Log(NamedTuple):
+    feed: "FeedFactory"
+    sender: "Callable[[], Sender]"
+    now: Callable[[], int]
+
+
+def _log_of(here: "Settings") -> _Log:
+    if on_kafka.is_chosen(here):
+        from orchestrator.worklist import edge
+        from orchestrator.worklist.log.kafka import KafkaFeed, KafkaSender
+
+        kafka, group, wait = on_kafka.brokers(here), here.group, here.store_timeout.total_seconds()
+        return _Log(
+            lambda: KafkaFeed(kafka, group), lambda: KafkaSender(kafka, wait), edge.now
+        )
     from orchestrator.stream.sqlite_log import Log
     from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
 
     folder = here.data_dir
     with Log.open(folder, create=True, partitions=here.partitions) as opened:
         clock = opened.clock
-    return lambda: EmbeddedFeed(folder), lambda: EmbeddedSender(folder), clock.now
+    return _Log(lambda: EmbeddedFeed(folder), lambda: EmbeddedSender(folder), clock.now)
 
 
 def authenticator_of(here: "Settings", store: "AccessStore") -> "Authenticator":
-    """
-    Whose tokens are taken.
-
-    Raises:
-        Mistake: The mode does not fit the rest of the settings.
-    """
+    """Whose tokens are taken."""
     from orchestrator.worklist.access.tokens import DemoTokens, LocalTokens, site_signing_key
 
     if here.auth_mode == "demo":
@@ -132,27 +261,22 @@ def door_of(here: "Settings") -> "Door":
     Raises:
         Mistake: Another address than loopback without TLS, or the demo's words beyond loopback.
     """
-    from orchestrator.worklist.serving import Door
+    from orchestrator.worklist.doors import Door
 
     local = here.host in LOOPBACK
     if here.auth_mode == "demo" and not local:
-        raise Mistake(
-            "CARE_AUTH_MODE=demo is for loopback alone; its tokens are known to everybody"
-        )
+        raise Mistake("CARE_AUTH_MODE=demo is for loopback alone; its tokens are known to everybody")
     if not local and not here.behind_tls_proxy and here.tls_cert is None:
         raise Mistake(
             f"CARE_HOST={here.host} needs TLS: set CARE_TLS_CERT and CARE_TLS_KEY, or"
             " CARE_BEHIND_TLS_PROXY=true behind a proxy that ends it"
         )
-    key = None
-    if here.tls_cert is not None:
-        if here.tls_key is None:
-            raise Mistake("CARE_TLS_CERT is set, CARE_TLS_KEY is not")
-        key = here.tls_key
+    if here.tls_cert is not None and here.tls_key is None:
+        raise Mistake("CARE_TLS_CERT is set, CARE_TLS_KEY is not")
     return Door(
         host=here.host,
         port=here.worklist_port,
         under_tls=here.tls_cert is not None or here.behind_tls_proxy,
         certificate=here.tls_cert,
-        key=key,
+        key=here.tls_key,
     )

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Final
 
 from orchestrator.stream.failpoints import hit
+from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.intake import Intake, Result, Signs, Taken
 from orchestrator.stream.log_errors import LogMismatch, refusing
 from orchestrator.stream.sqlite_log import Log, Record, Transaction, within
@@ -89,7 +90,10 @@ class Inflow:
                     self._append(transaction, late, following)
                     taken += late
                 self._go_on_at(transaction, following)
-                clocks = self._append_clocks(transaction, due, following)
+                # What was said of who is whom must be decided, and told, before time moves on: a
+                # deadline may be settled by what lies under the other number.
+                still = any(key == IDENTITY for _, one in taken for key, _ in one.journal)
+                clocks = {} if still else self._append_clocks(transaction, due, following)
                 hit("intake.commit")
         except BaseException:
             # Nothing was taken in: begin again as a new process would.

@@ -67,7 +67,9 @@ class Working:
         self.partition = partition
         self.poison = poison
         meta = self.store.meta(partition)
-        self.now: int = orjson.loads(meta)["now"] if meta else 0
+        known: dict[str, Any] = orjson.loads(meta) if meta else {"now": 0}
+        self.now: int = known["now"]
+        self.moving: dict[str, int] = known.get("moving", {})
         self.stamp = 0
         self.round = Round((partition, b""))
         self.touched: dict[str, Patient] = {}
@@ -305,6 +307,13 @@ class Working:
         Streams(AtDesk(self), desk).receive(value)
         self.failed = None
 
+    def moves(self, key: str, *, under_way: bool) -> None:
+        """Note since when a group waits for its members, for operators."""
+        if not under_way:
+            self.moving.pop(key, None)
+        elif key not in self.moving:
+            self.moving[key] = self.stamp
+
     def _directory(self) -> Directory:
         zone = self.processor.rules.facility("", self.stamp).zone
         return Directory(self, self.processor.key_of, zone)
@@ -379,7 +388,9 @@ class Working:
                 lies = self.processor.lies(key, name, desk.subject)
                 self._rows(lies, chart.patient, desk.due if own else None)
             self.round.cells[key, "desk", ""] = (orjson.dumps(desk.dump()), False)
-        meta = {"now": self.now, "at": self.stamp, "clock": written(self.now)}
+        meta: dict[str, Any] = {"now": self.now, "at": self.stamp, "clock": written(self.now)}
+        if self.moving:
+            meta["moving"] = self.moving
         self.round.meta = (self.partition, orjson.dumps(meta))
         self.processor.trim()
 

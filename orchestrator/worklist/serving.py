@@ -1,14 +1,13 @@
 """Puts a worklist together over a log and serves it until it is told to stop."""
 
 import asyncio
-import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 import uvicorn
 
@@ -18,6 +17,7 @@ from orchestrator.worklist.acting import Acting
 from orchestrator.worklist.api.stream import Streams
 from orchestrator.worklist.app import application
 from orchestrator.worklist.audit import Audit
+from orchestrator.worklist.doors import Door
 from orchestrator.worklist.hub import Hub
 from orchestrator.worklist.limits import Limits
 from orchestrator.worklist.log.feed import FeedFactory, Sender
@@ -28,13 +28,6 @@ from orchestrator.worklist.model.reader import Reader
 from orchestrator.worklist.site import Site
 
 READY_WITHIN_S: Final = 30.0
-USUAL_PORT: Final = 8000
-
-
-class PortTaken(Exception):
-    """The port that was asked for is in use, or may not be used."""
-
-    exit_code: ClassVar[int] = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,42 +86,6 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
         store.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Where the worklist listens."""
-
-    host: str
-    port: int | None  # ``None``: the usual one, and any free one if that is taken
-    under_tls: bool = False
-    certificate: Path | None = None
-    key: Path | None = None
-
-
-def bound(door: Door) -> socket.socket:
-    """
-    The socket to be served.
-
-    Raises:
-        PortTaken: The stated port cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
-    for number in (USUAL_PORT, 0) if door.port is None else (door.port,):
-        taken = socket.socket(family, socket.SOCK_STREAM)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind((door.host, number))
-        except OSError as problem:
-            taken.close()
-            if door.port is None and number and problem.errno == errno.EADDRINUSE:
-                continue  # two on one machine are no mistake
-            raise PortTaken(
-                f"{door.host}:{number}: {problem.strerror}; CARE_WORKLIST_PORT names another port,"
-                " 0 any free one"
-            ) from None
-        return taken
-    raise AssertionError("the loop returns or raises")
-
-
 class Server(uvicorn.Server):
     """uvicorn that leaves signals to whoever started it, and tells once it listens."""
 
@@ -154,7 +111,7 @@ async def serve(
     door: Door,
     taken: socket.socket,
     version: str,
-    listening: Callable[[Server], None],
+    listening: Callable[[Server, Site], None],
 ) -> None:
     """
     Serve until ``should_exit`` of the server is set.
@@ -177,6 +134,6 @@ async def serve(
             ssl_keyfile=door.key,
             h11_max_incomplete_event_size=32 * 1024,
         )
-        server = Server(config, listening, site.closing)
+        server = Server(config, lambda one: listening(one, site), site.closing)
         # `serve` would take the process's signals, which are whoever's who started this.
         await server._serve([taken])  # noqa: SLF001

@@ -77,6 +77,8 @@ def test_the_list_of_commands_imports_nothing_heavy() -> None:
         (["up", "--data-dir", "/proc/x"], "/proc/x: "),
         (["publish", "not-there.ndjson"], "not-there.ndjson"),
         (["policy", "check", "not-there.yaml"], "not-there.yaml"),
+        (["simulate", "--rate", "5"], "--rate goes with --publish"),
+        (["topics", "check"], "CARE_KAFKA_BOOTSTRAP_SERVERS is not set"),
     ],
 )
 def test_a_mistake_is_told_in_words_and_ends_with_2(
@@ -100,6 +102,53 @@ def test_an_unknown_setting_ends_every_command_with_2(run: Run, feed: Path, comm
 
     assert ran.code == 2
     assert "did you mean CARE_FACILITIES?" in ran.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["publish", "feed.ndjson"], ["simulate", "--publish"], ["topics", "read", "care.task.v1"]],
+)
+def test_brokers_without_a_runtime_are_a_question_not_a_guess(
+    run: Run, feed: Path, args: list[str]
+) -> None:
+    """Events in the log of a folder that nobody reads would look sent, and be lost."""
+    assert feed.exists()
+    ran = run(*args, CARE_KAFKA_BOOTSTRAP_SERVERS="kafka:9092")
+
+    assert ran.code == 2
+    assert "say CARE_RUNTIME=kafka" in ran.err
+    assert not (feed.parent / "care-data").exists()
+
+
+def test_each_command_knows_its_runtime(run: Run) -> None:
+    """`up` is embedded, `worker` is on Kafka; the other word is not overlooked."""
+    up = run("up", CARE_RUNTIME="kafka")
+    worker = run("worker", CARE_RUNTIME="embedded")
+    created = run("topics", "create", CARE_RUNTIME="embedded")
+
+    assert [ran.code for ran in (up, worker, created)] == [2, 2, 2]
+    assert "`worker`" in up.err
+    assert "CARE_RUNTIME=kafka" in worker.err
+
+
+def test_with_kafka_the_key_needs_the_sites_secret(run: Run) -> None:
+    """A key made on the spot would be another one on each machine."""
+    ran = run("key", "GEN|1", CARE_RUNTIME="kafka")
+
+    assert ran.code == 2
+    assert "CARE_SITE_KEY" in ran.err
+
+
+def test_a_simulated_hospital_can_be_sent(run: Run) -> None:
+    """`simulate --publish` sends what it would write, none of it from the future."""
+    sent = run("simulate", "--publish", "--patients", "10", "--days", "6", "--json")
+
+    assert sent.code == 0
+    assert sent.json["refused"] == []
+    listed = run("topics", "list", "--json").json["topics"]
+    held = {row["topic"]: sum(row["next"]) for row in listed}
+    assert held == sent.json["sent"]
+    assert sum(held.values()) > 20
 
 
 def test_a_log_that_is_not_there_ends_with_3(run: Run) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator import settings
+from orchestrator.cli import on_kafka
 from orchestrator.settings import SettingsError
+from orchestrator.stream.kafka.connection import UnusableConnection
 
 SECRET = "correct-horse-battery-staple"
 
@@ -58,6 +60,11 @@ def test_the_command_line_stands_above_the_environment(no_settings: pytest.Monke
         ("CARE_SITE_KEY", "short-secret", "CARE_SITE_KEY"),
         ("CARE_PARTITIONS", "twelve", "CARE_PARTITIONS"),
         ("CARE_LOG_LEVEL", "loud", "CARE_LOG_LEVEL"),
+        ("CARE_RUNTIME", "pulsar", "CARE_RUNTIME"),
+        ("CARE_KAFKA_SECURITY_PROTOCOL", "TLS", "CARE_KAFKA_SECURITY_PROTOCOL"),
+        ("CARE_KAFKA_SASL_MECHANISM", "GSSAPI", "CARE_KAFKA_SASL_MECHANISM"),
+        ("CARE_STORE_TIMEOUT", "PT0S", "CARE_STORE_TIMEOUT"),
+        ("CARE_KAFKA_PASSWORT", "some-secret", "did you mean CARE_KAFKA_PASSWORD"),
         ("CARE_SITE_KEY_FILE", "/nowhere/at/all", "CARE_SITE_KEY_FILE"),
     ],
 )
@@ -86,9 +93,12 @@ def test_a_value_said_twice_is_refused(no_settings: pytest.MonkeyPatch, tmp_path
 def test_secrets_are_shown_as_stars(no_settings: pytest.MonkeyPatch) -> None:
     """Neither the list for operators nor a repr in a traceback holds the key."""
     no_settings.setenv("CARE_SITE_KEY", SECRET)
+    no_settings.setenv("CARE_KAFKA_PASSWORD", SECRET)
     found = settings.load()
 
     assert found.shown()["CARE_SITE_KEY"] == "***"
+    assert found.shown()["CARE_KAFKA_PASSWORD"] == "***"
+    assert found.shown()["CARE_STORE_TIMEOUT"] == "PT10S"
     assert SECRET not in repr(found) + str(found) + str(found.shown())
 
 
@@ -120,3 +130,42 @@ def test_a_damaged_site_key_is_not_replaced(
     with pytest.raises(SettingsError, match="damaged"):
         settings.site_key(settings.load(data_dir=tmp_path))
     assert path.read_text() == content
+
+
+def test_with_kafka_no_site_key_is_made(no_settings: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each machine would make another one, and every patient would have several keys."""
+    no_settings.setenv("CARE_RUNTIME", "kafka")
+
+    with pytest.raises(SettingsError, match="CARE_SITE_KEY is not set; with Kafka"):
+        settings.site_key(settings.load(data_dir=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_brokers_are_spoken_to_safely_unless_told_otherwise(
+    no_settings: pytest.MonkeyPatch,
+) -> None:
+    """Who sets only the address does not talk in the clear by forgetting something."""
+    no_settings.setenv("CARE_KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
+    found = settings.load()
+
+    assert found.kafka_security_protocol == "SASL_SSL"
+    with pytest.raises(UnusableConnection, match="needs CARE_KAFKA_USERNAME"):
+        on_kafka.brokers(found)
+    no_settings.setenv("CARE_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
+    assert on_kafka.brokers(settings.load()).client() == {
+        "bootstrap_servers": ["kafka:9092"],
+        "security_protocol": "PLAINTEXT",
+        "ssl_context": None,
+    }
+
+
+@pytest.mark.parametrize("address", ["kafka", "kafka:", "kafka:9092,", "http://kafka:9092 x"])
+def test_an_address_that_is_none_is_a_mistake(
+    no_settings: pytest.MonkeyPatch, address: str
+) -> None:
+    """Found out here, not as a broker that is away."""
+    no_settings.setenv("CARE_KAFKA_BOOTSTRAP_SERVERS", address)
+    no_settings.setenv("CARE_KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
+
+    with pytest.raises(UnusableConnection, match="must be host:port"):
+        on_kafka.brokers(settings.load())

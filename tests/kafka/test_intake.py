@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaProducer
 
+from events.canonical import MAX_BYTES
 from orchestrator.core.instants import HOUR, SECOND, written
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.kafka.connection import Kafka
@@ -100,6 +101,43 @@ async def test_any_key_any_partition_any_mode_and_transactions(
     assert (letter.key, letter.value) == (b"\xff", b'{"half": ')
     assert (headers["reason"], headers["stage"]) == (b"malformed", b"intake")
     assert (headers["feed"], headers["x"]) == (b"7", b"\xfe")
+
+
+async def test_records_as_large_as_they_may_be_stop_nobody(kafka: Kafka, tmp_path: Path) -> None:
+    """At the limit, beyond it, escaped to six times its size, with headers beside it: all go on."""
+    at = RealClock().now() // SECOND * SECOND - HOUR
+    largest = discharged(at, "LARGEST")
+    largest["data"]["note"] = ""
+    room = MAX_BYTES - len(orjson.dumps(largest))
+    largest["data"]["note"] = "\u0001" * (room // 6)
+    plain = discharged(at, "PLAIN-LARGE")
+    plain["data"]["note"] = ""
+    plain["data"]["note"] = "n" * (MAX_BYTES - len(orjson.dumps(plain)))
+    garbage = b"{" * 900_001
+    headers = [(f"h{n}", b"x" * 500_000) for n in range(2)]
+    topic = "care.discharge.v1"
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.servers,
+        max_request_size=2 * MAX_BYTES,
+        max_batch_size=2 * MAX_BYTES,
+    )
+    await producer.start()
+    for value, sent in ((orjson.dumps(largest), []), (orjson.dumps(plain), []), (garbage, [])):
+        await producer.send_and_wait(topic, value, partition=0, headers=sent)
+    await producer.send_and_wait(topic, garbage, key=b"k" * 100_000, partition=0, headers=headers)
+    await producer.send_and_wait(topic, orjson.dumps(discharged(at, "AFTER")), partition=0)
+    await producer.stop()
+
+    async with world.workers(kafka, tmp_path) as workers:
+        await workers.caught_up()
+        assert workers.stop() == [0, 0]
+        assert workers.ends == []
+
+    for name in ("LARGEST", "PLAIN-LARGE", "AFTER"):
+        assert await changes_about(kafka, f"GEN|MRN-{name}"), name
+    (letters,) = (await world.read(kafka, "care.dead-letter.v1")).values()
+    assert [letter.value for letter in letters] == [garbage, garbage]
+    assert {dict(letter.headers)["reason"] for letter in letters} == {b"malformed"}
 
 
 async def test_a_lagging_intake_holds_the_deadline(kafka: Kafka, tmp_path: Path) -> None:

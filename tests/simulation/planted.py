@@ -18,9 +18,10 @@ from orchestrator.core import calendar, ids, plan, step, stored, tasks
 from orchestrator.core.facts import Told
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.instants import HOUR
+from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Due
 from orchestrator.core.reconcile import Ledger
-from orchestrator.stream import processor, replay, rules
+from orchestrator.stream import replay, rules, working
 from orchestrator.stream.content import content_hash
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -160,30 +161,30 @@ def ledger_lost_at_a_restart(patch: pytest.MonkeyPatch) -> None:
 
 def plans_once_per_batch(patch: pytest.MonkeyPatch) -> None:
     """Only the last record of a batch is planned: changes in between reach nobody."""
-    real = processor._Working._tell
+    real = working.Working._tell
 
-    def tell(working: Any, key: str, subject: str, told: Told) -> None:
-        if working.last is None or working.last != key:
-            real(working, key, subject, told)
+    def tell(this: Any, key: str, patient: Patient, told: Told, lane: str = "") -> None:
+        if this.last != key:
+            real(this, key, patient, told, lane)
         else:
-            working.processor.patient(key, subject).held.append(told)
-        working.last = key
+            patient.held.append(told)
+        this.last = key
 
-    patch.setattr(processor._Working, "last", None, raising=False)
-    patch.setattr(processor._Working, "_tell", tell)
+    patch.setattr(working.Working, "last", None, raising=False)
+    patch.setattr(working.Working, "_tell", tell)
 
 
 def exceptions_swallowed(patch: pytest.MonkeyPatch) -> None:
     """The record that fails is passed over in silence, as Faust does."""
-    real = processor._Working._record
+    real = working.Working._record
 
-    def record(working: Any, one: Any, value: Any) -> None:
+    def record(this: Any, one: Any, value: Any) -> None:
         with contextlib.suppress(Exception):
-            real(working, one, value)
+            real(this, one, value)
 
-    patch.setattr(processor._Working, "_record", record)
+    patch.setattr(working.Working, "_record", record)
 
 
 def exception_text_kept(patch: pytest.MonkeyPatch) -> None:
     """The dead letter's header quotes the exception, and with it the patient."""
-    patch.setattr(processor, "describe", str)
+    patch.setattr(working, "describe", str)

@@ -93,3 +93,16 @@ def test_following_goes_on_with_what_comes(tmp_path: Path) -> None:
 
     found = export.records(log, "care.task.v1", partition=0, follow=follow)
     assert [r.value for r in found] == [b"1", b"2"]
+
+
+def test_a_gap_in_a_journal_is_found_where_it_must_be_whole() -> None:
+    """Offsets may leave out what the log never showed, if the line says so, and nothing else."""
+    records = [Record(JOURNAL, 0, offset, START, "k", b"{}", {}) for offset in (0, 1, 4)]
+    lines = [export.line(record, after) for record, after in zip(records, (-1, 0, 1), strict=True)]
+
+    assert [record.offset for record in export.journal(lines, whole=True)] == [0, 1, 4]
+    assert [b"after" in line for line in lines] == [False, False, True]
+    for lacking in (lines[1:], [lines[0], lines[2]], [lines[0], export.line(records[2])]):
+        with pytest.raises(ExportError, match="a journal is run whole"):
+            list(export.journal(lacking, whole=True))
+        assert len(list(export.journal(lacking))) == len(lacking)

@@ -57,6 +57,10 @@ class Shell(Protocol):
         """Fire what falls due up to *until*, and publish."""
         ...
 
+    def settled(self, desk: Desk, *, settled: bool) -> None:
+        """Whether all members of the group are here, and their clocks met."""
+        ...
+
 
 class Streams:
     """One record at one desk."""
@@ -251,7 +255,9 @@ class Streams:
         desk = self._desk
         desk.wake = None
         names = desk.group.members if desk.group.number else (desk.subject,)
-        if not names or any(name not in desk.charts for name in names):
+        missing = any(name not in desk.charts for name in names)
+        self._shell.settled(desk, settled=not missing)
+        if missing or not names:
             return
         charts = {name: desk.charts[name] for name in names}
         # A chart may come from a partition that is ahead: its rows never go back, and the deadlines
@@ -259,6 +265,7 @@ class Streams:
         floor = max(chart.patient.floor for chart in charts.values())
         low = min(self._low(name) for name in charts)
         if low < floor:
+            self._shell.settled(desk, settled=False)
             self._need(charts, floor)
             return
         patient = self._united(charts)

@@ -117,7 +117,7 @@ class Consumer(driver.Consumer):
         await asyncio.sleep(max(0.0, self._began + self.pace_s - time.monotonic()))
         generation = self.app.consumer_generation_id
         before = not self.app.rebalancing
-        records = await self._read(generation)
+        records = await self._read()
         calm = before and self._is_calm(generation)
         rnd = PollRound()
         for tp, rows in records.items():
@@ -133,8 +133,9 @@ class Consumer(driver.Consumer):
         if calm and not self.skipped and self._is_calm(generation):
             await self._settle(generation)
 
-    async def _read(self, generation: int) -> dict[TP, list[Any]]:
+    async def _read(self) -> dict[TP, list[Any]]:
         """What came since the last poll."""
+        generation = self.app.consumer_generation_id
         first, _ = await self._wait_next_records(timeout=POLL_S)
         await asyncio.sleep(0)
         changelogs = self.app.tables.changelog_topics

@@ -93,6 +93,21 @@ def lock(path: Path) -> int:
     return descriptor
 
 
+def remove(path: Path) -> None:
+    """
+    Delete the file at *path*, for one that is made anew.
+
+    Raises:
+        InUse: Somebody keeps it up to date.
+    """
+    descriptor = lock(path)
+    try:
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """Open the read model; readers are never held up by the one writer."""
     if write:

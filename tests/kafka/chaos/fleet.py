@@ -10,8 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import orjson
 
 from orchestrator.stream.kafka.worker import ROLES, Role
 from tests.kafka.chaos.ground import Ground
@@ -80,6 +84,19 @@ class Fleet:
             )
         self.resting.discard((role, replica))
 
+    async def ready(self, role: Role, replica: str, since: float, limit_s: float) -> None:
+        """Until one that was started at *since* owns partitions."""
+        path = self._folder / f"{role}-{replica}.log"
+        until = time.monotonic() + limit_s
+        while not any(at >= since for at in _said(path, "worker.recovered")):
+            assert time.monotonic() < until, f"{role} {replica} does not become ready"
+            await asyncio.sleep(LOOK_S)
+
+    def said(self, role: Role, replica: str, event: str, reason: str, since: float) -> int:
+        """How often one logged *event* for *reason* since then."""
+        path = self._folder / f"{role}-{replica}.log"
+        return sum(at >= since for at in _said(path, event, reason))
+
     def start_all(self) -> None:
         for replica in ("a", "b"):
             for role in ROLES:
@@ -130,3 +147,12 @@ class Fleet:
         for process in self.running.values():
             process.kill()
             process.wait()
+
+
+def _said(path: Path, event: str, reason: str | None = None) -> Iterator[float]:
+    """When a worker's log has such a line."""
+    for line in path.read_bytes().splitlines():
+        if line.startswith(b"{") and event.encode() in line:
+            found = orjson.loads(line)
+            if found["event"] == event and reason in (None, found.get("reason")):
+                yield datetime.fromisoformat(found["timestamp"]).timestamp()

@@ -14,6 +14,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from typing import Any, Final
 
 from orchestrator.stream.kafka.worker import ROLES, Role
+from orchestrator.stream.timekeeper import JUMP as JUMPED
 from tests.kafka.chaos import wrong_clock
 from tests.kafka.chaos.fleet import Fleet
 from tests.kafka.chaos.gauge import Gauge, Stuck
@@ -142,20 +143,24 @@ class Nemesis:
 
     async def _clock_jump(self, fault: Fault) -> None:
         """The time of day of one worker jumps while it works, and comes back."""
-        role, replica = "decide", self._rng.choice("ab")
+        replica = self._rng.choice("ab")
         with wrong_clock.WrongClock(self._senders.folder) as clock:
             await self._fleet.end("decide", replica, SIGTERM)
+            since = time.time()
             self._fleet.start("decide", replica, clock.environment)
-            await self._gauge.progress(RECOVERY_S)
+            await self._fleet.ready("decide", replica, since, RECOVERY_S)
             await asyncio.sleep(4)
             fault.begins = _now()
             jumps = self._rng.sample(JUMPS, 2)
-            fault.detail = f"{role} {replica}: {', '.join(jumps)}"
             for jump in jumps:
                 clock.jump(jump)
                 await asyncio.sleep(6)
             clock.jump("+0")
             await asyncio.sleep(3)
+            # Its own log tells a wrong time just then, so any time counts.
+            held = self._fleet.said("decide", replica, "clock.held", JUMPED, 0)
+            fault.met = held > 0
+            fault.detail = f"decide {replica}: {', '.join(jumps)}; held {held} times so far"
             await self._fleet.end("decide", replica, SIGTERM)
         self._fleet.start("decide", replica)
 
