@@ -6,7 +6,7 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator import log
-from orchestrator.cli import door, on_kafka, site
+from orchestrator.cli import door, on_kafka, site, worklist
 from orchestrator.cli.console import counted, hint, say_json
 from orchestrator.settings import site_key
 
@@ -22,6 +22,7 @@ def run(
     on_kafka.only_embedded(here, "up")
     listed = site.facilities_of(here)
     key = site_key(here)
+    entry = worklist.entry_of(here)
     with embedded.opened(
         here.data_dir, site.processor_of(here, listed, key), listed, key, partitions=here.partitions
     ) as runtime:
@@ -36,13 +37,17 @@ def run(
         if sys.stderr.isatty():
             site.warn_of_empty(here, listed)
         tell(f"Deciding on what arrives in {here.data_dir}.  [Ctrl-C stops]")
-        with door.of_status(
-            here,
-            runtime.status,
-            runtime.log.clock,
-            runtime="embedded",
-            usual=door.UP,
-            lag=door.sampler(here, runtime.status),
+        with (
+            worklist.beside(here, entry, tell) as teams,
+            door.of_status(
+                here,
+                runtime.status,
+                runtime.log.clock,
+                runtime="embedded",
+                usual=door.UP,
+                lag=door.sampler(here, runtime.status),
+                beside=teams,
+            ),
         ):
             runtime.run()
         done = runtime.health

@@ -55,9 +55,7 @@ def run(data_dir: Path | None) -> None:
 
 
 @contextmanager
-def beside(
-    here: "Settings", entry: "Entry", tell: Callable[[str], None]
-) -> Iterator[door.Part]:
+def beside(here: "Settings", entry: "Entry", tell: Callable[[str], None]) -> Iterator[door.Part]:
     """The worklist in a thread of its own, while the deciding goes on."""
     working = _Working(here, entry)
     with working.served(tell):
@@ -129,10 +127,8 @@ class _Working:
         try:
             plan = plan_of(self._here)
             release = version("care-orchestrator")
-            asyncio.run(
-                serve(plan, self._entry.door, self._entry.socket, release, self._listening)
-            )
-        except BaseException as fault:  # noqa: BLE001 - told to whoever waits for the thread
+            asyncio.run(serve(plan, self._entry.door, self._entry.socket, release, self._listening))
+        except BaseException as fault:
             self._fault = fault
             logger.error("process.stopped", role="worklist", exc_info=fault)
 
@@ -233,9 +229,7 @@ def _log_of(here: "Settings") -> _Log:
         from orchestrator.worklist.log.kafka import KafkaFeed, KafkaSender
 
         kafka, group, wait = on_kafka.brokers(here), here.group, here.store_timeout.total_seconds()
-        return _Log(
-            lambda: KafkaFeed(kafka, group), lambda: KafkaSender(kafka, wait), edge.now
-        )
+        return _Log(lambda: KafkaFeed(kafka, group), lambda: KafkaSender(kafka, wait), edge.now)
     from orchestrator.stream.sqlite_log import Log
     from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
 
@@ -265,7 +259,9 @@ def door_of(here: "Settings") -> "Door":
 
     local = here.host in LOOPBACK
     if here.auth_mode == "demo" and not local:
-        raise Mistake("CARE_AUTH_MODE=demo is for loopback alone; its tokens are known to everybody")
+        raise Mistake(
+            "CARE_AUTH_MODE=demo is for loopback alone; its tokens are known to everybody"
+        )
     if not local and not here.behind_tls_proxy and here.tls_cert is None:
         raise Mistake(
             f"CARE_HOST={here.host} needs TLS: set CARE_TLS_CERT and CARE_TLS_KEY, or"

@@ -113,7 +113,7 @@ def view(
             for stay in found.stays:
                 stay.subject = subject
             seen.stays += found.stays
-            if found.orphans:
+            if found.orphans and not any(cell.moved for cell in group):
                 newest = found.stays[-1].visit if found.stays else group[0].number
                 where = (subject, group[0].facility, newest)
                 seen.orphans += [(*where, stamp) for stamp in found.orphans]

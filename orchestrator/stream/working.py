@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import structlog
 
-import handlers
 from orchestrator.core import step, stored
 from orchestrator.core.cells import PersonCell
 from orchestrator.core.facts import (
@@ -14,14 +13,13 @@ from orchestrator.core.facts import (
     Contested,
     FacilityHeard,
     FieldUnmapped,
-    Parked,
-    Stamp,
     Told,
 )
 from orchestrator.core.identity import Mark
 from orchestrator.core.instants import DAY, HOUR, MINUTE, read, written
 from orchestrator.core.patient import CellKey, Patient
 from orchestrator.log import describe
+from orchestrator.stream import telling
 from orchestrator.stream.content import content_hash, event_hash
 from orchestrator.stream.identity import IDENTITY, claims
 from orchestrator.stream.identity.directory import Directory
@@ -231,24 +229,9 @@ class Working:
 
     def told(self, body: dict[str, Any]) -> tuple[Told, str]:
         """What a record tells, and its lane."""
-        kind = body["kind"]
-        if kind == "event":
-            event = body["event"]
-            lane = event.get("lane", "live")
-            if self.failed is None:
-                return handlers.told(event, self.processor.facilities), lane
-            body = {
-                "reason": "handler-failed",
-                "event": event["id"],
-                "receipt": read(event["receivedtime"]),
-            }
-        if kind == "contested":
-            claimants = frozenset(body["claimants"])
-            fact: Any = Contested(body["facility"], body["visit"], claimants)
-            return Told("", "", "", "", self.stamp, self.stamp, (fact,)), ""
-        receipt, name = body["receipt"], body["event"]
-        fact = Parked(body["reason"], Stamp(receipt, -1, "", name, receipt, receipt))
-        return Told(name, "", "", "", receipt, receipt, (fact,)), ""
+        return telling.told(
+            body, self.processor.facilities, self.stamp, failed=self.failed is not None
+        )
 
     def _take(
         self, key: str, subject: str, body: dict[str, Any], told: Told, lane: str = ""

@@ -49,5 +49,3 @@ def bound(door: Door) -> socket.socket:
             ) from None
         return taken
     raise AssertionError("the loop returns or raises")
-
-

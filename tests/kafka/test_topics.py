@@ -79,7 +79,7 @@ async def test_a_team_of_the_policy_has_its_queue(nobodys: str) -> None:
 
 
 async def test_too_few_copies_are_named(nobodys: str) -> None:
-    """A topic that one lost disk takes away is not as it must be; nor can this cluster have more."""
+    """A topic that one lost disk takes away is wrong; more copies than brokers cannot be had."""
     async with admin(Kafka(nobodys)) as broker:
         await broker.create(WANTED, 1)
         with pytest.raises(TopicMismatch) as refusal:

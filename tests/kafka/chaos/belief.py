@@ -14,7 +14,7 @@ from orchestrator.core.instants import read as instant
 from tests.kafka.chaos.findings import Class, Finding
 from tests.kafka.chaos.oracle import WITHDRAWN, Believer, moment
 from tests.kafka.chaos.recorded import Plain
-from tests.kafka.chaos.stories import Change, Story
+from tests.kafka.chaos.stories import Change, Step, Story
 from tests.simulation.compare import Rows, core_rows, model_rows
 from tests.simulation.differential import disagreements
 from tests.simulation.reference import Standing
@@ -122,7 +122,9 @@ def _compare(story: Story, belief: Belief) -> None:
                 text = f"{key}: model {one}; published {other}"
                 belief.findings.append(Finding(sort, where, text))
             return
-        unwanted = list(_unwanted(opened, got, believer, published, story))
+        if not step.before:
+            continue
+        unwanted = list(_unwanted(opened, got, believer, published, story, step))
         if unwanted and _part_anyway(story, number, latest):
             belief.parted[story.subject] = unwanted[0].text
             return
@@ -224,6 +226,7 @@ def _unwanted(
     believer: Believer,
     published: Published,
     story: Story,
+    step: Step,
 ) -> Iterator[Finding]:
     """What opened and did not stay: there must be an instant at which it was wanted."""
     names = {
@@ -237,7 +240,7 @@ def _unwanted(
             if key in got or key.startswith(READ_RECEIPTS):
                 continue
             at = moment(instant(change.plain["at"]))
-            instants = (at, believer.clock)
+            instants = (at, moment(step.before), believer.clock)
             if any(key in _known(believer.at(now)) for now in instants):
                 continue
             where = f"{story.subject} at {change.plain['at']}"
