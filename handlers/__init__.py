@@ -65,8 +65,9 @@ def told(event: Mapping[str, Any], facilities: Facilities) -> Told:
         family, name = event["type"].split(".")[1:3]
         title = identity.TITLES.get(event["type"]) or TITLES.get(f"{family}.{name}")
         found = said.told(title or "Message received", [])
-    marks = identity.marks(said)
-    return replace(found, marks=marks) if marks else found
+    if event["type"] in identity.TITLES or "identifiers" in said.data:
+        return replace(found, marks=identity.marks(said))
+    return found
 
 
 def unmapped_fields(event: Mapping[str, Any], facilities: Facilities) -> list[str]:

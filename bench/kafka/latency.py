@@ -2,7 +2,8 @@
 
 ``python -m bench.kafka.latency [--rates 10 500] [--seconds 30]``: open loop, so that a slow worker
 is not sent less.  The clients are a process of their own; a latency begins at the instant at
-which an event was to be sent.
+which an event was to be sent.  Deadlines: calls that become overdue one after the other while
+nobody sends anything; late is what passes from the due instant until that can be read.
 """
 
 import argparse
@@ -23,7 +24,10 @@ from bench.measure import Figure
 
 TARGET_MS: Final = 250
 TASKS: Final = "care.task.v1"
+CHANGES: Final = "care.change.v1"
 DISCHARGES: Final = "care.discharge.v1"
+CALLS: Final = 20
+EVERY_S: Final = 1.7
 _MARK: Final = b"LAT-"
 
 
@@ -44,6 +48,7 @@ def main() -> int:
             figures += _figures(rate, chosen.seconds, latencies)
             used = ", ".join(f"{w.role} {s:.1f}" for w, s in zip(workers, cpu, strict=True))
             sys.stderr.write(f"{rate}/s: CPU seconds {used}\n")
+        figures += _deadlines(kafka.bootstrap)
     print(report.table(figures), end="")
     return 0
 
@@ -77,9 +82,46 @@ def _figures(rate: int, seconds: int, latencies: Sequence[float]) -> list[Figure
     return found
 
 
+def _deadlines(bootstrap: str) -> list[Figure]:
+    command = [sys.executable, "-m", "bench.kafka.latency", "--as-deadlines", bootstrap]
+    done = subprocess.run(command, check=True, capture_output=True)
+    late = sorted(float(word) / 1000 for word in done.stdout.split())
+    note = f"{len(late)} calls on an idle topic, one every {EVERY_S:g} s"
+    return [
+        Figure("deadlines", "overdue to readable, median", late[len(late) // 2], "s", note=note),
+        Figure("deadlines", "the latest", late[-1], "s", "under 2", 0 <= late[-1] < 2, note),
+        Figure("deadlines", "the earliest", late[0], "s", "not early", late[0] >= 0, note),
+    ]
+
+
+def deadlines(bootstrap: str) -> None:
+    """Have calls fall due while nothing else happens, and time their becoming overdue."""
+    reader = _Reader(bootstrap, CHANGES, b'"task.overdue"')
+    reader.start()
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "acks": "all"})
+    first = datetime.now(UTC) + timedelta(seconds=8)
+    due = {}
+    for number in range(CALLS):
+        name = f"LAT-{first.microsecond % 100_000:05d}{number:08d}"
+        at = first + timedelta(seconds=EVERY_S * number)
+        due[name.encode()] = at
+        producer.produce(DISCHARGES, _discharge(name, at - timedelta(hours=48)), name.encode())
+    producer.flush(30)
+    # The reader's clock has no date: what lies between the two now.
+    offset = time.time() - time.monotonic()
+    until = max(due.values()).timestamp() - offset + 20
+    while len(reader.seen) < len(due) and time.monotonic() < until:
+        time.sleep(0.05)
+    reader.stop()
+    for name_, at in due.items():
+        seen = reader.seen.get(name_)
+        late = float("inf") if seen is None else seen + offset - at.timestamp()
+        print(f"{late * 1000:.1f}")
+
+
 def client(bootstrap: str, rate: int, seconds: int) -> None:
     """Send *rate* discharges a second, each of another patient, and time their first tasks."""
-    reader = _Reader(bootstrap)
+    reader = _Reader(bootstrap, TASKS)
     reader.start()
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "acks": "all"})
     producer.list_topics(DISCHARGES, timeout=20)
@@ -105,10 +147,11 @@ def client(bootstrap: str, rate: int, seconds: int) -> None:
 
 
 class _Reader(threading.Thread):
-    """Notes when the first task of each patient could be read."""
+    """Notes when the first record of each patient in *topic*, with *word*, could be read."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, topic: str, word: bytes = b"") -> None:
         super().__init__(daemon=True)
+        self._word = word
         self.seen: dict[bytes, float] = {}
         self._stopping = False
         self._consumer = Consumer(
@@ -120,8 +163,8 @@ class _Reader(threading.Thread):
                 "fetch.wait.max.ms": 10,
             }
         )
-        parts = self._consumer.list_topics(TASKS, timeout=20).topics[TASKS].partitions
-        tps = [TopicPartition(TASKS, p) for p in parts]
+        parts = self._consumer.list_topics(topic, timeout=20).topics[topic].partitions
+        tps = [TopicPartition(topic, p) for p in parts]
         for tp in tps:
             tp.offset = self._consumer.get_watermark_offsets(tp, timeout=20)[1]
         self._consumer.assign(tps)
@@ -133,7 +176,7 @@ class _Reader(threading.Thread):
                 if message.error() is not None or value is None:
                     continue
                 place = value.find(_MARK)
-                if place >= 0:
+                if place >= 0 and self._word in value:
                     name = value[place : place + len(_MARK) + 13]
                     self.seen.setdefault(name, time.monotonic())
 
@@ -143,15 +186,15 @@ class _Reader(threading.Thread):
         self._consumer.close()
 
 
-def _discharge(name: str) -> bytes:
-    now = datetime.now(UTC)
+def _discharge(name: str, at: datetime | None = None) -> bytes:
+    at = at or datetime.now(UTC) - timedelta(minutes=5)
     return orjson.dumps(
         {
             "specversion": "1.0",
             "id": name,
             "source": "hospital/GEN/adt",
             "type": "care.discharge.recorded.v1",
-            "time": (now - timedelta(minutes=5)).isoformat(timespec="seconds"),
+            "time": at.isoformat(timespec="milliseconds"),
             "subject": f"GEN|{name}",
             "facility": "GEN",
             "data": {"visit_number": f"V{name}", "disposition": {"code": "01"}},
@@ -162,5 +205,7 @@ def _discharge(name: str) -> bytes:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--as-client"]:
         client(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1:2] == ["--as-deadlines"]:
+        deadlines(sys.argv[2])
     else:
         sys.exit(main())

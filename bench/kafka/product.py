@@ -1,8 +1,8 @@
 """Events per CPU-second of the whole product path: public topic, journal, decision, outputs.
 
-``python -m bench.kafka.product [--events 30000]``: a ward's events (`bench.feed`) are sent as fast
-as the broker takes them to workers that are up; what is counted is the CPU time of both roles from
-then until all of it is decided on and committed.  The broker's and the sender's are not.
+``python -m bench.kafka.product [--events 30000]``: a ward's events (`bench.feed`) lie in topics,
+then the workers start; what is counted is the CPU time of both roles from the moment at which each
+has its partitions until all is decided on and committed.  The broker's and the sender's are not.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from confluent_kafka import Producer
 
 from bench import feed, report
 from bench.kafka import stage
-from bench.kafka.latency import measured
 from bench.measure import Figure
 from orchestrator.stream.kafka.broker import admin
 from orchestrator.stream.kafka.connection import Kafka
@@ -87,22 +86,30 @@ class prepared:  # noqa: N801 - a context manager
 
 def drained(events: Path, names: tuple[str, ...] = ("a",)) -> Run:
     """Of *events*, through workers of *names* on a broker of their own."""
-    with stage.broker() as kafka, stage.workers(kafka, names) as workers:
-        measured(kafka.bootstrap, 20, 5)  # both hops are up, and everything was loaded once
-        before = _cpu(workers)
-        began = time.monotonic()
+    with stage.broker() as kafka:
         command = [sys.executable, "-m", "bench.kafka.product", "--as-sender", kafka.bootstrap]
         sent = subprocess.run([*command, str(events)], check=True, capture_output=True)
-        asyncio.run(_decided(kafka))
-        cpu = {role: seconds - before[role] for role, seconds in _cpu(workers).items()}
-        return Run(int(sent.stdout), cpu, time.monotonic() - began)
+        with stage.workers(kafka, names, level="info") as workers:
+            before = _ready(workers)
+            began = time.monotonic()
+            asyncio.run(_decided(kafka))
+            cpu: dict[str, float] = {}
+            for one, spent in zip(workers, before, strict=True):
+                cpu[one.role] = cpu.get(one.role, 0.0) + one.cpu_seconds() - spent
+            return Run(int(sent.stdout), cpu, time.monotonic() - began)
 
 
-def _cpu(workers: Sequence[stage.Worker]) -> dict[str, float]:
-    spent: dict[str, float] = {}
-    for one in workers:
-        spent[one.role] = spent.get(one.role, 0.0) + one.cpu_seconds()
-    return spent
+def _ready(workers: Sequence[stage.Worker]) -> list[float]:
+    """What each had spent when it got its partitions."""
+    spent: dict[int, float] = {}
+    while len(spent) < len(workers):
+        for number, one in enumerate(workers):
+            if number not in spent and (
+                one.said("worker.assigned") or one.said("worker.recovered")
+            ):
+                spent[number] = one.cpu_seconds()
+        time.sleep(0.02)
+    return [spent[number] for number in range(len(workers))]
 
 
 async def _decided(kafka: Kafka) -> None:

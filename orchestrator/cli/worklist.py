@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from orchestrator.settings import Settings
     from orchestrator.worklist.access.store import AccessStore
     from orchestrator.worklist.access.tokens import Authenticator
+    from orchestrator.worklist.doors import Door
     from orchestrator.worklist.log.feed import FeedFactory, Sender
-    from orchestrator.worklist.serving import Door, Plan, Server
+    from orchestrator.worklist.serving import Plan, Server
     from orchestrator.worklist.site import Site
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -128,9 +129,9 @@ class _Working:
             plan = plan_of(self._here)
             release = version("care-orchestrator")
             asyncio.run(serve(plan, self._entry.door, self._entry.socket, release, self._listening))
-        except BaseException as fault:
+        except BaseException as fault:  # told to whoever waits for the thread
             self._fault = fault
-            logger.error("process.stopped", role="worklist", exc_info=fault)
+            logger.exception("process.stopped", role="worklist")
 
     def _listening(self, server: "Server", opened: "Site") -> None:
         self._server, self._site = server, opened
@@ -259,9 +260,7 @@ def door_of(here: "Settings") -> "Door":
 
     local = here.host in LOOPBACK
     if here.auth_mode == "demo" and not local:
-        raise Mistake(
-            "CARE_AUTH_MODE=demo is for loopback alone; its tokens are known to everybody"
-        )
+        raise Mistake("CARE_AUTH_MODE=demo is for loopback alone; everybody knows its tokens")
     if not local and not here.behind_tls_proxy and here.tls_cert is None:
         raise Mistake(
             f"CARE_HOST={here.host} needs TLS: set CARE_TLS_CERT and CARE_TLS_KEY, or"

@@ -6,7 +6,6 @@ name survives.  A feed (subject ``facility|GEN``) is held in the same form; its 
 kind.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.core.cells import Cell
@@ -56,10 +55,9 @@ class Patient:
     others: dict[str, "Patient"] = field(default_factory=dict)
     floor: int = 0
 
-    def members(self) -> Iterator["Patient"]:
+    def members(self) -> tuple["Patient", ...]:
         """All that are planned together, this one first."""
-        yield self
-        yield from self.others.values()
+        return (self, *self.others.values()) if self.others else (self,)
 
     def member(self, name: str) -> "Patient":
         """The one of that name; an empty or unknown one is this patient itself."""
@@ -70,14 +68,14 @@ class Patient:
         newest = rules.newest
         return view(
             self.subject,
-            (
+            [
                 (
                     one.subject,
                     one.counts_as or one.subject,
                     {**one.cells, **one.sealed} if sealed else one.cells,
                 )
                 for one in self.members()
-            ),
+            ],
             lambda code: disposition_of(code, newest).status,
             self.key,
         )

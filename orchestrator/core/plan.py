@@ -36,11 +36,7 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
         order; constant on [now, wake).
     """
     horizon = Horizon(now)
-    wanted = Plan(
-        visits={
-            (stay.subject, stay.facility, number) for stay in view.stays for number in stay.visits
-        }
-    )
+    wanted = Plan(visits=partial(_visits, view))
     if view.said("test_patient") is True:
         return wanted
     for transition in derive(view, rules, horizon):
@@ -60,6 +56,10 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
     wanted.gaps += standing_gaps(view, rules, horizon)
     wanted.wake = horizon.wake
     return wanted
+
+
+def _visits(view: View) -> set[tuple[str, str, str]]:
+    return {(stay.subject, stay.facility, number) for stay in view.stays for number in stay.visits}
 
 
 def _transition(transition: Transition, found: Duties, view: View) -> Wanted:

@@ -97,7 +97,7 @@ def _transitions(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
         held = held_all[gone]
         if held["status"] == "closed":
             continue
-        elsewhere = plan.visits is not None and _visit(held) not in plan.visits
+        elsewhere = plan.visits is not None and _visit(held) not in plan.visits()
         reason = "WRONG_PATIENT" if elsewhere else "SUPERSEDED"
         content = {"status": "closed", "close_reason": reason, "ended_at": moment}
         thing = _next(held, content, moment, closed=True)

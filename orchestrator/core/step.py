@@ -74,7 +74,9 @@ def fact(
     Returns:
         The change records to publish, in order.
     """
-    patient.at = max(*(one.at for one in patient.members()), stamp)
+    patient.at = max(patient.at, stamp)
+    for other in patient.others.values():
+        patient.at = max(patient.at, other.at)
     step = _Step(patient, rules, now, patient.at)
     step.joined = joined
     facts: list[Told] = []
@@ -90,8 +92,7 @@ def fact(
             commands.append(one)
         else:
             facts.append(one)
-    waiting = any(one.waiting for one in patient.members())
-    together = bool(facts or joined) and bool(commands or waiting)
+    together = bool(facts or joined) and (bool(commands) or step.anything_waits())
     if together:
         step.begin()
     step.join(facts)
@@ -130,6 +131,10 @@ class _Step(Announcer):
         self.acted: list[tuple[Command, Patient]] = []
         self.facts: list[str] = []
 
+    def anything_waits(self) -> bool:
+        """Whether a command waits for a task."""
+        return any(one.waiting for one in self.patient.members())
+
     def begin(self) -> None:
         """Facts and commands come together: nothing is published before all of them count."""
         self.before = []
@@ -160,11 +165,11 @@ class _Step(Announcer):
         for one in told:
             if one.event not in self.facts:
                 self.facts.append(one.event)
-            member = self.patient.member(one.under)
+            member = self.patient.member(one.under) if one.under else self.patient
             for said in one.facts:
                 changed = max(changed, self.tell(said, member))
         if changed == MATERIAL or (changed and self._has_stale()):
-            if self.joined is None and all(map(_is_history, told)):
+            if self.joined is None and told[0].lane == "backfill" and all(map(_is_history, told)):
                 # A long history comes fact by fact; one plan at the next clock does for all.
                 self.patient.plan_wake = self.now
                 self.rewake = True

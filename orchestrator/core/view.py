@@ -4,7 +4,7 @@ A patient is a *set* of identifiers; facts stay with the identifier they came un
 unites them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -76,7 +76,7 @@ def starts(cell: AppointmentCell) -> int:
 
 def view(
     patient: str,
-    members: Iterable[tuple[str, str, Cells]],
+    members: Sequence[tuple[str, str, Cells]],
     closing: Callable[[str | None], str],
     key: str = "",
 ) -> View:
@@ -91,14 +91,13 @@ def view(
     """
     seen = View(patient, key)
     every: dict[str, list[VisitCell]] = {}
-    here = list(members)
     # A visit that was moved and given back is read where it was moved to, not where it first came.
     given_back = {
         (origin_of(name), *visit)
-        for name, counts_as, _ in here
-        if counts_as == origin_of(name) and (visit := visit_of(name)) is not None
+        for name, counts_as, _ in members
+        if name != counts_as == origin_of(name) and (visit := visit_of(name)) is not None
     }
-    for subject, counts_as, cells in here:
+    for subject, counts_as, cells in members:
         seen.members.add(subject)
         visits = every.setdefault(counts_as, [])
         for cell in cells.values():

@@ -31,5 +31,5 @@ class Plan:
     gaps: list[Wanted] = field(default_factory=list)
     wake: int | None = None
     # Identifier, facility and number of every visit that is known; what is published of another
-    # one belongs to somebody else now.  None: not said.
-    visits: set[tuple[str, str, str]] | None = None
+    # one belongs to somebody else now.  Asked for only where something is not wanted any more.
+    visits: Callable[[], set[tuple[str, str, str]]] | None = None

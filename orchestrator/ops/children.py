@@ -135,7 +135,8 @@ def _readiness(bodies: Sequence[bytes], runtime: str) -> dict[str, Any]:
     checks: dict[str, dict[str, Any]] = {}
     status = "ready"
     for body in bodies:
-        told: dict[str, Any] = {"status": "not-ready", "checks": []}
+        silent = {"name": "partitions", "status": "not-ready", "detail": "a process is silent"}
+        told: dict[str, Any] = {"status": "not-ready", "checks": [silent]}
         if body:
             told = orjson.loads(body)
         status = min(status, told["status"], key=_RANK.index)

@@ -82,7 +82,7 @@ def of_runtime(
     alive = time.monotonic() - status.turned < ALIVE_S
     checks = [
         _log(status),
-        _partitions(status, clock),
+        _partitions(status, clock) if alive else Check("partitions", "not-ready", "stuck"),
         _recovery(status, clock),
         _clock(status),
         Check("policy", "ready", policy_version),

@@ -48,15 +48,15 @@ class EmbeddedLook:
         ran = bool(done) or self._decided()
         for topic in INPUTS:
             (first,), (end,) = self._log.first_offsets(topic), self._log.end_offsets(topic)
-            # Where nothing ever was, nobody who runs is behind.
-            at = done.get(topic, 0 if ran and end == 0 else None)
+            # Once it ran at all, what it never read it goes on with at the beginning.
+            at = done.get(topic, 0 if ran else None)
             yield self._reading("intake", topic, 0, first, end, at)
 
     def _decide(self) -> Iterator[Reading]:
         done = self._decided()
         firsts, ends = self._log.first_offsets(JOURNAL), self._log.end_offsets(JOURNAL)
         for partition, (first, end) in enumerate(zip(firsts, ends, strict=True)):
-            at = done.get(partition, 0 if done and end == 0 else None)
+            at = done.get(partition, 0 if done else None)
             yield self._reading("decide", JOURNAL, partition, first, end, at)
 
     def _decided(self) -> dict[int, int]:

@@ -38,6 +38,7 @@ class RuntimeMetrics(Collector):
             yield from self._clocks()
             yield from self._deadlines()
             yield from self._outcome()
+            yield from self._handovers()
 
     def _counts(self) -> Iterable[Metric]:
         status, work = self._status, self._work
@@ -80,6 +81,15 @@ class RuntimeMetrics(Collector):
         yield from numbers("care_deadlines_fired_total", dict(work.fired))
         yield from one("care_deadlines_early_total", work.early)
         yield from histograms("care_deadline_fire_delay_seconds", dict(work.fire_delay))
+
+    def _handovers(self) -> Iterable[Metric]:
+        """As the last Round of each partition said; before the first nothing is known."""
+        owned = self._status.partitions
+        known = [moving for p, moving in dict(self._work.moving).items() if p in owned]
+        since = [at for moving in known for at in moving.values()]
+        yield from one("care_identity_handovers", len(since) if known else None)
+        oldest = _seconds(self._clock.now(), min(since)) if since else None
+        yield from one("care_identity_handover_age_seconds", oldest)
 
     def _outcome(self) -> Iterable[Metric]:
         work = self._work

@@ -86,6 +86,11 @@ _WORK: Final[Mapping[str, Metric]] = {
     ),
 }
 
+_IDENTITY: Final[Mapping[str, Metric]] = {
+    "care_identity_handovers": Metric("gauge", (), "Patients on their way to another partition."),
+    "care_identity_handover_age_seconds": Metric("gauge", (), "Since the oldest of them began."),
+}
+
 BUILD: Final = "care_build_info"
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -93,6 +98,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     **_STREAM,
     **_DEADLINES,
     **_WORK,
+    **_IDENTITY,
     BUILD: Metric("gauge", ("version", "runtime", "policy_version"), "1; its labels tell."),
 }
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {name: one.labels for name, one in METRICS.items()}

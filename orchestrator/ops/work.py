@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
+import orjson
 import structlog
 
 from orchestrator.core.instants import SECOND, read
@@ -49,6 +50,7 @@ class Work:
         self.gap_changes: Counter[tuple[str, ...]] = Counter()
         self.fired: Counter[tuple[str, ...]] = Counter()
         self.early = 0
+        self.moving: dict[int, dict[str, int]] = {}  # by partition: who is handed over, since when
         self.fire_delay: dict[tuple[str, ...], Histogram] = defaultdict(
             lambda: Histogram(LONG_BUCKETS)
         )
@@ -57,6 +59,7 @@ class Work:
     def __call__(self, partition: int, records: Sequence[JournalRecord], rnd: Round) -> None:
         """Take in one Round that was just committed."""
         self.records.update(rnd.results)
+        self._handovers(partition, rnd)
         for topic, count in rnd.late.items():
             self.late[topic,] += count
         for out in rnd.outputs:
@@ -77,6 +80,11 @@ class Work:
                 self.event_to_task["published", lane].observe(seconds)
         for kind, count in fired.items():
             log.info("deadline.fired", kind=kind, count=count)
+
+    def _handovers(self, partition: int, rnd: Round) -> None:
+        # The meta row of a processor that moves nobody, and that of tests, say nothing of it.
+        meta = orjson.loads(rnd.meta[1]) if rnd.meta[1] else {}
+        self.moving[partition] = meta.get("moving") or {}
 
     def _count(self, change: dict[str, Any], log: Any) -> None:
         what = change["change"]

@@ -51,6 +51,15 @@ class Flow:
         visits = Counter(task.partition("|")[0] for task in {key for key, _ in self.versions})
         return set(visits.values())
 
+    def wait_for(self, more: int) -> None:
+        """Until so many more were sent and one of those is seen; the stream goes on."""
+        start = len(self.sent)
+        end = time.monotonic() + 120
+        while len(self.sent) < start + more or not set(list(self.sent)[start:]) & set(self.seen):
+            assert self.failure is None, self.failure
+            assert time.monotonic() < end, "nothing flows"
+            time.sleep(0.2)
+
     def longest(self, since: float = 0.0) -> float:
         """The longest wait of those sent since."""
         waits = [self.seen[v] - at for v, at in self.sent.items() if at >= since and v in self.seen]

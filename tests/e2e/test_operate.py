@@ -1,22 +1,18 @@
 """The operators' handbook keeps its word: its commands are run, on the product by hand."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from schemas.topics import TOPICS
-from tests.deploy import compose
 from tests.deploy.compose import ROOT
 from tests.e2e.docker import Docker, standing_in
 from tests.e2e.stack import BIN, Stack
-from tests.markdown import Block, blocks, difference, rows
+from tests.markdown import Block, blocks, difference
 
 PAGE: Final = (ROOT / "docs/operate.md").read_text(encoding="utf-8")
 MARK: Final = "@@@ block"
@@ -76,40 +72,3 @@ def _ended(outputs: list[str], errors: str) -> str:
 def _folder(path: Path) -> Path:
     path.mkdir()
     return path
-
-
-def test_command_lines_of_blocks_that_are_not_run_exist() -> None:
-    """What the page shows without walking it is at least read by our program's parser."""
-    shown = "".join(one.text for one in blocks(PAGE) if one.language == "console")
-    lines = re.findall(r"docker compose run --rm care (.*)", shown)
-
-    assert lines
-    for line in lines:
-        assert compose.parse(line.split())[0]
-
-
-def test_retention_is_as_the_page_says() -> None:
-    """The table's numbers of days are those of the topics' registry."""
-    section = PAGE.partition("## Retention")[2].partition("\n## ")[0]
-    days = {row[0]: row[1] for row in rows(section) if row[1].endswith("days")}
-    told: dict[str, timedelta] = {}
-    for names, kept in days.items():
-        for name in re.findall(r"`(care\.[a-z.-]+\.v1)`", names):
-            told[name] = timedelta(days=int(kept.split()[0]))
-
-    assert set(told) == {
-        "care.admission.v1", "care.dead-letter.v1", "care.journal.v1", "care.change.v1",
-        "care.audit.v1",
-    }  # fmt: skip
-    assert {name: TOPICS[name].retention for name in told} == told
-
-
-def test_links_lead_somewhere() -> None:
-    """Every section that the page refers to is there, and every file that it names."""
-    titles = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-    named = set(re.findall(r"`((?:tests|deploy|docs)/[\w./-]+)`", PAGE))
-    made = {name for name in named if name.startswith("deploy/secrets")}
-
-    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
-    assert {name for name in named - made if not (ROOT / name).exists()} == set()

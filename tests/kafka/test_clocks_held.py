@@ -10,19 +10,23 @@ from aiokafka import TopicPartition
 
 from orchestrator.core.instants import DAY, HOUR, MINUTE, SECOND, read
 from orchestrator.stream.clock import ManualClock
+from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.kafka.belief import Belief
 from orchestrator.stream.kafka.clockwork import Clockwork
 from orchestrator.stream.kafka.fenced_out import Landed
 from orchestrator.stream.kafka.operating import CONFIRM, RELEASE
 from orchestrator.stream.kafka.state import State
 from orchestrator.stream.kafka.worker import Role
+from orchestrator.stream.keys import partition_of
 from orchestrator.stream.status import Holder, Status
 from orchestrator.stream.topic_layout import LIVE_INPUTS
+from schemas.topics import JOURNAL
 from tests.kafka.worker_process import site_of
-from tests.stream.fakes import START
+from tests.stream.fakes import PARTITIONS, START
 
 ROLE: Role = "decide"
 FIRST = TopicPartition(LIVE_INPUTS[0], 0)
+IDENTITYS = TopicPartition(JOURNAL, partition_of(IDENTITY, PARTITIONS))
 
 
 class Brokers:
@@ -34,6 +38,7 @@ class Brokers:
         self.counts = dict.fromkeys(LIVE_INPUTS, 1)
         self.end = 10
         self.stands = {TopicPartition(topic, 0): 10 for topic in LIVE_INPUTS}
+        self.told = 10  # what decide passed in the identity's partition
         self.appended: list[dict[str, Any]] = []
 
     async def partitions(self, names: Any) -> dict[str, int]:
@@ -42,8 +47,8 @@ class Brokers:
     async def ends(self, tps: Any) -> dict[TopicPartition, int]:
         return dict.fromkeys(tps, self.end)
 
-    async def committed(self, _: str) -> dict[TopicPartition, int]:
-        return dict(self.stands)
+    async def committed(self, group: str) -> dict[TopicPartition, int]:
+        return {IDENTITYS: self.told} if group.endswith("decide") else dict(self.stands)
 
     async def land(self, rows: Any) -> dict[Any, Landed]:
         ((place, ((_, value, _),)),) = rows.items()
@@ -173,10 +178,27 @@ def test_an_operator_releases_a_clock_from_an_input(scene: Scene) -> None:
     scene.pass_(MINUTE)
     assert len(scene.brokers.clocks) == 3, "it stands still, and nobody waits for it"
 
-    scene.brokers.stands[FIRST], scene.brokers.end = 10, 11
+    scene.brokers.stands[FIRST] = 10
+    scene.brokers.end = scene.brokers.told = 11
     scene.brokers.stands |= {tp: 11 for tp in scene.brokers.stands if tp != FIRST}
     scene.pass_(MINUTE)
     assert len(scene.brokers.clocks) == 3, "it is read again, and one record behind"
+
+
+def test_what_identity_has_to_tell_is_waited_for(scene: Scene) -> None:
+    """Who is whom may settle a deadline: once intake is through, decide must have told it all."""
+    scene.brokers.stands[FIRST] = 9
+    scene.pass_(MINUTE)
+    scene.brokers.stands[FIRST] = 10
+    scene.brokers.end = 12  # intake appended two records there meanwhile
+    scene.pass_(SECOND)
+    assert len(scene.brokers.clocks) == 1
+    assert list(scene.status.clock_held) == [Holder(*IDENTITYS)]
+
+    scene.brokers.told = 12
+    scene.brokers.end = 99
+    scene.pass_(0)
+    assert len(scene.brokers.clocks) == 2, "what came there later is not waited for"
 
 
 def test_a_partition_that_was_added_is_waited_for(scene: Scene) -> None:

@@ -122,8 +122,8 @@ async def test_records_as_large_as_they_may_be_stop_nobody(kafka: Kafka, tmp_pat
         max_batch_size=2 * MAX_BYTES,
     )
     await producer.start()
-    for value, sent in ((orjson.dumps(largest), []), (orjson.dumps(plain), []), (garbage, [])):
-        await producer.send_and_wait(topic, value, partition=0, headers=sent)
+    for value in (orjson.dumps(largest), orjson.dumps(plain), garbage):
+        await producer.send_and_wait(topic, value, partition=0)
     await producer.send_and_wait(topic, garbage, key=b"k" * 100_000, partition=0, headers=headers)
     await producer.send_and_wait(topic, orjson.dumps(discharged(at, "AFTER")), partition=0)
     await producer.stop()

@@ -70,7 +70,7 @@ async def test_what_a_round_appends_to_other_partitions_is_there_once(
                 workers.revive()
                 return len(workers.ends) > turn
 
-            await world.until(died, f"{point} was not met", 90)
+            await world.until(died, f"{point} was not met", 180)
         # Rounds append what the next Rounds decide on: twice, so that nothing is on its way.
         await workers.caught_up()
         await asyncio.sleep(1)

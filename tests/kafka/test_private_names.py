@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import aiokafka
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.producer.message_accumulator import BatchBuilder
 from faust.tables.recovery import Recovery
 from faust.transport import consumer
@@ -25,6 +26,7 @@ OVERRIDDEN = [
     (driver.Consumer, "on_partitions_assigned"),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
     (driver.Producer, "_settings_extra"),
+    (driver.Consumer, "verify_all_partitions_active"),
 ]
 # Called.
 CALLED = [
@@ -38,8 +40,11 @@ CALLED = [
     (driver.Producer, "_new_producer"),
     (driver, "ensure_aiokafka_TP"),
     (BatchBuilder, "append"),
+    (BatchBuilder, "record_count"),
+    (AIOKafkaAdminClient, "_send_request"),
     (aiokafka.AIOKafkaProducer, "send_batch"),
-    (aiokafka.AIOKafkaProducer, "send_offsets_to_transaction"),
+    (aiokafka.AIOKafkaProducer, "begin_transaction"),
+    (aiokafka.AIOKafkaProducer, "commit_transaction"),
 ]
 
 
@@ -66,6 +71,7 @@ def test_the_name_is_there(owner: object, name: str) -> None:
         (consumer.Consumer.__init__, "self._committed_offset"),
         (Recovery.__init__, "self.active_tps"),
         (Recovery.__init__, "self.active_offsets"),
+        (Recovery.__init__, "self.active_highwaters"),
         (Recovery._set_recovery_started, "self.in_recovery"),
     ],
 )

@@ -17,6 +17,7 @@ from tests.stream.fakes import SITE_KEY
 
 START: Final = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 ROOT: Final = Path(__file__).resolve().parents[2]
+DOORS: Final = ("up", "worker", "lag")
 PATIENCE_S: Final = 60.0  # a limit for tests that fail, no measure of anything
 
 
@@ -24,6 +25,7 @@ def environment(**settings: str) -> dict[str, str]:
     """This process's, with *settings* of the product and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CARE_")}
     ours = {"CARE_OPS_PORT": "0", "CARE_SITE_KEY": SITE_KEY.decode(), "CARE_PARTITIONS": "4"}
+    ours |= {"CARE_WORKLIST_PORT": "0"}
     return kept | {"PYTHONPATH": str(ROOT)} | ours | settings
 
 
@@ -49,7 +51,12 @@ class Process:
     @property
     def port(self) -> int:
         """Where it serves, once it does."""
-        return int(until(lambda: next((e["port"] for e in self.logged() if "port" in e), None)))
+        return int(until(self._told))
+
+    def _told(self) -> int | None:
+        """Where the process said that operators may ask; its other doors say so, too."""
+        said = (one for one in self.logged() if one["event"] == "process.started")
+        return next((one["port"] for one in said if one.get("role") in DOORS), None)
 
     def ask(self, path: str) -> tuple[int, bytes]:
         """Status and body."""

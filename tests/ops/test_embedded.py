@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -173,7 +174,26 @@ def test_every_series_is_a_promised_one(seen: Seen) -> None:
         "care_deadlines_held",
         "care_lag_sample_age_seconds",
         "care_task_retractions_total",
+        "care_identity_handover_age_seconds",
     }
+
+
+def test_handovers_are_counted_with_the_age_of_the_oldest(seen: Seen) -> None:
+    """A patient who is neither here nor there for long is somebody's to look at."""
+    from orchestrator.stream.rounds import JournalRecord, Round
+
+    settle(seen.runtime)
+    assert seen.values("care_identity_handovers") == {(): 0}
+    assert seen.values("care_identity_handover_age_seconds") == {}
+
+    now = seen.clock.now()
+    record = JournalRecord(1, 0, now, "", b"")
+    for partition, moving in ((1, {"a": now - 7 * SECOND}), (2, {"b": now, "c": now})):
+        meta = orjson.dumps({"moving": moving})
+        seen.work(partition, [record], Round((partition, meta)))
+
+    assert seen.values("care_identity_handovers") == {(): 3}
+    assert seen.values("care_identity_handover_age_seconds") == {(): 7}
 
 
 def test_each_input_is_counted_once_with_what_became_of_it(seen: Seen) -> None:

@@ -47,9 +47,10 @@ def test_a_running_up_is_scraped(tmp_path: Path) -> None:
         assert status == 200
         assert (body["status"], body["runtime"]) == ("ready", "embedded")
         names = {check["name"] for check in body["checks"]}
-        assert names == {"log", "partitions", "recovery", "clock", "disk", "policy"}
+        assert names >= {"log", "partitions", "recovery", "clock", "disk", "policy"}
         assert up.stop() == 0
-    assert [one["event"] for one in up.logged()] == [
+    told = [one["event"] for one in up.logged() if one.get("role") in (None, "up")]
+    assert [name for name in told if name.startswith(("process.", "policy."))] == [
         "process.started",
         "policy.loaded",
         "process.ready",

@@ -15,7 +15,7 @@ from orchestrator.stream.clock import ManualClock
 from orchestrator.stream.embedded import Pace, Runtime
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.sqlite_log import Log
-from orchestrator.worklist.log.feed import FOLLOWED, Place, Positions, Record, Sample
+from orchestrator.worklist.log.feed import FOLLOWED, Fetched, Place, Positions, Record, Sample
 from schemas.topics import topic_of
 from tests.stream.fakes import FACILITIES, PARTITIONS, SITE_KEY, product
 
@@ -114,7 +114,7 @@ class ListFeed:
     def ends(self) -> Positions:
         return {place: records[-1].offset + 1 for place, records in self._by_place.items()}
 
-    def read(self, positions: Positions, limit: int, wait_s: float) -> list[Record]:
+    def read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
         del wait_s
         if self.fails is not None:
             raise self.fails
@@ -128,7 +128,8 @@ class ListFeed:
             for place in places:
                 ahead = [r for r in self._by_place[place] if r.offset >= positions.get(place, 0)]
                 found += ahead[:limit]
-        return found[:limit]
+        found = found[:limit]
+        return Fetched(found, {(r.topic, r.partition): r.offset + 1 for r in found})
 
     def sample(self) -> Sample | None:
         return None

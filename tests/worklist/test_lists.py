@@ -246,7 +246,7 @@ async def test_a_timeline_is_newest_first_and_in_pages(running: World) -> None:
     pages: list[Any] = []
     cursor: int | None = None
     while True:
-        more = {} if cursor is None else {"cursor": cursor}
+        more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         page = await running.get(f"/patients/{key}/timeline", limit=3, **more)
         pages += page["items"]
         cursor = page["next"]

@@ -3,9 +3,11 @@
 When a partition's earliest wake has passed, and now and then as a sign of life, a mark is
 appended to it; the mark's append time is T.  Then the high watermarks of all live inputs are
 read, and once intake has passed them (its group's committed positions), everything accepted
-before T lies in the journal, and ``clock(T)`` is appended behind it.  So a deadline cannot fire
-before a message that settles it, however late intake is.  Appended twice, late, or by somebody
-who no longer owns the partition, a clock says nothing wrong.
+before T lies in the journal.  Then decide must have passed the end that the identity's partition
+has now: what it had to tell other partitions of who is whom lies in them, too.  Behind all that
+``clock(T)`` is appended.  So a deadline cannot fire before a message that settles it, however late
+intake is.  Appended twice, late, or by somebody who no longer owns the partition, a clock says
+nothing wrong.
 
 T moves only while time can be believed (`belief`).
 """
@@ -23,6 +25,7 @@ from aiokafka.errors import KafkaError
 
 from orchestrator.core.instants import SECOND, written
 from orchestrator.stream.failpoints import hit
+from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.kafka import operating
 from orchestrator.stream.kafka.belief import Belief
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
@@ -30,6 +33,7 @@ from orchestrator.stream.kafka.decide import DecideShell
 from orchestrator.stream.kafka.fenced_out import Landed, OutRow, Place
 from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.site import Site
+from orchestrator.stream.keys import partition_of
 from orchestrator.stream.status import Holder, Status
 from orchestrator.stream.timekeeper import CLOCK_KEY, LAG
 from orchestrator.stream.timekeeper import JUMP as JUMPED
@@ -48,10 +52,17 @@ logger = structlog.get_logger()
 
 @dataclass(slots=True)
 class Gate:
-    """A mark was appended at T; the clock waits until intake has passed *watermarks*."""
+    """
+    A mark was appended at T; its clock waits.
+
+    Attributes:
+        watermarks: What intake must have passed.
+        identity: What decide must have passed in the identity's partition, once intake is through.
+    """
 
     at: int
     watermarks: dict[TopicPartition, int]
+    identity: int | None = None
 
 
 class Clockwork:
@@ -67,6 +78,7 @@ class Clockwork:
         self._gates: dict[int, Gate] = {}
         # Inputs that an operator does not wait for, and where intake stood in them.
         self._released: dict[TopicPartition, int | None] = {}
+        self._identity = TopicPartition(JOURNAL, partition_of(IDENTITY, site.partitions))
         self._counted_at = 0.0
 
     async def run(self) -> None:
@@ -141,6 +153,7 @@ class Clockwork:
         stands = await broker.committed(self._site.group_of("intake"))
         self._pass_released(stands)
         waiting = {p: self._missing(gate, stands) for p, gate in self._gates.items()}
+        await self._wait_for_identity(waiting, broker)
         self._tell_holders(waiting)
         passed = [p for p, missing in waiting.items() if not missing]
         if not passed:
@@ -160,6 +173,24 @@ class Clockwork:
         self._last.update(values)
         for partition in passed:
             del self._gates[partition]
+
+    async def _wait_for_identity(
+        self, waiting: dict[int, list[TopicPartition]], broker: Admin
+    ) -> None:
+        """Those that wait for no input any more wait for decide in the identity's partition."""
+        through = [self._gates[p] for p, missing in waiting.items() if not missing]
+        if not through:
+            return
+        if any(gate.identity is None for gate in through):
+            end = (await broker.ends([self._identity]))[self._identity]
+            for gate in through:
+                gate.identity = end if gate.identity is None else gate.identity
+        stands = await broker.committed(self._site.group_of("decide"))
+        stand = stands.get(self._identity, 0)
+        for partition, missing in waiting.items():
+            end_ = self._gates[partition].identity
+            if not missing and (end_ is None or stand < end_):
+                missing.append(self._identity)
 
     def _missing(self, gate: Gate, stands: dict[TopicPartition, int]) -> list[TopicPartition]:
         """A partition where intake never committed counts only if nothing was ever in it."""

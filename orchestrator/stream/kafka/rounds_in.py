@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
+import structlog
 from aiokafka.errors import IllegalStateError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
@@ -20,6 +21,8 @@ from faust.types import TP
 
 from orchestrator.stream.kafka.fenced_out import Producer
 from orchestrator.stream.kafka.leaving import leave
+
+logger = structlog.get_logger()
 
 POLL_S: Final = 0.25  # a stop waits for it
 MORE_S: Final = 0.01
@@ -251,6 +254,7 @@ class IntakeConsumer(Consumer):
         status.rebalances += 1
         status.partitions = {(tp.topic, tp.partition) for tp in assigned}
         status.enter("running")
+        logger.info("worker.assigned", role="intake", count=len(assigned))
 
 
 class IntakeTransport(driver.Transport):

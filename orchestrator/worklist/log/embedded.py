@@ -18,6 +18,7 @@ from orchestrator.stream.store import LogStore
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.log.feed import (
     FOLLOWED,
+    Fetched,
     LogAway,
     Place,
     Positions,
@@ -62,13 +63,13 @@ class EmbeddedFeed:
         except LogError as problem:
             raise LogAway(str(problem)) from problem
 
-    def read(self, positions: Positions, limit: int, wait_s: float) -> list[Record]:
+    def read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
         until = time.monotonic() + wait_s
         while True:
             found = self._read(positions, limit)
             left = until - time.monotonic()
             if found or left <= 0:
-                return found
+                return Fetched(found, {(r.topic, r.partition): r.offset + 1 for r in found})
             time.sleep(min(NAP_S, left))
 
     def _read(self, positions: Positions, limit: int) -> list[Record]:

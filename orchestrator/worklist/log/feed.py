@@ -42,6 +42,19 @@ class Sample(NamedTuple):
     ends: Positions
 
 
+class Fetched(NamedTuple):
+    """
+    What one read brought.
+
+    Attributes:
+        following: Where the places that moved go on: behind the records, and behind offsets that
+            hold none (markers of transactions).
+    """
+
+    records: list[Record]
+    following: Positions
+
+
 class LogAway(Exception):
     """The log cannot be read or written at the moment; the same can succeed later."""
 
@@ -71,9 +84,9 @@ class Feed(Protocol):
         """Per place the offset after the last record that may be read."""
         ...
 
-    def read(self, positions: Positions, limit: int, wait_s: float) -> list[Record]:
+    def read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
         """
-        What follows *positions*, each place in order; empty when nothing came in *wait_s*.
+        What follows *positions*, each place in order; without records when none came in *wait_s*.
 
         Raises:
             LogAway: The log cannot be read.

@@ -20,8 +20,6 @@ from orchestrator.worklist.log.feed import (
     FeedFactory,
     LogAway,
     Place,
-    Positions,
-    Record,
 )
 from orchestrator.worklist.model import tables
 from orchestrator.worklist.model.fold import Fold, Seen
@@ -70,17 +68,17 @@ class Projection:
             LogAway: The log cannot be read.
             sqlite3.Error: The read model cannot be written; nothing of the batch stands.
         """
-        records = self.feed.read(self.positions, limit, wait_s)
+        records, moved = self.feed.read(self.positions, limit, wait_s)
+        following = {**self.positions, **moved}
         if not records:
+            self.positions = following  # markers alone: not worth a transaction
             return None
-        following = dict(self.positions)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             seen = [one for r in records if (one := self._fold.apply(r)) is not None]
-            for record in records:
-                following[record.topic, record.partition] = record.offset + 1
             self._db.executemany(
-                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", _moved(records, following)
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?)",
+                [(*place, at) for place, at in sorted(moved.items())],
             )
             self._db.execute("COMMIT")
         except BaseException:
@@ -106,11 +104,6 @@ class Projection:
             self._db.execute("PRAGMA optimize")
         self._db.close()
         os.close(self._lock)
-
-
-def _moved(records: list[Record], following: Positions) -> list[tuple[str, int, int]]:
-    places = {(record.topic, record.partition) for record in records}
-    return [(*place, following[place]) for place in sorted(places)]
 
 
 class Projector:

@@ -33,7 +33,7 @@ BOUNDS: Final = Bounds(60 * SECOND, 60 * SECOND)
 def run() -> Recorded:
     """A run without a fault, with repeats, poison, clashes and polls that were taken in twice."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    return rehearsed(7, 300)
+    return rehearsed(8, 300)
 
 
 def verdict(recorded: Recorded, *excuses: Excuse) -> Verdict:

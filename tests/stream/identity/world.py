@@ -5,9 +5,8 @@ records in batches of any size.  What a round appends lies in the other partitio
 is committed; which partition decides next is drawn.
 """
 
-import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import orjson
@@ -18,9 +17,10 @@ from orchestrator.stream.intake import Intake, Signs
 from orchestrator.stream.keys import partition_of
 from orchestrator.stream.memory_store import MemoryStore
 from orchestrator.stream.processor import Processor
-from orchestrator.stream.rounds import JournalRecord, Out
+from orchestrator.stream.rounds import JournalRecord
 from orchestrator.stream.sqlite_log import Record
-from tests.simulation.journal import RULES, SETTINGS, SITE_KEY
+from tests.stream.identity.site import RULES, SETTINGS, SITE_KEY
+from tests.stream.identity.witness import Witness
 
 TOPIC = "care.admission.v1"
 
@@ -33,7 +33,6 @@ class Partition:
     journal: list[JournalRecord] = field(default_factory=list)
     position: int = 0
     store: MemoryStore = field(default_factory=MemoryStore)
-    published: list[Out] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -46,10 +45,13 @@ class Partition:
 class World:
     """All partitions."""
 
-    def __init__(self, rng: random.Random, partitions: int) -> None:
+    def __init__(self, rng: Random, partitions: int) -> None:
         self._rng = rng
         self.partitions = [Partition(number) for number in range(partitions)]
         self.now = 0
+        self.deaths = 0
+        self.records = 0
+        self.witness = Witness()
         self._intake = Intake(SETTINGS, SITE_KEY, Signs())
 
     def accept(self, event: dict[str, Any]) -> None:
@@ -59,20 +61,21 @@ class World:
         record = Record(TOPIC, 0, 0, at, None, orjson.dumps(event), {})
         taken = self._intake.take(record)
         assert taken.result == "journalled", taken
+        self.witness.accepted(at, event)
         for key, value in taken.journal:
             self._append(key, value)
 
-    def clock(self, at: int) -> None:
+    def clock(self, at: int, *partitions: Partition) -> None:
         """
-        The clock of every partition, each behind what was accepted there before.
+        A clock for some partitions, each behind what was accepted before.
 
         What is on its way between partitions may come later: that is what the test is about; only
-        what the directory was told must have arrived (the clock's gate).
+        what the directory was told must have been decided (the clock's gate).
         """
         self.settle_identity()
         self.now = max(self.now, at)
         value = orjson.dumps({"kind": "clock", "at": written(at)})
-        for partition in self.partitions:
+        for partition in partitions or self.partitions:
             self._to(partition, "clock", value)
 
     def turn(self) -> bool:
@@ -98,13 +101,17 @@ class World:
         if self._rng.random() < 0.1:
             partition.restart()
         batch = partition.journal[partition.position : partition.position + most]
-        rnd = partition.processor.process(partition.number, batch)
+        with self.witness.watching():
+            rnd = partition.processor.process(partition.number, batch)
         if self._rng.random() < 0.1:
             partition.restart()  # died before the commit: all of it is done again
+            self.deaths += 1
             return
+        self.witness.committed()
         partition.store.commit(rnd)
-        partition.published += rnd.outputs
         partition.position += len(batch)
+        self.records += len(batch)
+        self.witness.published(rnd.outputs)
         for key, value in rnd.journal:
             self._append(key, value)
 
@@ -114,25 +121,3 @@ class World:
     def _to(self, partition: Partition, key: str, value: bytes) -> None:
         record = JournalRecord(partition.number, len(partition.journal), self.now, key, value)
         partition.journal.append(record)
-
-    def things(self) -> dict[str, list[dict[str, Any]]]:
-        """All versions of every task and gap that went out, in order of their versions."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for out in self._published():
-            if out.topic == "care.change.v1" and out.value is not None:
-                change = orjson.loads(out.value)
-                for kind in ("task", "gap", "transition"):
-                    if kind in change:
-                        found.setdefault(change[kind][f"{kind}_id"], []).append(change[kind])
-        return found
-
-    def changes(self) -> list[dict[str, Any]]:
-        """All change records."""
-        return [
-            orjson.loads(out.value)
-            for out in self._published()
-            if out.topic == "care.change.v1" and out.value is not None
-        ]
-
-    def _published(self) -> Iterable[Out]:
-        return (out for partition in self.partitions for out in partition.published)

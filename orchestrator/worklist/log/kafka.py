@@ -1,0 +1,213 @@
+"""Kafka for the worklist: the followed topics at ``read_committed``, and an idempotent producer.
+
+How far the deciding group is, is read off its committed offsets and the clock records before
+them: what one transaction made visible together (outputs, offset) is believed together.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Final, TypeVar
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
+from orchestrator.stream.kafka.connection import Kafka
+from orchestrator.worklist import edge
+from orchestrator.worklist.instants import micros
+from orchestrator.worklist.log.feed import (
+    FOLLOWED,
+    Fetched,
+    LogAway,
+    Place,
+    Positions,
+    Record,
+    Sample,
+)
+from schemas.topics import JOURNAL
+
+REQUEST_S: Final = 10.0
+# Where reading the journal for its clocks begins: so far before the group's position.
+JOURNAL_BACK: Final = 5_000
+CLOCKS_KEPT: Final = 1_000
+
+T = TypeVar("T")
+
+
+class KafkaFeed:
+    """The followed topics of a cluster; with an event loop of its own, for one thread."""
+
+    pace = 1.0
+
+    def __init__(self, kafka: Kafka, group: str) -> None:
+        self._kafka = kafka
+        self._group = f"{group}-decide"
+        self._loop = asyncio.new_event_loop()
+        self._open = AsyncExitStack()
+        self._clocks: dict[int, tuple[list[int], list[int]]] = {}  # offsets and T, ascending
+        self._ends: dict[Place, int] = {}
+        self._stands: dict[TopicPartition, int] = {}
+        try:
+            self._run(self._start())
+        except BaseException:
+            self.close()
+            raise
+
+    async def _start(self) -> None:
+        self._admin: Admin = await self._open.enter_async_context(
+            admin(self._kafka, isolation="read_committed")
+        )
+        counts = await self._admin.partitions([*FOLLOWED, JOURNAL])
+        missing = [topic for topic in (*FOLLOWED, JOURNAL) if not counts.get(topic)]
+        if missing:
+            raise LogAway(f"{missing[0]} is not there; `topics create` makes it")
+        self._tps = [TopicPartition(topic, p) for topic in FOLLOWED for p in range(counts[topic])]
+        self._journal = [TopicPartition(JOURNAL, p) for p in range(counts[JOURNAL])]
+        ids = [await self._admin.topic_id(topic) for topic in FOLLOWED]
+        self.name = " ".join(ids)
+        self._consumer = AIOKafkaConsumer(
+            **self._kafka.client(),
+            client_id="care-worklist",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+        )
+        await self._consumer.start()
+        self._open.push_async_callback(self._consumer.stop)
+        self._consumer.assign([*self._tps, *self._journal])
+        await self._to_clocks()
+
+    async def _to_clocks(self) -> None:
+        """Begin the journal a little before where the deciding group stands."""
+        stands = await self._admin.committed(self._group)
+        firsts = await self._admin.beginnings(self._journal)
+        for tp in self._journal:
+            self._clocks[tp.partition] = ([], [])
+            self._consumer.seek(tp, max(firsts[tp], stands.get(tp, 0) - JOURNAL_BACK))
+
+    def now(self) -> int:
+        return edge.now()
+
+    def firsts(self) -> Positions:
+        found = self._run(self._admin.beginnings(self._tps))
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def ends(self) -> Positions:
+        """As of the last look: the brokers are asked once a sample, not once a batch."""
+        if not self._ends:
+            self._ends = self._run(self._ask_ends())
+        return self._ends
+
+    async def _ask_ends(self) -> dict[Place, int]:
+        found = await self._admin.ends(self._tps)
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
+        return self._run(self._read(positions, limit, wait_s))
+
+    async def _read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
+        for tp in self._tps:
+            wanted = positions.get((tp.topic, tp.partition), 0)
+            if self._stands.get(tp) != wanted:
+                self._consumer.seek(tp, wanted)
+        rows = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=limit)
+        found: list[Record] = []
+        for tp, records in rows.items():
+            if tp.topic == JOURNAL:
+                self._note_clocks(tp.partition, records)
+                continue
+            for row in records:
+                key = None if row.key is None else row.key.decode()
+                found.append(Record(tp.topic, tp.partition, row.offset, key, row.value))
+        following: dict[Place, int] = {}
+        for tp in self._tps:
+            # Behind markers of transactions, too: they hold offsets and no record.
+            at = self._stands[tp] = await self._consumer.position(tp)
+            if at != positions.get((tp.topic, tp.partition), 0):
+                following[tp.topic, tp.partition] = at
+        return Fetched(found, following)
+
+    def _note_clocks(self, partition: int, rows: Any) -> None:
+        offsets, clocks = self._clocks[partition]
+        for row in rows:
+            # A clock is a few bytes long; what is longer is about a patient, and not looked at.
+            if row.value is None or len(row.value) > 100:
+                continue
+            value = orjson.loads(row.value)
+            if value.get("kind") == "clock":
+                offsets.append(row.offset)
+                clocks.append(micros(value["at"]))
+        del offsets[:-CLOCKS_KEPT], clocks[:-CLOCKS_KEPT]
+
+    def sample(self) -> Sample | None:
+        return self._run(self._sample())
+
+    async def _sample(self) -> Sample | None:
+        # The group's position first: what it promises lies before the ends asked for after it.
+        stands = await self._admin.committed(self._group)
+        self._ends = await self._ask_ends()
+        decided: list[int] = []
+        for partition, (offsets, clocks) in self._clocks.items():
+            number = bisect_left(offsets, stands.get(TopicPartition(JOURNAL, partition), 0))
+            if number == 0:
+                return None  # it has decided no clock that was read yet
+            decided.append(max(clocks[:number]))
+        return Sample(min(decided), dict(self._ends))
+
+    def close(self) -> None:
+        with suppress(KafkaError, OSError, BrokerAway):
+            self._loop.run_until_complete(self._open.aclose())
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self._loop.run_until_complete(work)
+        except (KafkaError, BrokerAway, OSError, TimeoutError) as problem:
+            raise LogAway(str(problem) or type(problem).__name__) from problem
+
+
+class KafkaSender:
+    """Appends with ``acks=all``; a repeat after a lost answer is told by its event's id."""
+
+    def __init__(self, kafka: Kafka, wait_s: float) -> None:
+        self._kafka = kafka
+        self._wait_s = wait_s
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def send(self, topic: str, key: str | None, value: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                producer = await self._started()
+                name = None if key is None else key.encode()
+                await producer.send_and_wait(topic, value, key=name)
+        except (KafkaError, OSError, TimeoutError) as problem:
+            raise LogAway(type(problem).__name__) from problem
+
+    async def _started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._kafka.client(),
+                    client_id="care-worklist",
+                    acks="all",
+                    enable_idempotence=True,
+                    compression_type="lz4",
+                    max_request_size=2 * 1024 * 1024,
+                    request_timeout_ms=int(REQUEST_S * 1000),
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await producer.stop()
+                    raise
+                self._producer = producer
+        return self._producer
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            with suppress(KafkaError, OSError):
+                await self._producer.stop()

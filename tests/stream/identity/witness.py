@@ -1,0 +1,157 @@
+"""What must hold at every instant of a run, told by somebody who sees everything.
+
+One publisher per subject at a time, no version with two contents, no deadline before its instant
+or before what was accepted before it, one verdict per command.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import orjson
+
+import handlers
+from events.canonical import decode
+from orchestrator.core.facts import Told
+from orchestrator.core.identity import Mark, homes, origin_of
+from orchestrator.core.instants import written
+from orchestrator.core.patient import Patient
+from orchestrator.stream.identity.desk import Desk
+from orchestrator.stream.identity.shell import AtDesk
+from orchestrator.stream.rounds import Out
+from orchestrator.stream.working import Working
+from tests.stream.identity.site import SETTINGS
+
+Plain = dict[str, Any]
+KINDS = ("task", "gap", "transition")
+
+
+class Broken(AssertionError):
+    """A promise was broken."""
+
+
+def demand(holds: bool, promise: str, *what: object) -> None:
+    """Raise unless *holds*."""
+    if not holds:
+        raise Broken(promise, *what)
+
+
+def verdicts(change: Plain, commands: set[str]) -> Iterator[tuple[str, str]]:
+    """The commands that a change answers, and how: what it changed, or that it was refused."""
+    if change["change"] != "event.recorded":
+        verdict = "refused" if change["change"] == "command.refused" else "accepted"
+        yield from ((event, verdict) for event in change["caused_by"] if event in commands)
+
+
+class Witness:
+    """Sees what is accepted, told to charts, and published."""
+
+    def __init__(self) -> None:
+        self.seq: dict[str, int] = defaultdict(int)
+        self.things: dict[str, Plain] = {}
+        self.verdicts: dict[str, str] = {}
+        self.dated: dict[str, str] = defaultdict(str)
+        self.commands: set[str] = set()
+        self.deadlines = 0
+        self._accepted: list[tuple[int, str, str]] = []  # receipt, subject, event
+        self._marks: list[Mark] = []
+        self._broken: list[Broken] = []
+        self._told: set[tuple[str, str]] = set()  # identifier, event
+        self._fresh: list[tuple[str, str]] = []
+
+    def accepted(self, at: int, event: Plain) -> None:
+        """A sender was told that we have it."""
+        self._accepted.append((at, event["subject"], event["id"]))
+        self._marks += handlers.told(decode(orjson.dumps(event), SETTINGS), SETTINGS).marks
+        if event["type"].startswith("care.task."):
+            self.commands.add(event["id"])
+
+    # At every step.
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """See what patients are told, and what falls due."""
+        tell, step, fire = Working._tell, AtDesk.step, AtDesk.fire
+
+        def told(at: Working, key: str, patient: Patient, told: Told, lane: str = "") -> None:
+            self._fresh.append((patient.subject, told.event))
+            tell(at, key, patient, told, lane)
+
+        def stepped(
+            at: AtDesk, desk: Desk, patient: Patient, told: list[tuple[Told, str]], joined: Any
+        ) -> None:
+            self._fresh += [(one.under or patient.subject, one.event) for one, _ in told]
+            step(at, desk, patient, told, joined)
+
+        def fired(at: AtDesk, desk: Desk, patient: Patient, until: int) -> None:
+            if patient.wake is not None and patient.wake <= until:
+                try:
+                    self._due(patient, until)
+                except Broken as broken:  # not inside the processor, which parks what fails
+                    self._broken.append(broken)
+            fire(at, desk, patient, until)
+
+        self._fresh = []
+        with (
+            mock.patch.object(Working, "_tell", told),
+            mock.patch.object(AtDesk, "step", stepped),
+            mock.patch.object(AtDesk, "fire", fired),
+        ):
+            yield
+        if self._broken:
+            raise self._broken[0]
+
+    def committed(self) -> None:
+        """What was told in the round is true."""
+        self._told.update(self._fresh)
+
+    def _due(self, patient: Patient, until: int) -> None:
+        """Deadlines up to *until* fire: all that was accepted before must have been told."""
+        self.deadlines += 1
+        members = {name for name in patient.others if name == origin_of(name)} | {patient.subject}
+        if all(mark.receipt < until for mark in self._marks):
+            found = homes(self._marks)
+            wanted = set(found.members(patient.subject)) or {patient.subject}
+            here = {patient.subject, *patient.others}
+            demand(wanted == here, "premature: members", patient.subject, wanted ^ here)
+        for at, subject, event in self._accepted:
+            if at < until and subject in members:
+                known = (subject, event) in self._told or (subject, event) in self._fresh
+                demand(known, "premature", subject, event, written(until))
+
+    # At every output.
+
+    def published(self, outputs: Iterable[Out]) -> None:
+        """Changes in the order in which they were committed."""
+        for out in outputs:
+            if out.topic == "care.change.v1" and out.value is not None:
+                self._change(orjson.loads(out.value))
+
+    def _change(self, change: Plain) -> None:
+        subject = change["subject"]
+        demand(change["seq"] == self.seq[subject] + 1, "two publishers", subject, change["seq"])
+        self.seq[subject] = change["seq"]
+        demand(change["at"] >= self.dated[subject], "dated back", change)
+        self.dated[subject] = change["at"]
+        for kind in KINDS:
+            if kind in change:
+                self._thing(change[kind], change[kind][f"{kind}_id"], change["at"])
+        self._verdict(change)
+
+    def _thing(self, thing: Plain, name: str, at: str) -> None:
+        known = self.things.get(name)
+        version = 1 if known is None else known["version"] + 1
+        demand(thing["version"] == version, "version left out or repeated", thing, known)
+        if known is not None:
+            demand(thing.get("subject") == known.get("subject"), "another subject", thing, known)
+        if thing.get("overdue") and not (known and known["overdue"]):
+            demand(at >= thing["due_at"], "overdue before it is due", at, thing)
+        self.things[name] = thing
+
+    def _verdict(self, change: Plain) -> None:
+        for event, verdict in verdicts(change, self.commands):
+            known = self.verdicts.get(event)
+            demand(known in (None, "accepted") and known in (None, verdict), "two verdicts", change)
+            self.verdicts[event] = verdict
