@@ -13,7 +13,7 @@ CODE := $(wildcard schemas events handlers orchestrator tests bench)
 PYTEST_ARGS ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka planted check format bench lock clean
+.PHONY: help demo test test-kafka planted chaos check format bench lock clean
 
 help:  ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test-kafka: $(STAMP)  ## those on a real Apache Kafka (Java 17 and Maven, or KAF
 
 planted: $(STAMP)  ## plant every known bug, see who catches it, write docs/planted-bugs.md
 	$(BIN)/python -m tests.planted
+
+chaos: $(STAMP)  ## the long chaos run (45 min): every kind of fault, an independent checker, docs/chaos/
+	$(BIN)/python -m tests.kafka.chaos.run --long --out docs/chaos $(CHAOS_ARGS)
 
 check: $(STAMP)  ## exactly what must hold before a commit: format, lint, types, tests
 	$(BIN)/ruff format --check $(CODE)

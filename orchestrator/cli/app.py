@@ -284,6 +284,14 @@ def policy_check(
 
 
 @app.command()
+def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Print all settings, and what stands in the way; exit 1 if something does."""
+    from orchestrator.cli import doctor as command
+
+    command.run(data_dir=data_dir, as_json=as_json)
+
+
+@app.command()
 def lag(
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
     serve: Annotated[

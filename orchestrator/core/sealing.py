@@ -4,15 +4,22 @@ A sealed cell still joins late facts and opens nothing any more; ledger rows of 
 are dropped.  It happens at clocks only, so every run of a journal seals at the same place.
 """
 
+from collections.abc import Container, Iterable
+
 from orchestrator.core.cells import AppointmentCell, Cell, VisitCell
 from orchestrator.core.instants import DAY, written
-from orchestrator.core.patient import Patient
+from orchestrator.core.patient import CellKey, Patient
 from orchestrator.core.policy import Rules
 from orchestrator.core.registers import value_of
 
 
-def seal(patient: Patient, rules: Rules, now: int) -> None:
-    """Put away what has been over for long: it still joins, and opens nothing any more."""
+def seal(patient: Patient, rules: Rules, now: int, members: Iterable[Patient]) -> None:
+    """
+    Put away what has been over for long: it still joins, and opens nothing any more.
+
+    Args:
+        members: All that are planned with *patient*, itself included.
+    """
     length = rules.newest.seal_after_days * DAY
     next_at: int | None = None
     for key, cell in list(patient.cells.items()):
@@ -25,16 +32,19 @@ def seal(patient: Patient, rules: Rules, now: int) -> None:
         else:
             next_at = min(next_at or last + length, last + length)
     patient.seal_at = next_at
-    _forget(patient, written(now - length))
+    _forget(patient, written(now - length), {key for one in members for key in one.cells})
 
 
-def _forget(patient: Patient, before: str) -> None:
-    """Drop ledger rows of transitions whose discharge lies before *before*."""
+def _forget(patient: Patient, before: str, known: Container[CellKey]) -> None:
+    """Drop ledger rows of transitions whose discharge lies before *before*, and nobody plans."""
     ledger = patient.ledger
     over = {
         one
         for one, row in ledger.transitions.items()
-        if row["status"] == "closed" and row["index_discharge_at"] <= before
+        if row["status"] == "closed"
+        and row["index_discharge_at"] <= before
+        # A visit number that was used again is planned still: its rows would come anew.
+        and ("visit", f"{row['facility']}|{row['visit_number']}") not in known
     }
     for one in over:
         del ledger.transitions[one]

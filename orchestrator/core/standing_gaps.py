@@ -90,7 +90,6 @@ def _contested(stay: Stay, view: View, policy: Policy) -> list[Wanted]:
         stay.start,
         why.says("{who} gave this visit's number to two patients.", who=stay.facility),
         subject=stay.visit,
-        evidence={"claimants": len(stay.claimants)},
     )
     return scope.found
 

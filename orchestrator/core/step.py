@@ -338,7 +338,7 @@ class _Step(Announcer):
             self.plan()
         for one in patient.members():
             if one.seal_at is not None and one.seal_at <= self.now:
-                seal(one, self.rules, self.now)
+                seal(one, self.rules, self.now, patient.members())
                 self.rewake = True
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from orchestrator.core.identity import Mark, origin_of, visit_of
 from orchestrator.core.joining import Joining, said_of
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
+from orchestrator.stream.identity.claims import MOST
 
 
 @dataclass(slots=True)
@@ -71,13 +72,16 @@ def contest(subjects: Mapping[str, History]) -> None:
                     if isinstance(fact, OF_VISIT) and told.type:
                         first = claims.setdefault((fact.facility, fact.visit), {})
                         first[subject] = min(first.get(subject, receipt), receipt)
-    for (facility, visit), first in sorted(claims.items()):
-        for at in sorted(set(first.values())) if len(first) > 1 else ():
-            claimants = frozenset(name for name, since in first.items() if since <= at)
-            if len(claimants) > 1:
-                told = silent([Contested(facility, visit, claimants)], at)
-                for name in claimants:
-                    subjects[name].add(at, told)
+    for (facility, visit), since in sorted(claims.items()):
+        held: list[str] = []
+        for at, name in sorted((at, name) for name, at in since.items()):
+            known = [*held, name]
+            if len(known) <= MOST:
+                held = known
+            if len(known) > 1:
+                told = silent([Contested(facility, visit, frozenset(known))], at)
+                for one in held if len(known) <= MOST else (name,):
+                    subjects[one].add(at, told)
 
 
 class Story:

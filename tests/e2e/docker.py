@@ -10,6 +10,7 @@ import signal
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -78,6 +79,7 @@ class Docker:
         parser.add_argument("services", nargs="*")
         asked = parser.parse_args(words)
         stack = self._stack
+        stack.supervise()
         wanted = asked.services or ["kafka", "access", "topics", *WORKERS]
         counts = {name: int(count) for name, count in (one.split("=") for one in asked.scale)}
         for name in ("kafka", "access", "topics"):
@@ -147,10 +149,10 @@ class Docker:
 
     def _restart(self, words: list[str]) -> Answer:
         (name,) = words
-        for process in self._replicas(name):  # all at once, as Compose does
-            self._stack.running[process].terminate()
-        for process in self._replicas(name):
-            self._stack.end(process)
+        replicas = self._replicas(name)
+        with ThreadPoolExecutor() as pool:  # all at once, as Compose does
+            list(pool.map(self._stack.end, replicas))
+        for process in replicas:
             self._stack.start(name, process)
         for process in self._replicas(name):
             self._stack.wait(process, name)

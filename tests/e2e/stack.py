@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -44,6 +45,11 @@ class Stack:
         self.settings = settings  # what this site has changed in the file
         self.services = compose.services()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.ended: list[tuple[str, int]] = []  # unasked: process, exit code
+        self._of: dict[str, str] = {}  # process -> its service
+        self._asked = threading.Lock()
+        self._over = threading.Event()
+        self._supervisor: threading.Thread | None = None
         self.doors = dict(zip(DOORS, _free_ports(len(DOORS)), strict=True))
         self.ops: dict[str, int] = {}  # process -> port of its metrics
         self._bin = broker_tools.bin_folder(folder / "bin")
@@ -97,6 +103,7 @@ class Stack:
     def start(self, name: str, process: str | None = None) -> None:
         """Start a service; *process* names a further replica of it."""
         service, process = self.services[name], process or name
+        self._of[process] = name
         with (self.folder / f"{process}.log").open("ab") as out:
             self.running[process] = subprocess.Popen(
                 [self.here(service, word) for word in service.words],
@@ -151,10 +158,9 @@ class Stack:
         return done.returncode == 0
 
     def wait(self, process: str, service: str | None = None) -> None:
-        """Until it is healthy; a process that ended instead is shown with its log."""
+        """Until it is healthy; one that does not get so is shown with its log."""
         end = time.monotonic() + START_S
         while not self.healthy(process, service):
-            assert self.running[process].poll() is None, self.log(process)
             assert time.monotonic() < end, self.log(process)
             time.sleep(0.3)
 
@@ -164,12 +170,28 @@ class Stack:
 
     def end(self, process: str, how: signal.Signals = signal.SIGTERM) -> int:
         """End it; the exit code."""
-        ended = self.running.pop(process)
+        with self._asked:
+            ended = self.running.pop(process)
         ended.send_signal(how)
         return ended.wait(60)
 
+    def supervise(self) -> None:
+        """Start again what ends unasked, as `restart: unless-stopped` says."""
+        if self._supervisor is None:
+            self._supervisor = threading.Thread(target=self._start_again)
+            self._supervisor.start()
+
+    def _start_again(self) -> None:
+        while not self._over.wait(0.5):
+            with self._asked:
+                for process, one in list(self.running.items()):
+                    if one.poll() is not None:
+                        self.ended.append((process, one.returncode))
+                        self.start(self._of[process], process)
+
     def up(self) -> None:
         """What `docker compose up` does, in the order of `depends_on`."""
+        self.supervise()
         self.start("kafka")
         self.wait("kafka")
         for name in ("access", "topics"):
@@ -189,6 +211,9 @@ class Stack:
 
     def down(self) -> None:
         """End everything, however it stands."""
+        self._over.set()
+        if self._supervisor is not None:
+            self._supervisor.join()
         for process in reversed(list(self.running)):
             self.running[process].kill()
             self.running[process].wait()

@@ -1,6 +1,7 @@
 """The processes of the compose file, from an empty broker to a nurse's task and its metrics."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -175,8 +176,7 @@ def test_a_worker_that_is_killed_is_replaced(product: Stack, sent: int) -> None:
     assert sent
     product.start("decide", "decide-2")
     product.wait("decide-2", "decide")
-    product.running["decide"].kill()
-    product.running.pop("decide").wait()
+    product.end("decide", signal.SIGKILL)
 
     def owned() -> float:
         (sample,) = metrics(product.ops["decide-2"])["care_stream_partitions_owned"]
@@ -184,3 +184,9 @@ def test_a_worker_that_is_killed_is_replaced(product: Stack, sent: int) -> None:
 
     until(lambda: owned() == 12, "it owns all partitions")
     until(lambda: product.run("care", "lag").returncode == 0, "all is decided")
+
+
+def test_nothing_ended_unasked(product: Stack, sent: int) -> None:
+    """All the while no process ended but those that these tests ended."""
+    assert sent
+    assert product.ended == []

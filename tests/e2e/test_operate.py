@@ -16,7 +16,7 @@ from tests.markdown import Block, blocks, difference
 
 PAGE: Final = (ROOT / "docs/operate.md").read_text(encoding="utf-8")
 MARK: Final = "@@@ block"
-LONGEST_S: Final = 600
+LONGEST_S: Final = 1200
 
 
 def commands() -> list[tuple[Block, Block | None]]:

@@ -18,7 +18,7 @@ from tests.stream.fakes import SITE_KEY
 START: Final = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOORS: Final = ("up", "worker", "lag")
-PATIENCE_S: Final = 60.0  # a limit for tests that fail, no measure of anything
+PATIENCE_S: Final = 150.0  # a limit for tests that fail, no measure of anything
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,23 +65,26 @@ class Field:
         environment["PYTEST_DEBUG_TEMPROOT"] = str(self.temporary)
         for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST"):
             environment.pop(name, None)
-        try:
-            ended = subprocess.run(
-                command,
-                cwd=self.folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=_LONGEST_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return True  # whoever waits for it notices
+        with subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                told, _ = process.communicate(timeout=_LONGEST_S)
+            except subprocess.TimeoutExpired:
+                # Whoever waits for it notices; its brokers end with it, if it may end them.
+                process.send_signal(signal.SIGINT)
+                process.communicate()
+                return True
         # Anything else than passed or failed (no such test, an error while collecting) proves
         # nothing about the bug.
-        if ended.returncode not in (0, _FAILED) or " error" in ended.stdout.splitlines()[-1]:
-            raise RuntimeError(f"{test} did not run:\n{ended.stdout[-3000:]}{ended.stderr[-1000:]}")
-        return ended.returncode == _FAILED
+        if process.returncode not in (0, _FAILED) or " error" in told.splitlines()[-1]:
+            raise RuntimeError(f"{test} did not run:\n{told[-4000:]}")
+        return process.returncode == _FAILED
 
 
 @contextmanager

@@ -17,7 +17,7 @@ BUGS: Final = (
         wrong="            outputs = {p: out.pop(p) for p in [*out] if p != state}\n"
         "            await producer.land(outputs)\n"
         "            flying = await producer.launch(out, fenced)\n",
-        tests=(f"{WORKER}::test_killed_anywhere_it_goes_on_where_it_was",),
+        tests=(f"{CLIENTS}/test_readers.py::test_all_read_the_same",),
         broker=True,
     ),
     Bug(
@@ -74,20 +74,6 @@ BUGS: Final = (
         right="[*row.headers, *ours]",
         wrong="ours",
         tests=(f"{CLIENTS}/test_producers.py::test_what_cannot_be_read_is_kept_as_it_came",),
-        broker=True,
-    ),
-    Bug(
-        name="intake commits what it did not read",
-        about="A worker that dies after a poll has passed it over: its records are lost.",
-        listed="ack before produce",
-        file="orchestrator/stream/kafka/intake.py",
-        right='        hit("intake.decoded")\n',
-        wrong="        self._app.consumer.done.update(\n"
-        "            {tp: rows[-1].offset + 1 for tp, rows in rnd.items()}\n"
-        "        )\n"
-        "        await self._app.consumer.commit()\n"
-        '        hit("intake.decoded")\n',
-        tests=(f"{WORKER}::test_killed_anywhere_it_goes_on_where_it_was",),
         broker=True,
     ),
 )

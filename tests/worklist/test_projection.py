@@ -26,6 +26,8 @@ def rows(path: Path) -> dict[str, list[Any]]:
         for table in TABLES:
             columns = [c[1] for c in db.execute(f"PRAGMA table_info({table})") if c[1] != "id"]
             source, named = table, ", ".join(columns)
+            if table in ("tasks", "gaps", "transitions"):
+                source, named = f"{table} JOIN {table}_said USING (id)", f"{named}, why, value"
             if table == "caused":
                 source = "caused JOIN changes ON changes.id = change_id"
                 named = "event, subject, seq"

@@ -10,6 +10,7 @@ made at the first run), in which the product's packages are found behind its own
 
 import argparse
 import asyncio
+import logging
 import os
 import secrets
 import subprocess
@@ -68,22 +69,22 @@ def main() -> int:
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--quick", action="store_true", help="a tenth of the records; no figures")
     asked = parser.parse_args()
-    log.configure(level="error", form="json")  # clients complain while topics come and go
+    log.configure(level="error", form="json")
+    # It complains while topics come and go.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     arms = [a for a in ARMS if not asked.only or a.name.startswith(tuple(asked.only))]
     if any(arm.module == "quix" for arm in arms):
         _prepare()
-    figures: list[Figure] = []
     for name in asked.works:
         work = WORKS[name]
         share = 10 if asked.quick else 1
         with stage.broker() as kafka:
             asyncio.run(journal.fill(kafka, work, work.count // share))
-            figures += _figures(work, _runs(kafka, work, arms, asked.reps, share))
-    print(report.table(figures), end="")
-    if not (asked.quick or asked.only) and asked.works == list(WORKS):
-        events = sum(work.count for work in WORKS.values())
-        results = ROOT / "bench" / "results"
-        report.write(figures, results, "kafka-arms", events=events, quick=False)
+            figures = _figures(work, _runs(kafka, work, arms, asked.reps, share))
+        print(report.table(figures))
+        if not (asked.quick or asked.only):
+            where = ROOT / "bench" / "results"
+            report.write(figures, where, f"kafka-arms-{name}", events=work.count, quick=False)
     return 0
 
 

@@ -57,13 +57,13 @@ def _product_rows(count: int) -> Iterator[tuple[str, bytes]]:
 WORKS: Final = {
     work.name: work
     for work in (
-        Work("light", light.rows, light.LightProcessor, 100_000, 20_000),
+        Work("light", light.rows, light.LightProcessor, 100_000, 5_000),
         Work(
             "product",
             _product_rows,
             lambda store: Product(store, RULES, feed.FACILITIES, SITE_KEY),
             20_000,
-            8_000,
+            4_000,
         ),
     )
 }

@@ -1,12 +1,15 @@
 """The same facility and visit number under two identifiers: all of them are told of each other.
 
 Each visit number has a key of its own; whoever hears of a visit for the first time says so there.
-Nothing is joined by it (ruling 17): somebody looks.
+Nothing is joined by it (ruling 17): somebody looks.  Real interfaces send one number for thousands
+of patients (a constant, ``0``): only the first few are told of each other, who comes later of them.
 """
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
+
+MOST: Final = 4  # claimants that know of each other
 
 
 class Rows(Protocol):
@@ -32,12 +35,13 @@ def take(rows: Rows, key: str, message: dict[str, Any]) -> None:
     claimant = [message["subject"], message["key"]]
     if claimant in held:
         return
-    held.append(claimant)
-    rows.write("claims", "", orjson.dumps([1, held]), key)
-    if len(held) == 1:
+    told = [*held, claimant]
+    if len(told) <= MOST:
+        rows.write("claims", "", orjson.dumps([1, told]), key)
+    if len(told) == 1:
         return
     facility, _, visit = message["visit"].partition("|")
-    claimants = sorted(subject for subject, _ in held)
-    for subject, where in held:
+    claimants = sorted(subject for subject, _ in told)
+    for subject, where in told if len(told) <= MOST else (claimant,):
         contested = {"kind": "contested", "facility": facility, "visit": visit}
         rows.send(where, contested | {"subject": subject, "claimants": claimants})

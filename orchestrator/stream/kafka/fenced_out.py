@@ -118,8 +118,10 @@ async def landed(flying: Iterable[Flying]) -> dict[Place, Landed]:
 
 def size(row: OutRow) -> int:
     """What *row* takes in a batch, at most."""
-    headers = sum(len(name.encode()) + len(value or b"") + 10 for name, value in row.headers)
-    return len(row.key or b"") + len(row.value or b"") + headers + _ROW_BYTES
+    bytes_ = len(row.key or b"") + len(row.value or b"") + _ROW_BYTES
+    for name, value in row.headers:
+        bytes_ += len(name.encode()) + len(value or b"") + 10
+    return bytes_
 
 
 def _batches(producer: AIOKafkaProducer, rows: Iterable[OutRow]) -> Iterator[Any]:

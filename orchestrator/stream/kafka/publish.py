@@ -7,7 +7,6 @@ keyed by patient, so that what one patient's file says in order lies in order on
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -78,9 +77,7 @@ async def publish(
             if on_progress is not None:
                 on_progress(report)
     finally:
-        # Stopping sends what is left, and waits as long as that takes.
-        with suppress(TimeoutError, KafkaError):
-            await asyncio.wait_for(producer.stop(), STOP_S)
+        await _stopped(producer)
     return report
 
 
@@ -100,6 +97,14 @@ async def _started(kafka: Kafka, timeout: timedelta) -> AIOKafkaProducer:  # noq
         await producer.stop()
         raise BrokerAway(await _said(kafka, problem)) from problem
     return producer
+
+
+async def _stopped(producer: AIOKafkaProducer) -> None:
+    try:
+        # It sends what is left, and would wait as long as that takes.
+        await asyncio.wait_for(producer.stop(), STOP_S)
+    except (TimeoutError, KafkaError):
+        await producer.client.close()
 
 
 async def _send(producer: AIOKafkaProducer, rows: Iterable[Row], site_key: bytes) -> None:

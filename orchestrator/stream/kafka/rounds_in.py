@@ -231,7 +231,9 @@ class Consumer(driver.Consumer):
         # Faust's own bookkeeping, which nothing else would empty.
         self._acked.clear()
         self._acked_index.clear()
-        return {tp: at for tp, at in self.done.items() if at > (self._committed_offset[tp] or 0)}
+        # Offset 0, too: who looks on must know that somebody reads there, or its lag is unknown.
+        known = self._committed_offset
+        return {tp: at for tp, at in self.done.items() if known[tp] is None or at > known[tp]}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """The round in flight is waited for and committed first."""

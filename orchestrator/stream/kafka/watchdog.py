@@ -161,5 +161,6 @@ def _look(
         positions=positions,
         ends=ends,
         refused="brokers" in status.held,
-        clocks={} if waiting else {p: (now - at) / SECOND for p, at in status.clocks.items()},
+        # T 0: none was decided on yet, and nobody knows since when one is missing.
+        clocks={} if waiting else {p: (now - at) / SECOND for p, at in status.clocks.items() if at},
     )

@@ -132,7 +132,8 @@ async def card(call: CallOf, key: Key, query: Annotated[NoQuery, Query()]) -> Re
         own.among("facility", call.who.facilities)
         own.add("patient_key = ?", key)
         transitions = db.execute(
-            f"SELECT id, value, why FROM transitions WHERE {own.sql} ORDER BY updated_at DESC",
+            f"SELECT id, value, why FROM transitions JOIN transitions_said USING (id)"
+            f" WHERE {own.sql} ORDER BY updated_at DESC",
             own.values,
         ).fetchall()
         tasks, gaps = tasks_of(call.who), gaps_of(call.who)

@@ -127,7 +127,8 @@ class Fold:
         """Whether this version replaces the row; of an equal one only the sentence may be new."""
         name = f"{table[:-1]}_id"
         row = self._db.execute(
-            f"SELECT version, value, why FROM {table} WHERE {name} = ?",
+            f"SELECT version, value, why, id FROM {table} JOIN {table}_said USING (id)"
+            f" WHERE {name} = ?",
             (thing,),
         ).fetchone()
         if row is None or version > row[0]:
@@ -137,10 +138,8 @@ class Fold:
                 self.differences += 1
                 logger.error("projection.differs", kind=table, version=version)
             if row[2] is None and why is not None:
-                self._db.execute(
-                    f"UPDATE {table} SET why = ?, updated_at = ? WHERE {name} = ?",
-                    (why, at, thing),
-                )
+                self._db.execute(f"UPDATE {table} SET updated_at = ? WHERE id = ?", (at, row[3]))
+                self._db.execute(f"UPDATE {table}_said SET why = ? WHERE id = ?", (why, row[3]))
         return False
 
     def _task(self, task: dict[str, Any], value: bytes, why: str | None, at: int | None) -> None:
@@ -168,9 +167,9 @@ class Fold:
                 "opened_at": micros(task["opened_at"]),
                 "updated_at": _changed(task, at),
                 "flags": "".join(f"|{flag}|" for flag in task["flags"]),
-                "why": why,
-                "value": value,
             },
+            why,
+            value,
         )
 
     def _gap(self, gap: dict[str, Any], value: bytes, why: str | None, at: int | None) -> None:
@@ -192,9 +191,9 @@ class Fold:
                 "since": micros(gap["since"]),
                 "opened_at": micros(gap["opened_at"]),
                 "updated_at": _changed(gap, at),
-                "why": why,
-                "value": value,
             },
+            why,
+            value,
         )
 
     def _transition(
@@ -213,9 +212,9 @@ class Fold:
                 "facility": transition["facility"],
                 "status": transition["status"],
                 "updated_at": _changed(transition, at),
-                "why": why,
-                "value": value,
             },
+            why,
+            value,
         )
 
     def _patient(self, key: str, value: bytes | None) -> None:
@@ -223,7 +222,7 @@ class Fold:
             self._db.execute("DELETE FROM patients WHERE patient_key = ?", (key,))
             return
         view = orjson.loads(value)
-        self._put(
+        self._upsert(
             "patients",
             {
                 "patient_key": key,
@@ -234,15 +233,23 @@ class Fold:
             },
         )
 
-    def _put(self, table: str, row: dict[str, Any]) -> None:
+    def _put(self, table: str, row: dict[str, Any], why: str | None, value: bytes) -> None:
+        number = self._upsert(table, row)
+        self._db.execute(
+            f"INSERT OR REPLACE INTO {table}_said VALUES (?, ?, ?)", (number, why, value)
+        )
+
+    def _upsert(self, table: str, row: dict[str, Any]) -> int:
         # The row number stays: an update in place moves nothing in the indexes it does not touch.
         columns = ", ".join(row)
         sets = ", ".join(f"{column} = excluded.{column}" for column in row)
         marks = ", ".join("?" * len(row))
-        self._db.execute(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT DO UPDATE SET {sets}",
+        (number,) = self._db.execute(
+            f"INSERT INTO {table} ({columns}) VALUES ({marks})"
+            f" ON CONFLICT DO UPDATE SET {sets} RETURNING id",
             tuple(row.values()),
-        )
+        ).fetchone()
+        return int(number)
 
 
 def folded(name: Any) -> str | None:

@@ -55,8 +55,9 @@ def page(
         after(keys, read_cursor(cursor, name, len(keys)), begun)
     columns = ", ".join(key.column for key in keys)
     found = db.execute(
-        f"SELECT id, value, why, {columns} FROM {table}"
-        f" WHERE {begun.sql} ORDER BY {order_sql(keys)} LIMIT ?",
+        f"SELECT id, value, why, {columns} FROM (SELECT id, {columns} FROM {table}"
+        f" WHERE {begun.sql} ORDER BY {order_sql(keys)} LIMIT ?) JOIN {table}_said USING (id)"
+        f" ORDER BY {order_sql(keys)}",
         (*begun.values, limit + 1),
     ).fetchall()
     following = cursor_of(name, found[limit - 1][3:]) if len(found) > limit else None
@@ -75,7 +76,8 @@ def one(db: sqlite3.Connection, table: str, name: str, where: Where) -> Row | No
     """The thing *name* if it meets *where*: what may not be seen is not there."""
     column = f"{table[:-1]}_id"
     row = db.execute(
-        f"SELECT id, value, why FROM {table} WHERE {column} = ? AND {where.sql}",
+        f"SELECT id, value, why FROM {table} JOIN {table}_said USING (id)"
+        f" WHERE {column} = ? AND {where.sql}",
         (name, *where.values),
     ).fetchone()
     return None if row is None else Row(*row)
@@ -86,7 +88,8 @@ def every(
 ) -> list[Row]:
     """All that meets *where*, at most *limit*."""
     found = db.execute(
-        f"SELECT id, value, why FROM {table} WHERE {where.sql} ORDER BY {order_sql(keys)} LIMIT ?",
+        f"SELECT id, value, why FROM {table} JOIN {table}_said USING (id) WHERE {where.sql}"
+        f" ORDER BY {order_sql(keys)} LIMIT ?",
         (*where.values, limit),
     ).fetchall()
     return [Row(*row) for row in found]

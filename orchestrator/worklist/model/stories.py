@@ -118,7 +118,8 @@ def tasks_of_patient(db: sqlite3.Connection, who: Principal, key: str) -> list[A
     """The patient's tasks of the teams that *who* may see."""
     where = tasks_of(who)
     return db.execute(
-        f"SELECT id, value, why FROM tasks WHERE patient_key = ? AND {where.sql}"
+        f"SELECT id, value, why FROM tasks JOIN tasks_said USING (id)"
+        f" WHERE patient_key = ? AND {where.sql}"
         " ORDER BY open DESC, rank, due_at, task_id",
         (key, *where.values),
     ).fetchall()

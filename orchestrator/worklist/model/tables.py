@@ -1,6 +1,7 @@
 """The read model's file: its tables, and how it is opened.
 
-Columns are what is filtered and sorted by; ``value`` is the record as it was published.  The
+Columns are what is filtered and sorted by.  What was published of a row, and why, lies apart
+(``tasks_said``): a list reads many rows to find its fifty, and they had better be short.  The
 file holds nothing that the topics do not: with another layout or another log it is made anew.
 """
 
@@ -12,7 +13,7 @@ from typing import ClassVar, Final
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -25,7 +26,8 @@ CREATE TABLE tasks (
     team TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL, open INTEGER NOT NULL,
     rank INTEGER NOT NULL, due_at INTEGER NOT NULL, owner TEXT, overdue INTEGER NOT NULL,
     born_overdue INTEGER NOT NULL, attribution TEXT, opened_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL, flags TEXT NOT NULL, why TEXT, value BLOB NOT NULL);
+    updated_at INTEGER NOT NULL, flags TEXT NOT NULL);
+CREATE TABLE tasks_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX tasks_urgent ON tasks (rank, due_at, task_id);
 CREATE INDEX tasks_queue ON tasks (team, open, rank, due_at, task_id);
 CREATE INDEX tasks_owner ON tasks (owner, rank, due_at, task_id) WHERE owner IS NOT NULL;
@@ -38,7 +40,8 @@ CREATE TABLE gaps (
     id INTEGER PRIMARY KEY, gap_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     patient_key TEXT, transition_id TEXT, facility TEXT, team TEXT NOT NULL, code TEXT NOT NULL,
     severity TEXT NOT NULL, rank INTEGER NOT NULL, status TEXT NOT NULL, since INTEGER NOT NULL,
-    opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, why TEXT, value BLOB NOT NULL);
+    opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL);
+CREATE TABLE gaps_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX gaps_grave ON gaps (status, rank, since, gap_id);
 CREATE INDEX gaps_code ON gaps (code, status);
 CREATE INDEX gaps_patient ON gaps (patient_key);
@@ -46,7 +49,8 @@ CREATE INDEX gaps_transition ON gaps (transition_id);
 CREATE TABLE transitions (
     id INTEGER PRIMARY KEY, transition_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     patient_key TEXT, subject TEXT NOT NULL, facility TEXT NOT NULL, status TEXT NOT NULL,
-    updated_at INTEGER NOT NULL, why TEXT, value BLOB NOT NULL);
+    updated_at INTEGER NOT NULL);
+CREATE TABLE transitions_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX transitions_patient ON transitions (patient_key, facility);
 CREATE INDEX transitions_subject ON transitions (subject, facility);
 CREATE TABLE changes (

@@ -18,7 +18,10 @@ import orjson
 from schemas.topics import INPUTS, topic_of
 from tests.simulation.histories import MAY_RUN_AHEAD, History, history
 from tests.simulation.model.calendar import instant, text
+from tests.simulation.model.tasks import task_id
+from tests.simulation.model.transitions import transition_id
 from tests.simulation.tale import Options
+from tests.simulation.tale_of_followup import KINDS
 
 # What intake must make of a record: an event for the journal, a dead letter, or nothing.
 Fate = Literal["event", "dead-letter", "ignored"]
@@ -88,6 +91,7 @@ def feed(plan: Plan) -> list[Say]:
 def _patient(rng: Random, plan: Plan, number: int) -> list[Say]:
     """One patient's events in the order in which their senders sent them."""
     told = history(rng, OPTIONS, f"GEN|C{plan.seed}-{number}")
+    _own_visits(told, number)
     begins, run = instant(plan.begins), timedelta(seconds=plan.seconds)
     delta = _delta(rng, told, begins, run)
     said = []
@@ -98,6 +102,26 @@ def _patient(rng: Random, plan: Plan, number: int) -> list[Say]:
             assert topic is not None
             said.append(Say(topic, _key(rng, moved), orjson.dumps(moved), "event"))
     return said
+
+
+def _own_visits(told: History, number: int) -> None:
+    """A hospital gives no visit number to two patients; a history alone cannot know the others."""
+    tasks = {}
+    for event in told.events:
+        data = event["data"]
+        for name in ("visit_number", "previous_visit_number"):
+            if name in data:
+                data[name] = f"{number}.{data[name]}"
+        if event["type"].startswith("care.discharge"):
+            known_by = f"{event['source']} {event['id']}"
+            where = event["subject"], event["facility"]
+            mine = data["visit_number"]
+            for kind in (*KINDS, "SNF_HANDOFF"):
+                old = task_id(transition_id(*where, mine.partition(".")[2], known_by), kind)
+                tasks[old] = task_id(transition_id(*where, mine, known_by), kind)
+    for event in told.events:
+        if "task_id" in event["data"]:
+            event["data"]["task_id"] = tasks.get(event["data"]["task_id"], "nobody's")
 
 
 def _may_be_said(rng: Random, event: dict[str, Any], begins: datetime, run: timedelta) -> bool:

@@ -7,6 +7,7 @@ crash, and decide's state goes through the rows of its changelog.
 
 import zlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from random import Random
 from typing import Final
 
@@ -57,6 +58,10 @@ class Rehearsal:
         self.recorded.state = {p: [] for p in range(PARTITIONS)}
         self.recorded.seen = {p: {} for p in range(PARTITIONS)}
 
+    @property
+    def _journal(self) -> Iterable[tuple[int, list[Row]]]:
+        return self.recorded.journal.items()
+
     def run(self) -> Recorded:
         """All of it; what a checker would read."""
         said = feed(self._plan)
@@ -71,7 +76,8 @@ class Rehearsal:
             self._decide()
         self._now += 30 * SECOND
         self._clock()
-        self._decide()
+        while any(len(rows) > self.recorded.decided.get(p, 0) for p, rows in self._journal):
+            self._decide()
         self.recorded.outputs = dict(self.recorded.outputs)
         return self.recorded
 
@@ -112,17 +118,19 @@ class Rehearsal:
             self._append(partition, CLOCK_KEY, orjson.dumps({"kind": "clock", "at": at}))
 
     def _decide(self) -> None:
-        for partition, rows in self.recorded.journal.items():
+        for partition, rows in self._journal:
             part = self.state.part(partition)
             fresh = [JournalRecord(*row) for row in rows[part.meta.following :]]
             if not fresh:
                 continue
             decided = self._processor.process(partition, fresh)
-            meta = Meta(len(rows), fresh[-1].stamp, 0, decided.meta[1])
+            meta = Meta(fresh[-1].offset + 1, fresh[-1].stamp, 0, decided.meta[1])
             changelog = self.recorded.state[partition]
             changelog += [StateRow(*row) for row in part.rows(decided, meta)]
             part.commit(decided, meta, len(changelog) - 1)
-            self.recorded.decided[partition] = len(rows)
+            self.recorded.decided[partition] = len(fresh) + fresh[0].offset
+            for key, value in decided.journal:
+                self._append(partition_of(key, PARTITIONS), key, value)
             for out in decided.outputs:
                 headers = out.headers or {}
                 if out.topic == DEAD_LETTER:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import pickle
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ from tests.kafka.chaos.gauge import Gauge
 from tests.kafka.chaos.ground import Ground
 from tests.kafka.chaos.nemesis import Fault, Nemesis, shown
 from tests.kafka.chaos.recorded import Recorded, recorded
-from tests.kafka.chaos.report import Run, report
+from tests.kafka.chaos.report import Run, page, report
 from tests.kafka.chaos.schedule import Settings, long_run, short_run
 from tests.kafka.chaos.senders import Senders
 from tests.kafka.chaos.verdict import judge
@@ -135,6 +136,8 @@ def main() -> None:
     parser.add_argument("--only", help="these kinds alone, by commas")
     chosen = parser.parse_args()
     quiet()
+    # What was started and mounted is gone afterwards, however the run ends.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = (long_run if chosen.long else short_run)(chosen.seed)
     if chosen.only:
         settings = settings.only(chosen.only.split(","))
@@ -148,6 +151,7 @@ def main() -> None:
     found = judged(happened, left, processes=2)
     name = f"{'long' if chosen.long else 'short'}-{chosen.seed}"
     (chosen.out / f"{name}.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    (chosen.out / f"{name}.md").write_text(page(found), encoding="utf-8")
     if not chosen.keep:
         shutil.rmtree(folder)
     say(orjson.dumps(found["classes"]).decode())

@@ -14,6 +14,7 @@ import orjson
 from orchestrator.core.instants import read as instant
 from orchestrator.stream import export
 from orchestrator.stream.kafka.state import PartitionState
+from orchestrator.stream.keys import partition_of
 from orchestrator.stream.memory_store import MemoryStore
 from orchestrator.stream.processor import Processor
 from orchestrator.stream.timekeeper import CLOCK_KEY
@@ -98,9 +99,10 @@ def not_the_fold(recorded: Recorded, expected: Undisturbed) -> Iterator[Finding]
         part = PartitionState()
         part.restore(len(rows) - 1, rows)
         where = f"state-{partition}"
-        keys = {key for key, (home, _, _) in store._heads.items() if home == partition}
+        known = store._heads.keys() | store._open.keys() | store._sealed.keys()
+        keys = {key for key in known if partition_of(key, len(recorded.state)) == partition}
         for name, found, wanted in (
-            ("heads", part._heads, {k: store._heads[k][1:] for k in keys}),
+            ("heads", part._heads, {k: store._heads[k][1:] for k in keys & store._heads.keys()}),
             ("open cells", _filled(part._open), _filled({k: store._open.get(k, {}) for k in keys})),
             (
                 "sealed cells",

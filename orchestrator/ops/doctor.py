@@ -1,0 +1,114 @@
+"""Findings of ``doctor``: what stands well, what should be looked at, what keeps it from working.
+
+Each finding names its cure.  None holds a patient: settings (secrets as ``***``), counts, ages.
+"""
+
+import importlib.metadata
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import orjson
+
+from orchestrator.core.instants import MINUTE, SECOND
+from orchestrator.ops.lag import Sample
+from orchestrator.stream.sqlite_log import Log
+from schemas.topics import DEAD_LETTER
+
+Level = Literal["ok", "warn", "FAIL"]
+
+PACKAGES: Final = ("schemas", "events", "handlers", "orchestrator")
+OURS: Final = "care-orchestrator"
+# A sign of life comes every 30 s; who missed four of them has stopped.
+CLOCK_OLD: Final = 2 * MINUTE
+HANDOVER_OLD: Final = 5 * MINUTE
+DISK_LOW: Final = 1024**3
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    level: Level
+    name: str
+    text: str
+    cure: str = ""
+
+
+def of_packages(providers: Mapping[str, Iterable[str]] | None = None) -> Finding:
+    """Four general names at the top level: another distribution with one would shadow ours."""
+    found = importlib.metadata.packages_distributions() if providers is None else providers
+    strangers = sorted(
+        f"{package} of {name}"
+        for package in PACKAGES
+        for name in set(found.get(package, ()))
+        if name != OURS
+    )
+    if not strangers:
+        return Finding("ok", "packages", "nobody else provides ours")
+    cure = f"install {OURS} into an environment of its own"
+    return Finding("FAIL", "packages", ", ".join(strangers), cure)
+
+
+def of_lag(sample: Sample) -> Finding:
+    """Whether readers are known, and near the end."""
+    states = [one.state for one in sample.positions]
+    bad = {state: states.count(state) for state in ("UNKNOWN", "STALLED", "LAGGING")}
+    if not any(bad.values()):
+        return Finding("ok", "lag", f"all {len(states)} partitions are current")
+    text = ", ".join(f"{count} {state}" for state, count in bad.items() if count)
+    cure = "`lag` names them; UNKNOWN: no worker ever ran, STALLED: none runs now"
+    return Finding("warn", "lag", f"of {len(states)} partitions {text}", cure)
+
+
+def of_dead_letters(sample: Sample) -> Finding:
+    """How many records wait for somebody; retries are counted elsewhere."""
+    kept = sum(one.end - one.first for one in sample.bounds if one.topic == DEAD_LETTER)
+    if not kept:
+        return Finding("ok", "dead letters", "none")
+    cure = f"`topics read {DEAD_LETTER}` shows each with its reason"
+    return Finding("warn", "dead letters", f"{kept:,} are kept", cure)
+
+
+def of_clock(log: Log) -> Finding:
+    """Whether the clocks of the journal move: without them no deadline fires."""
+    now = log.clock.now()
+    last = [int(log.note(f"clock/{p}") or 0) for p in range(log.partitions)]
+    if not any(last):
+        return Finding("warn", "clock", "no clock was ever written", "start `up`")
+    age = now - min(last)
+    text = f"{age // SECOND} s since the oldest of {len(last)}"
+    if age <= CLOCK_OLD:
+        return Finding("ok", "clock", text)
+    cure = "if `up` runs, its log says why clocks are held (clock.held); else start it"
+    return Finding("warn", "clock", text, cure)
+
+
+def of_handovers(log: Log) -> Finding:
+    """Patients on their way from one partition to another, who are planned by neither."""
+    rows = log.connection.execute("SELECT value FROM meta").fetchall()
+    since = [at for (value,) in rows for at in (orjson.loads(value).get("moving") or {}).values()]
+    if not since:
+        return Finding("ok", "hand-overs", "none under way")
+    age = log.clock.now() - min(since)
+    text = f"{len(since)} under way, the oldest for {age // SECOND} s"
+    if age <= HANDOVER_OLD:
+        return Finding("ok", "hand-overs", text)
+    return Finding("warn", "hand-overs", text, "see `lag`: the other partition must be decided on")
+
+
+def of_disk(folder: Path) -> Finding:
+    """Room for the log: a full disk stops everything, and loses nothing."""
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1024**3:.1f} GiB free for {folder}"
+    if free >= DISK_LOW:
+        return Finding("ok", "disk", text)
+    return Finding("FAIL", "disk", text, "make room, or move the folder (CARE_DATA_DIR)")
+
+
+def of_topics(wrong: list[str]) -> Finding:
+    """Whether the topics on Kafka are as they must be."""
+    if not wrong:
+        return Finding("ok", "topics", "as they must be")
+    cure = "`topics create` makes what is missing; see docs/operate.md for the rest"
+    return Finding("FAIL", "topics", "; ".join(wrong), cure)

@@ -1,0 +1,50 @@
+"""The product's own processor keeps the promises of the identity protocol, whatever is said.
+
+| bug planted in `orchestrator/stream/identity` | what breaks |
+|---|---|
+| own_clock_only, no_gate | a deadline fires before what was accepted before it |
+| never_asks, future_left_behind, old_home_not_told | a command without a verdict |
+| not_whole, late_facts_stay, marks_as_they_come | what stands is not the refold |
+| queue_left_behind, moved_visit_is_not_told | an event is lost on its way |
+| seq_from_one, keeps_a_copy | two publishers of one subject |
+| ledger_left_behind | a version with two contents |
+| stamp_left_behind | changes dated back |
+"""
+
+from collections import Counter
+from dataclasses import asdict
+
+import pytest
+
+from tests.stream.identity.compare import run
+from tests.stream.identity.planted import PLANTED, Plant
+
+SEEDS = 120
+BLOCKS = 6
+PATIENCE = 400
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_random_histories_keep_every_promise(block: int) -> None:
+    """What `Witness` demands at every output, and in the end the refold in one partition."""
+    size = SEEDS // BLOCKS
+    sums: Counter[str] = Counter()
+    for seed in range(block * size, (block + 1) * size):
+        sums.update(asdict(run(seed)))
+    # The histories are not too tame, and nearly all could be compared.
+    assert sums["marks"] > 4 * size
+    assert sums["commands"] > size
+    assert sums["deaths"] > 5 * size
+    assert sums["compared"] > 0.8 * size
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some seed breaks a promise, or the processor's own demands."""
+    plant(monkeypatch)
+    for seed in range(PATIENCE):
+        try:
+            run(seed)
+        except (AssertionError, RuntimeError, KeyError):
+            return
+    pytest.fail(f"not caught in {PATIENCE} histories")
