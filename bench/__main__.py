@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import age, durable, growth, report, size, speed
+from bench import age, durable, growth, joining, report, size, speed
 from bench.measure import Figure
 from orchestrator import log
 
@@ -52,6 +52,7 @@ def _benches() -> dict[str, Callable[[int, bool], list[Figure]]]:
         ),
         "state": lambda events, _: size.figures(events),
         "patients": _patients,
+        "joining": _joining,
     }
 
 
@@ -60,6 +61,13 @@ def _patients(events: int, quick: bool) -> list[Figure]:
         stages = (min(events, growth.QUICK_STAGES[0]), min(10 * events, growth.QUICK_STAGES[1]))
         return growth.figures(stages, events=min(events, 1_000), repeats=1)
     return growth.figures(on_progress=lambda done: _tell(f"  {done:,} patients", end="\r"))
+
+
+def _joining(events: int, quick: bool) -> list[Figure]:
+    if quick:
+        stages = (min(events, joining.QUICK_STAGES[0]), min(10 * events, joining.QUICK_STAGES[1]))
+        return joining.figures(events, stages, merges=20, repeats=1)
+    return joining.figures(events, on_progress=lambda done: _tell(f"  {done:,} patients", end="\r"))
 
 
 def _tell(text: str, end: str = "\n") -> None:

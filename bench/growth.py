@@ -58,10 +58,10 @@ def figures(
     with ExitStack() as stack:
         copies = Copies()
         sites = [
-            _Site(stack.enter_context(_new_log()), stage, Journal(stages[-1])) for stage in stages
+            Site(stack.enter_context(new_log()), stage, Journal(stages[-1])) for stage in stages
         ]
         for site in sites:
-            _populate(site, copies, on_progress)
+            populate(site, copies, on_progress)
         found = []
         for way in ("same wards", "all strangers"):
             best = _costs(sites, way, events, repeats)
@@ -74,7 +74,7 @@ def figures(
     return found
 
 
-class _Site(NamedTuple):
+class Site(NamedTuple):
     """A store with so many patients."""
 
     log: Log
@@ -83,7 +83,7 @@ class _Site(NamedTuple):
 
 
 @contextmanager
-def _new_log() -> Iterator[Log]:
+def new_log() -> Iterator[Log]:
     with (
         TemporaryDirectory(prefix="care-bench-") as folder,
         Log.open(
@@ -93,7 +93,7 @@ def _new_log() -> Iterator[Log]:
         yield log
 
 
-def _populate(site: _Site, copies: Copies, on_progress: Callable[[int], None]) -> None:
+def populate(site: Site, copies: Copies, on_progress: Callable[[int], None]) -> None:
     connection = site.log.connection
     connection.execute("PRAGMA synchronous=OFF")
     for start in range(0, site.patients, CHUNK):
@@ -104,7 +104,7 @@ def _populate(site: _Site, copies: Copies, on_progress: Callable[[int], None]) -
     connection.execute("PRAGMA synchronous=FULL")
 
 
-def _costs(sites: Sequence[_Site], way: str, events: int, repeats: int) -> list[float]:
+def _costs(sites: Sequence[Site], way: str, events: int, repeats: int) -> list[float]:
     """Per site the CPU-seconds of one event, decided and committed: the best, taken in turns."""
     runs = [_runs(site, way, events) for site in sites]
     for run in runs:
@@ -113,7 +113,7 @@ def _costs(sites: Sequence[_Site], way: str, events: int, repeats: int) -> list[
     return [min(costs) for costs in zip(*taken, strict=True)]
 
 
-def _runs(site: _Site, way: str, events: int) -> Iterator[float]:
+def _runs(site: Site, way: str, events: int) -> Iterator[float]:
     log, patients, journal = site
     rng = Random(f"{way}|{patients}")
     strangers = way == "all strangers"

@@ -66,7 +66,8 @@ def _last_news(cell: Cell) -> int | None:
     """The last instant that matters of what can be put away; None: stays for ever."""
     if isinstance(cell, VisitCell):
         stated = [key[0] for key in cell.discharges if key[0] is not None]
-        return max([cell.last_update, *stated])
+        moved = [cell.moved.receipt] if cell.moved else []
+        return max([cell.last_update, *stated, *moved])
     if isinstance(cell, AppointmentCell):
         starts: int | None = value_of(cell.said, "starts_at")
         return max(starts or 0, cell.said["status"].stamp.time)

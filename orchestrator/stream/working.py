@@ -337,8 +337,15 @@ class Working:
         if desk is not None:
             Streams(AtDesk(self), desk).clock()
             return
+        self.recall(patient, key, until)
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
         self.publish(step.clock(patient, until, self.processor.rules), teams, DEADLINE)
+
+    def recall(self, patient: Patient, key: str, until: int) -> None:
+        """Load what was put away and is told of by what was said of a time that comes now."""
+        for told in patient.held:
+            if told.effective <= until:
+                self.unsealed(patient, key, told)
 
     def _wake(self, key: str) -> int | None:
         desk = self.processor.desk(key)

@@ -102,6 +102,7 @@ def _api() -> APIRouter:
     get("/gaps/{gap_id}", reading.read_gap, shapes.GapItem)
     get("/transitions/{transition_id}", reading.read_transition)
     post("/patients/search", patients.search)
+    post("/patients/{key}/break-glass", patients.break_glass)
     get("/patients/{key}", patients.card)
     get("/patients/{key}/timeline", patients.timeline)
     get("/patients/{key}/medications", patients.medications)

@@ -42,6 +42,9 @@ AUDIT_FAILURES: Final = Counter(
 AUTH_FAILURES: Final = Counter(
     "care_auth_failures_total", "Credentials refused.", ["cause"], registry=REGISTRY
 )
+BREAK_GLASS: Final = Counter(
+    "care_break_glass_total", "Patients opened by break-glass.", registry=REGISTRY
+)
 LAG: Final = Gauge(
     "care_worklist_projection_lag_records",
     "Records the read model has not taken in yet.",

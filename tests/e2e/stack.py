@@ -26,7 +26,7 @@ from tests.deploy.compose import ROOT, Service
 from tests.e2e import broker_tools
 from tests.kafka.broker import _free_ports
 
-START_S: Final = 90.0
+START_S: Final = 180.0
 BIN: Final = Path(sys.executable).parent
 # The doors of the broker in the file, which one machine cannot open twice.
 DOORS: Final = (9092, 19092, 9094, 9093)

@@ -10,6 +10,7 @@ import pytest_asyncio
 from fastapi import APIRouter
 from starlette.routing import Route
 
+from orchestrator.worklist import edge
 from orchestrator.worklist.access.roles import ROLES, Principal, principal
 from orchestrator.worklist.api.guard import GuardedRoute
 from orchestrator.worklist.app import Envelope
@@ -27,6 +28,7 @@ BODIES: Final[dict[str, Any]] = {
     "/api/v1/tasks/{task_id}/reject": {"reason": "x"},
     "/api/v1/tasks/{task_id}/reassign": {"to": "pharmacy"},
     "/api/v1/tasks/{task_id}/note": {"note": "x"},
+    "/api/v1/patients/{key}/break-glass": {"reason": "found on the street"},
 }
 OPEN: Final = {"/problems/{reason}", "/schemas/{name}"}
 
@@ -135,6 +137,8 @@ async def test_another_facility_is_not_there(shared: World) -> None:
     for route in routes(shared):
         if "{" not in route.path or route.path in OPEN:
             continue
+        if route.path.endswith("/break-glass"):
+            continue  # it is for what one may not see; below
         response = await ask(shared, route, "mid", ids)
         assert response.status_code == 404, (route.path, response.text)
     for path in ("/tasks", "/gaps"):
@@ -223,6 +227,41 @@ async def test_an_operator_sees_gaps_and_no_patient(shared: World) -> None:
     assert found
     assert "MRN" not in str(found)
     assert all(gap["why"] == gap["rule"] for gap in found)
+
+
+async def test_break_glass_opens_one_patient_to_one_person_for_an_hour(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a reason; every read is marked; nobody else, no list and no export is wider by it."""
+    for name in ("er", "er-2"):
+        shared.people.known[name] = principal(
+            name, frozenset({"rn"}), frozenset({"nurse-outreach"}), frozenset({"MID"})
+        )
+    gen = await ids_of(shared, "GEN")
+    path = f"/patients/{gen['key']}"
+    before = len(shared.audit())
+    async with shared.client("er") as client:
+        hidden = await client.get(path)
+        short = await client.post(f"{path}/break-glass", json={"reason": "why not"})
+        opened = await client.post(f"{path}/break-glass", json={"reason": "found on the street"})
+        card = await client.get(path)
+        timeline = await client.get(f"{path}/timeline")
+        others = await client.get("/tasks")
+    async with shared.client("er-2") as client:
+        another = await client.get(path)
+    deeds = [(r["action"], r["purpose"]) for r in shared.audit()[before:] if r["actor"] == "er"]
+    now = edge.now()
+    monkeypatch.setattr(edge, "now", lambda: now + 3601 * 1_000_000)
+    async with shared.client("er") as client:
+        later = await client.get(path)
+
+    assert (hidden.status_code, short.status_code, another.status_code) == (404, 422, 404)
+    assert (opened.status_code, card.status_code, timeline.status_code) == (200, 200, 200)
+    assert {task["facility"] for task in card.json()["tasks"]} == {"GEN"}
+    assert {task["facility"] for task in others.json()["items"]} == {"MID"}
+    assert ("break-glass", "found on the street") in deeds
+    assert deeds.count(("read", "break-glass")) == 2
+    assert later.status_code == 404
 
 
 async def test_a_view_never_widens() -> None:

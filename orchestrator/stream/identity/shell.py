@@ -77,6 +77,8 @@ class AtDesk:
     def fire(self, desk: Desk, patient: Patient, until: int) -> None:
         if patient.wake is None or patient.wake > until:
             return
+        for member in patient.members():
+            self._working.recall(member, self._lies(desk, member.subject), until)
         teams = _teams(patient)
         changes = step.clock(patient, until, self._working.processor.rules)
         self._working.publish(changes, teams, DEADLINE, partitions=_partitions(desk))

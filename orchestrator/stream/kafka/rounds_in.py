@@ -232,8 +232,12 @@ class Consumer(driver.Consumer):
         self._acked.clear()
         self._acked_index.clear()
         # Offset 0, too: who looks on must know that somebody reads there, or its lag is unknown.
-        known = self._committed_offset
-        return {tp: at for tp, at in self.done.items() if known[tp] is None or at > known[tp]}
+        committable = {}
+        for tp, at in self.done.items():
+            known = self._committed_offset[tp]
+            if known is None or at > known:
+                committable[tp] = at
+        return committable
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """The round in flight is waited for and committed first."""

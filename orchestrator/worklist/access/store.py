@@ -1,4 +1,4 @@
-"""What the worklist itself must remember: revoked tokens, users, sessions, actions begun.
+"""What the worklist itself must remember: revoked tokens, users, break-glass, actions begun.
 
 Not part of the read model, which can be made anew from the topics at any time; this cannot.
 """
@@ -22,6 +22,9 @@ CREATE TABLE actions (
     value BLOB NOT NULL, stored INTEGER NOT NULL, at INTEGER NOT NULL, thing TEXT NOT NULL,
     action TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX actions_at ON actions (at);
+CREATE TABLE grants (
+    actor TEXT NOT NULL, patient_key TEXT NOT NULL, until INTEGER NOT NULL,
+    PRIMARY KEY (actor, patient_key)) WITHOUT ROWID;
 """
 
 
@@ -85,6 +88,23 @@ class AccessStore:
         for hash_, claims in self._rows("SELECT hash, claims FROM users WHERE name = ?", name):
             return str(hash_), str(claims)
         return None
+
+    # Break-glass
+
+    def grant(self, actor: str, patient_key: str, until: int) -> None:
+        """Let *actor* see one patient until then."""
+        self._run("INSERT OR REPLACE INTO grants VALUES (?, ?, ?)", actor, patient_key, until)
+
+    def is_granted(self, actor: str, patient_key: str, at: int) -> bool:
+        """Whether *actor* may see this patient without belonging to the care team."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM grants WHERE actor = ? AND patient_key = ? AND until > ?",
+                actor,
+                patient_key,
+                at,
+            )
+        )
 
     # Actions
 

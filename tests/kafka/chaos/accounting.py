@@ -209,7 +209,7 @@ def _resolved(
         outcomes["landed"] += bool(found)
         outcomes["landed twice"] += len(found) > 1
         if attempt.outcome == "info":
-            outcomes["info, landed" if found else "info, absent"] += 1
+            outcomes["info landed" if found else "info absent"] += 1
         where = (attempt.topic, attempt.partition, attempt.offset)
         if attempt.outcome == "ok" and where not in [
             (f.topic, f.partition, f.offset) for f in found

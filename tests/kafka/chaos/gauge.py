@@ -58,13 +58,14 @@ class Gauge:
 
     async def progress(self, limit_s: float) -> float:
         """
-        Wait until something is decided; how many seconds that took.
+        Wait until something is decided in every partition; how many seconds that took.
 
         Raises:
-            Stuck: Nothing was.
+            Stuck: Somewhere nothing was.
         """
         began = time.monotonic()
         first: Reading | None = None
+        now: Reading | None = None
         while time.monotonic() - began < limit_s:
             try:
                 now = await self.read()
@@ -72,10 +73,10 @@ class Gauge:
                 await asyncio.sleep(LOOK_S)
                 continue
             first = first or now
-            if sum(now.decided.values()) > sum(first.decided.values()):
+            if all(at > first.decided[partition] for partition, at in now.decided.items()):
                 return time.monotonic() - began
             await asyncio.sleep(LOOK_S)
-        raise Stuck(f"nothing was decided for {limit_s:.0f} s")
+        raise Stuck(f"not everything goes on within {limit_s:.0f} s: {first}, {now}")
 
     async def rest(self, follower: Follower, limit_s: float) -> dict[int, int]:
         """

@@ -6,7 +6,7 @@ decided before it was over.  Both are read off the histories and what the follow
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,6 +17,16 @@ from tests.kafka.chaos.recorded import Recorded
 from tests.kafka.chaos.schedule import Settings
 from tests.kafka.chaos.verdict import Verdict, quantiles
 
+WORDS: Final = "[chaos.md](../chaos.md)"
+COLUMNS: Final = (
+    "fault",
+    "detail",
+    "lasted s",
+    "back after s",
+    "sent",
+    "accepted",
+    "changes seen",
+)
 FINDINGS: Final = 50  # of them are listed, the rest is counted
 
 
@@ -100,49 +110,43 @@ def page(found: dict[str, Any]) -> str:
     """A report for people."""
     figures = found["figures"]
     parted = len(figures["core_and_model_part_without_a_fault"])
-    said = _listed(figures["attempts"])
-    waits = figures["seconds_to_be_readable"]
     paragraphs = [
         f"# Chaos run, seed {found['seed']}, {found['began']}",
-        "Written by `python -m tests.kafka.chaos.run`; what the words mean: "
-        "[chaos.md](../chaos.md).",
-        f"{found['faults_struck']} faults of {found['kinds_struck']} kinds struck while work was "
-        f"under way, in {found['lasted_s'] // 60} minutes. {figures['landed']:,} records landed, "
-        f"about {figures['patients']:,} patients; {sum(figures['published'].values()):,} records "
-        "were published.",
-        "\n".join(
-            [
-                "| class | found |",
-                "|---|---|",
-                *(f"| {sort} | {number} |" for sort, number in found["classes"].items()),
-            ]
+        f"Written by `python -m tests.kafka.chaos.run`; the words: {WORDS}.",
+        _sentence(
+            f"{found['faults_struck']} faults of {found['kinds_struck']} kinds struck while work",
+            f"was under way, in {found['lasted_s'] // 60} minutes. {figures['landed']:,} records",
+            f"landed, about {figures['patients']:,} patients;",
+            f"{sum(figures['published'].values()):,} records were published.",
         ),
-        f"Of {figures['standings_compared_with_model']:,} standings compared with the reference "
-        f"model, those of {parted} patients differ in a canonical replay without broker or fault "
-        "as well; that is core against model, not the runtime, and stands in the JSON by name.",
-        f"What became of what landed: {_listed(figures['results'])}. Attempts as their senders "
-        f"knew them: {said}. Journal records that intake said again after a crash: "
-        f"{figures['redone_by_intake']:,}; repeats a `read_committed` reader was shown: "
-        f"{figures['repeats_at_read_committed']:,}.",
-        "Seconds from receipt or due instant to readable: "
-        + "; ".join(f"{name.replace('_', ' ')} {_listed(of)}" for name, of in waits.items())
-        + f". Seconds from the end of a fault to the next decision: "
-        f"{_listed(found['recovery_s']['all'])}. Exits of processes: {_listed(found['exits'])}.",
+        _table(("class", "found"), found["classes"].items()),
+        _sentence(
+            f"{figures['standings_compared_with_model']:,} standings were compared with the",
+            f"reference model. About {parted} patients core and model part in a canonical replay,",
+            "without broker or fault, as well; the JSON has them by name.",
+        ),
+        _sentence(
+            f"What became of what landed: {_listed(figures['results'])}.",
+            f"Attempts as their senders knew them: {_listed(figures['attempts'])}.",
+            f"Journal records said again by intake: {figures['redone_by_intake']:,};",
+            f"repeats shown at `read_committed`: {figures['repeats_at_read_committed']:,}.",
+        ),
+        _sentence(
+            "Seconds from receipt or due instant to readable:",
+            *(f"{k} ({_listed(v)})" for k, v in figures["seconds_to_be_readable"].items()),
+            "and from a fault's end until every partition goes on:",
+            f"{_listed(found['recovery_s']['all'])}.",
+            f"Exits of processes: {_listed(found['exits'])}.",
+        ),
         *(f"NOT DONE HERE: {kind}" for kind in found["left_out"]),
-        "\n".join(
-            [
-                "| fault | detail | lasted s | back after s | sent | accepted | changes seen |",
-                "|---|---|---|---|---|---|---|",
-                *map(_row, found["faults"]),
-            ]
-        ),
+        _table(COLUMNS, map(_row, found["faults"])),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _row(fault: dict[str, Any]) -> str:
+def _row(fault: dict[str, Any]) -> tuple[Any, ...]:
     name = fault["kind"] if fault["overlapped"] else f"({fault['kind']}: did not strike)"
-    cells = (
+    return (
         name,
         fault["detail"],
         fault["lasted_s"],
@@ -151,7 +155,15 @@ def _row(fault: dict[str, Any]) -> str:
         fault["accepted_during"],
         fault["decided_until_back"],
     )
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _sentence(*parts: str) -> str:
+    return " ".join(parts)
 
 
 def _listed(figures: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from tests.kafka.chaos.fleet import PARTITIONS, SITE_KEY, Fleet
 from tests.kafka.chaos.follower import Follower
 from tests.kafka.chaos.gauge import Gauge
 from tests.kafka.chaos.ground import Ground
-from tests.kafka.chaos.nemesis import Fault, Nemesis, shown
+from tests.kafka.chaos.nemesis import RECOVERY_S, Fault, Nemesis, shown
 from tests.kafka.chaos.recorded import Recorded, recorded
 from tests.kafka.chaos.report import Run, page, report
 from tests.kafka.chaos.schedule import Settings, long_run, short_run
@@ -65,8 +65,8 @@ async def run(settings: Settings, folder: Path) -> tuple[Run, Recorded]:
         fleet.start_all()
         keeping = asyncio.create_task(fleet.keep())
         gauge = Gauge(ground.direct)
-        await gauge.progress(60)
         senders.start(settings.rate)
+        await gauge.progress(RECOVERY_S)
         nemesis = Nemesis(ground, fleet, gauge, senders, settings)
         await _strike_all(nemesis, settings)
         await senders.stop()

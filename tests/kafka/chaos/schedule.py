@@ -85,16 +85,16 @@ EVERY: Final = (
 
 
 def long_run(seed: int) -> Settings:
-    """Every kind twice, every kill point, ten minutes without a broker, a backlog of 100,000."""
+    """Every kind, most of them twice, every kill point, ten minutes away, a backlog of 100,000."""
     rng = Random(seed)
     points = [Strike("kill-in-intake", point) for point in INTAKE_POINTS]
     points += [Strike("kill-in-decide", point) for point in DECIDE_POINTS]
     points += [Strike("kill-in-clock-or-start", point) for point in OTHER_POINTS]
-    strikes = [*points, *(Strike(kind) for kind in PLAIN for _ in range(2))]
+    strikes = [*points, *map(Strike, PLAIN), *map(Strike, rng.sample(PLAIN, 12))]
     rng.shuffle(strikes)
     strikes.insert(len(strikes) // 3, Strike("lag"))
     strikes.insert(2 * len(strikes) // 3, Strike("broker-away"))
-    return Settings(seed, 70.0, 30.0, tuple(strikes), 600.0, 100_000, 2400)
+    return Settings(seed, 80.0, 30.0, tuple(strikes), 600.0, 100_000, 2400)
 
 
 def short_run(seed: int) -> Settings:

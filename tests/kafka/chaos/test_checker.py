@@ -439,8 +439,8 @@ def test_info_may_have_landed_or_not(run: Recorded) -> None:
     judged = verdict(found)
 
     assert judged.classes == dict.fromkeys(CLASSES, 0)
-    assert judged.figures["attempts"]["info, landed"] == 1
-    assert judged.figures["attempts"]["info, absent"] == 1
+    assert judged.figures["attempts"]["info landed"] == 1
+    assert judged.figures["attempts"]["info absent"] == 1
 
 
 def test_the_model_finds_what_a_replay_by_the_same_core_cannot(run: Recorded) -> None:
