@@ -123,7 +123,7 @@ def _claims(count: int, repeats: int) -> Figure:
         follow = [JournalRecord(0, n, records[-1].stamp, *one) for n, one in enumerate(told)]
         claims.append(once(partial(_decide, processor, store, follow, [])))
     share = min(claims) / (min(events) + min(claims))
-    return Figure(GROUP, "claims of visit numbers, of all deciding", share * 100, "% CPU")
+    return Figure(GROUP, "claims of visit numbers, of all deciding", share * 1000, "‰ CPU")
 
 
 def _decide(

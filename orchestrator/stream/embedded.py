@@ -25,6 +25,7 @@ from orchestrator.core.instants import SECOND
 from orchestrator.stream import log_file
 from orchestrator.stream.clock import Clock
 from orchestrator.stream.failpoints import hit
+from orchestrator.stream.garbage import Sweeper
 from orchestrator.stream.inflow import Inflow
 from orchestrator.stream.intake import Result
 from orchestrator.stream.keys import patient_key
@@ -109,8 +110,10 @@ class Runtime:
         """
         self.status.enter("running")
         logger.info("process.ready", role="up", partitions=self.log.partitions)
+        sweeper = Sweeper()
         while not self._stopping:
             if not self.turn():
+                sweeper.step()
                 self._sleep(self.pace.poll_s)
         self.status.enter("stopping")
         hit("stop.draining")
