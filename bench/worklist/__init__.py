@@ -1,1 +1,1 @@
-"""What the worklist costs: the read model's size and speed (the issue asks for 100,000 open tasks)."""
+"""What the worklist costs: its read model at 100,000 open tasks."""

@@ -149,7 +149,11 @@ class _Working:
 
         path = self._here.data_dir / tables.FILE
         ready = Counts(path, lambda: self._site is not None and self._site.projector.ready.is_set())
-        return [measures.REGISTRY, ready]
+        progress = measures.Progress(
+            lambda: None if self._site is None else self._site.projector.ahead,
+            lambda: None if self._site is None else self._site.freshness.age(self._site.now()),
+        )
+        return [measures.REGISTRY, ready, progress]
 
     def _checks(self) -> "Sequence[Check]":
         from orchestrator.ops.health import Check

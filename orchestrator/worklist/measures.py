@@ -1,8 +1,11 @@
 """The worklist's metrics (``interfaces.md`` 5); labels are words of the program alone."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 REGISTRY: Final = CollectorRegistry()
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -45,15 +48,38 @@ AUTH_FAILURES: Final = Counter(
 BREAK_GLASS: Final = Counter(
     "care_break_glass_total", "Patients opened by break-glass.", registry=REGISTRY
 )
-LAG: Final = Gauge(
-    "care_worklist_projection_lag_records",
-    "Records the read model has not taken in yet.",
-    ["topic"],
-    registry=REGISTRY,
-)
-AGE: Final = Gauge(
-    "care_worklist_projection_age_seconds",
-    "How old what the read model tells may be.",
-    registry=REGISTRY,
-)
 STREAMS: Final = Gauge("care_worklist_streams", "Open live streams.", registry=REGISTRY)
+
+
+class Progress(Collector):
+    """
+    How far the read model is; absent while that is not known, never 0 by default.
+
+    Args:
+        left: By topic, how many records lie ahead.
+        age: Seconds since the instant up to which everything is in it.
+    """
+
+    def __init__(
+        self, left: Callable[[], Mapping[str, int] | None], age: Callable[[], float | None]
+    ) -> None:
+        self._left = left
+        self._age = age
+
+    def collect(self) -> Iterable[Metric]:
+        left, age = self._left(), self._age()
+        if left is not None:
+            family = GaugeMetricFamily(
+                "care_worklist_projection_lag_records",
+                "Records that the read model has not taken in yet.",
+                labels=("topic",),
+            )
+            for topic, number in left.items():
+                family.add_metric([topic], number)
+            yield family
+        if age is not None:
+            yield GaugeMetricFamily(
+                "care_worklist_projection_age_seconds",
+                "How old what the read model tells may be.",
+                value=age,
+            )

@@ -79,6 +79,12 @@ class Freshness:
             "silent_feeds": silent_feeds,
         }
 
+    def age(self, now: Now) -> float | None:
+        """Seconds since the instant up to which everything is there; ``None``: not known."""
+        with self._lock:
+            until = self._until
+        return None if until is None else max(0.0, (now.log - until) / SECOND / self._pace)
+
     def _judged(self, now: Now) -> tuple[State, int | None]:
         with self._lock:
             until, moved = self._until, self._moved

@@ -7,6 +7,7 @@ the next start goes on where the rows end.
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -90,8 +91,14 @@ class Projection:
 
     def left(self) -> int:
         """How many offsets lie ahead."""
-        ends = self.feed.ends()
-        return sum(max(0, end - self.positions.get(place, 0)) for place, end in ends.items())
+        return sum(self.ahead().values())
+
+    def ahead(self) -> dict[str, int]:
+        """The same by topic."""
+        found: Counter[str] = Counter()
+        for place, end in self.feed.ends().items():
+            found[place[0]] += max(0, end - self.positions.get(place, 0))
+        return dict(found)
 
     @property
     def differences(self) -> int:
@@ -129,10 +136,8 @@ class Projector:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worklist-projector", daemon=True)
         self.ready = threading.Event()  # the file is there and can be asked
-        self.left: int | None = None  # records ahead, at the last look
-        self.moved_at = edge.elapsed()
+        self.ahead: dict[str, int] | None = None  # records by topic, at the last look
         self.failing: str | None = None
-        self.log_now: Callable[[], int] = edge.now
 
     def start(self) -> None:
         self._thread.start()
@@ -178,6 +183,7 @@ class Projector:
             now = edge.elapsed()
             if now >= next_sample:
                 next_sample = now + SAMPLE_EACH_S
+                self.ahead = projection.ahead()
                 sample = projection.feed.sample()
                 if sample is not None:
                     self._freshness.sampled(sample, now)
@@ -185,11 +191,10 @@ class Projector:
             self.ready.set()
             batch = projection.step(wait_s=WAIT_S)
             self.failing = None
-            self.moved_at = edge.elapsed()
-            self.left = 0 if batch is None else batch.left
+            left = 0 if batch is None else batch.left
             if batch is not None:
                 self._freshness.reached(projection.positions, edge.elapsed())
                 self._told(batch)
-            if behind and self.left <= CAUGHT_UP:
+            if behind and left <= CAUGHT_UP:
                 behind = False
                 logger.info("projection.caught_up")

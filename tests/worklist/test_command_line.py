@@ -1,0 +1,119 @@
+"""The commands: a token is signed, serves, is taken back; settings that cannot be are refused."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.conftest import Run, bare_environment, run
+
+__all__ = ["run"]
+
+MAIN = "from orchestrator.cli import main; main()"
+WAIT_S = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return int(door.getsockname()[1])
+
+
+@contextmanager
+def up(folder: Path, port: int, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`care-orchestrator up` until the worklist answers."""
+    environment = bare_environment(
+        {"CARE_WORKLIST_PORT": str(port), "CARE_OPS_PORT": "0", "CARE_PARTITIONS": "2", **settings}
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "up", "--data-dir", str(folder)],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            assert process.poll() is None, "it has ended"
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/api/v1/me")
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(WAIT_S)
+
+
+def test_a_token_opens_up_s_worklist_until_it_is_taken_back(run: Run, tmp_path: Path) -> None:
+    """`auth token`, `up`, `auth revoke`: who it is, and from the next request on nobody."""
+    folder, port = tmp_path / "data", free_port()
+    made = run(
+        "auth", "token", "ann", "--role", "rn", "--facility", "GEN", "--team", "nurse-outreach",
+        "--data-dir", folder, "--json",
+    )  # fmt: skip
+    headers = {"Authorization": f"Bearer {made.json['token']}"}
+    with up(folder, port) as process:
+        url = f"http://127.0.0.1:{port}/api/v1/me"
+        me = httpx.get(url, headers=headers)
+        demo = httpx.get(url, headers={"Authorization": "Bearer demo-rn"})
+        revoked = run("auth", "revoke", made.json["jti"], "--data-dir", folder)
+        after = httpx.get(url, headers=headers)
+
+    assert (me.json()["actor"], me.json()["teams"]) == ("ann", ["nurse-outreach"])
+    assert (demo.status_code, revoked.code, after.status_code) == (401, 0, 401)
+    assert "server" not in me.headers
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"CARE_AUTH_MODE": "demo", "CARE_HOST": "0.0.0.0"}, "loopback"),  # noqa: S104 - refused
+        ({"CARE_HOST": "0.0.0.0"}, "TLS"),  # noqa: S104 - refused
+        ({"CARE_TLS_CERT": "x.pem"}, "CARE_TLS_KEY"),
+        ({"CARE_AUTH_MODE": "open"}, "CARE_AUTH_MODE"),
+    ],
+)
+def test_settings_that_would_open_the_door_too_far_are_refused(
+    run: Run, settings: dict[str, str], says: str
+) -> None:
+    """Exit 2 before anything listens."""
+    ran = run("worklist", CARE_OPS_PORT="0", CARE_WORKLIST_PORT="0", **settings)
+
+    assert ran.code == 2
+    assert says in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--role", "nurse"], "--role nurse"),
+        (["--role", "rn", "--expires", "tomorrow"], "ISO 8601"),
+        (["--role", "rn", "--expires", "P500D"], "400 days"),
+        (["--role", "rn", "--view", "all"], "--view all"),
+    ],
+)
+def test_a_token_that_cannot_be_is_refused(run: Run, options: list[str], says: str) -> None:
+    """In words: which option, and what is known."""
+    ran = run("auth", "token", "ann", "--facility", "GEN", *options)
+
+    assert ran.code == 2
+    assert says in ran.err
+
+
+def test_the_read_model_is_made_anew_by_one_command(run: Run, tmp_path: Path) -> None:
+    """`worklist --rebuild` on a log that has nothing yet, and what it says."""
+    ran = run("worklist", "--rebuild", "--data-dir", tmp_path / "data", CARE_PARTITIONS="2")
+
+    assert ran.code == 0, ran.err
+    assert "made anew from 0 records" in ran.out
+    assert os.stat(tmp_path / "data" / "worklist.sqlite").st_mode & 0o777 == 0o600
