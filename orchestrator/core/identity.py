@@ -58,6 +58,7 @@ class Homes:
     Attributes:
         home: Of every identifier and moved visit that was named.
         counts_as: Of a moved visit, the identifier it belongs to.
+        given: Of a moved visit, when we heard that it belongs where it does.
         moves: Of a moved visit, the first mark that took it from where its facts come.  Given back,
             it stays a member with a name of its own, of the patient to whom it was given.
         conflicts: Merges and un-merges that contradict what is known, by the earlier of the two
@@ -67,6 +68,7 @@ class Homes:
 
     home: dict[str, str] = field(default_factory=dict)
     counts_as: dict[str, str] = field(default_factory=dict)
+    given: dict[str, int] = field(default_factory=dict)
     moves: dict[str, Mark] = field(default_factory=dict)
     conflicts: list[Mark] = field(default_factory=list)
     effective: list[Mark] = field(default_factory=list)
@@ -88,10 +90,10 @@ def homes(marks: Iterable[Mark]) -> Homes:
     edges: list[Mark] = []
     stated: set[frozenset[str]] = set()
     conflicts: dict[frozenset[str], Mark] = {}
-    moved: dict[str, tuple[str, Mark | None]] = {}  # by member: whose it is, what first took it
+    # By member: whose it is, what first took it away, what gave it to whose it is.
+    moved: dict[str, tuple[str, Mark | None, Mark | None]] = {}
     found = Homes()
-    once = {mark[:5]: mark for mark in sorted(marks, reverse=True)}
-    for mark in sorted(once.values()):
+    for mark in _once(marks):
         pair = frozenset(mark.names())
         for name in mark.names():
             found.home.setdefault(name, name)
@@ -116,21 +118,35 @@ def homes(marks: Iterable[Mark]) -> Homes:
     found.home = {name: _root(at, name) for name in found.home}
     found.effective = edges
     found.conflicts = sorted(conflicts.values())
-    for member, (owner, since) in sorted(moved.items()):
-        if since is not None:
+    for member, (owner, since, last) in sorted(moved.items()):
+        if since is not None and last is not None:
             found.home[member] = found.home[owner]
             found.counts_as[member] = owner
+            found.given[member] = last.receipt
             found.moves[member] = since
     return found
 
 
-def _move(moved: dict[str, tuple[str, Mark | None]], mark: Mark) -> None:
+def _once(marks: Iterable[Mark]) -> list[Mark]:
+    """Each in its place; a link counts when it was first received, every message repeats it."""
+    once = {mark[:5]: mark for mark in sorted(marks, reverse=True)}
+    links: dict[tuple[str, str], Mark] = {}
+    for mark in once.values():
+        if mark.what == "link":
+            known = links.setdefault(mark.names(), mark)
+            links[mark.names()] = min(known, mark, key=lambda one: (one.receipt, one))
+    return sorted(
+        mark for mark in once.values() if mark.what != "link" or links[mark.names()] is mark
+    )
+
+
+def _move(moved: dict[str, tuple[str, Mark | None, Mark | None]], mark: Mark) -> None:
     """All that lies at the wrong patient goes to the right one, wherever it came from."""
     for name in mark.names():
-        moved.setdefault(moved_visit(name, mark.facility, mark.visit), (name, None))
-    for member, (owner, since) in moved.items():
+        moved.setdefault(moved_visit(name, mark.facility, mark.visit), (name, None, None))
+    for member, (owner, since, _) in moved.items():
         if visit_of(member) == (mark.facility, mark.visit) and owner == mark.other:
-            moved[member] = (mark.survivor, since or mark)
+            moved[member] = (mark.survivor, since or mark, mark)
 
 
 def _is_inverse(mark: Mark, edges: Iterable[Mark], at: dict[str, str]) -> bool:
@@ -171,12 +187,13 @@ class GroupCell:
 
     Attributes:
         number: Of the change; the greatest holds.
-        members: By name its patient key and, of a moved visit, the identifier it counts as.
+        members: By name its patient key and, of a moved visit, the identifier it counts as, and
+            when we heard so (else 0).
         conflicts: Source, event, instant and the two names.
     """
 
     number: int = 0
-    members: dict[str, tuple[str, str]] = field(default_factory=dict)
+    members: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     conflicts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
 
     def dump(self) -> list[Any]:
@@ -189,6 +206,6 @@ class GroupCell:
         _, number, members, conflicts = plain
         return cls(
             number,
-            {name: (key, counts_as) for name, (key, counts_as) in members.items()},
+            {name: (key, counts_as, given) for name, (key, counts_as, given) in members.items()},
             [(source, event, at, one, other) for source, event, at, one, other in conflicts],
         )

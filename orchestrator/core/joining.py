@@ -34,7 +34,10 @@ def group_of(home: str, found: Homes, key_of: Callable[[str], str], number: int)
     members = found.members(home)
     return GroupCell(
         number,
-        {name: (key_of(name), found.counts_as.get(name, name)) for name in members},
+        {
+            name: (key_of(name), found.counts_as.get(name, name), found.given.get(name, 0))
+            for name in members
+        },
         [
             (mark.source, mark.event, mark.time, mark.survivor, mark.other)
             for mark in found.conflicts
@@ -167,9 +170,9 @@ class Joining:
         patient.others = {}
         if group is None:
             return
-        for name, (_, counts_as) in group.members.items():
+        for name, (_, counts_as, given) in group.members.items():
             member = self.patient(name)
-            member.counts_as = counts_as
+            member.counts_as, member.given = counts_as, given
             if name != home:
                 patient.others[name] = member
         if len(group.members) > 1 or group.conflicts:

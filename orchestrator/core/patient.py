@@ -33,6 +33,7 @@ class Patient:
 
     Attributes:
         counts_as: Of a moved visit, the identifier it belongs to now.
+        given: Of a moved visit, when we heard so.
         others: The other members of the patient whose name survives, by name.
         floor: The latest clock under which any of it was planned elsewhere.
     """
@@ -52,6 +53,7 @@ class Patient:
     dirty: set[CellKey] = field(default_factory=set)  # cells to be written
     ledger_dirty: bool = False
     counts_as: str = ""
+    given: int = 0
     others: dict[str, "Patient"] = field(default_factory=dict)
     floor: int = 0
 
@@ -72,6 +74,7 @@ class Patient:
                 (
                     one.subject,
                     one.counts_as or one.subject,
+                    one.given,
                     {**one.cells, **one.sealed} if sealed else one.cells,
                 )
                 for one in self.members()

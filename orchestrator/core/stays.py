@@ -68,6 +68,7 @@ class Stay:
     planned: bool = False  # announced, not yet begun
     subject: str = ""
     moved: bool = False  # it was another patient's all along
+    given: int = 0  # when we heard that it is this patient's, where it came under another
     claimants: frozenset[str] = frozenset()
     start: int = 0  # for order: admission, else the earliest that is known
     # The class that holds; a discharge without any admission counts as INPATIENT.

@@ -86,8 +86,8 @@ def fact(
         if one.effective > max(one.receipt, now):
             patient.member(one.under).held.append(one)
             step.rewake = True
-            for known in one.at_once:
-                step.tell(known, patient.member(one.under))
+            if one.at_once:
+                facts.append(replace(one, facts=one.at_once))
         elif one.command is not None:
             commands.append(one)
         else:

@@ -148,7 +148,11 @@ def _duty(
         task,
         due,
         transition.receipt,
-        max(_moved_receipt(transition, rule), _restored_receipt(transition, rule, due)),
+        max(
+            _moved_receipt(transition, rule),
+            _restored_receipt(transition, rule, due),
+            transition.stay.given,
+        ),
         "requested",
         (transition.discharge.anchor.event,),
         due if first_at == at else rule.due.after(first_at, transition.facility),

@@ -76,7 +76,7 @@ def starts(cell: AppointmentCell) -> int:
 
 def view(
     patient: str,
-    members: Sequence[tuple[str, str, Cells]],
+    members: Sequence[tuple[str, str, int, Cells]],
     closing: Callable[[str | None], str],
     key: str = "",
 ) -> View:
@@ -85,7 +85,8 @@ def view(
 
     Args:
         patient: The surviving identifier.
-        members: Identifier, the one it counts as, its open cells by (kind, id); in a fixed order.
+        members: Identifier, the one it counts as, when we heard so, its open cells by (kind, id);
+            in a fixed order.
         closing: See `derive`.
         key: The patient key of *patient*.
     """
@@ -94,34 +95,49 @@ def view(
     # A visit that was moved and given back is read where it was moved to, not where it first came.
     given_back = {
         (origin_of(name), *visit)
-        for name, counts_as, _ in members
+        for name, counts_as, _, _ in members
         if name != counts_as == origin_of(name) and (visit := visit_of(name)) is not None
     }
-    for subject, counts_as, cells in members:
+    given: dict[tuple[str, str, str], int] = {}
+    for subject, counts_as, heard, cells in members:
         seen.members.add(subject)
         visits = every.setdefault(counts_as, [])
         for cell in cells.values():
             if isinstance(cell, VisitCell):
                 if not given_back or (subject, cell.facility, cell.number) not in given_back:
                     visits.append(cell)
+                if heard:
+                    given[counts_as, cell.facility, cell.number] = heard
             else:
                 _add(seen, subject, cell)
-    for subject, visits in every.items():
-        for group in connected(visits):
-            found = derive(group, closing)
-            for stay in found.stays:
-                stay.subject = subject
-            seen.stays += found.stays
-            if found.orphans and not any(cell.moved for cell in group):
-                newest = found.stays[-1].visit if found.stays else group[0].number
-                where = (subject, group[0].facility, newest)
-                seen.orphans += [(*where, stamp) for stamp in found.orphans]
+    _stays(seen, every, given, closing)
     if len(seen.stays) > 1:
         seen.announced = [stay for stay in seen.stays if value_of(stay.said, "planned") is True]
     seen.stays.sort(key=attrgetter("start", "facility", "visit"))
     if len(seen.appointments) > 1:
         seen.appointments.sort(key=starts)
     return seen
+
+
+def _stays(
+    seen: View,
+    every: Mapping[str, list[VisitCell]],
+    given: Mapping[tuple[str, str, str], int],
+    closing: Callable[[str | None], str],
+) -> None:
+    """The stays of all members' visits, and the cancels that took nothing back."""
+    for subject, visits in every.items():
+        for group in connected(visits):
+            found = derive(group, closing)
+            for stay in found.stays:
+                stay.subject = subject
+                if given:
+                    stay.given = given.get((subject, stay.facility, stay.visit), 0)
+            seen.stays += found.stays
+            if found.orphans and not any(cell.moved for cell in group):
+                newest = found.stays[-1].visit if found.stays else group[0].number
+                where = (subject, group[0].facility, newest)
+                seen.orphans += [(*where, stamp) for stamp in found.orphans]
 
 
 def _add(seen: View, subject: str, cell: Cell) -> None:

@@ -166,6 +166,8 @@ MAY_BE_SILENT: Final = {
     "Recovery, seconds",
     "Tasks taken back per hour",
     "Late events per hour, by topic",
+    "Patients on their way",
+    "Oldest of them",
     "Dead letters per hour, by reason",
     "Dead letters per hour, by where",
 }

@@ -1,6 +1,5 @@
 """The commands: a token is signed, serves, is taken back; settings that cannot be are refused."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -116,4 +115,4 @@ def test_the_read_model_is_made_anew_by_one_command(run: Run, tmp_path: Path) ->
 
     assert ran.code == 0, ran.err
     assert "made anew from 0 records" in ran.out
-    assert os.stat(tmp_path / "data" / "worklist.sqlite").st_mode & 0o777 == 0o600
+    assert (tmp_path / "data" / "worklist.sqlite").stat().st_mode & 0o777 == 0o600

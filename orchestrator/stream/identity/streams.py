@@ -290,8 +290,9 @@ class Streams:
         desk = self._desk
         patient = charts[desk.subject].patient
         patient.others = {n: c.patient for n, c in charts.items() if n != desk.subject}
-        for name, (_, counts_as) in desk.group.members.items():
+        for name, (_, counts_as, given) in desk.group.members.items():
             charts[name].patient.counts_as = "" if counts_as == name else counts_as
+            charts[name].patient.given = given
         if patient.others or desk.group.conflicts:
             patient.cells[GROUP] = desk.group
         else:

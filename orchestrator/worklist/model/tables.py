@@ -1,8 +1,8 @@
 """The read model's file: its tables, and how it is opened.
 
 Columns are what is filtered and sorted by.  What was published of a row, and why, lies apart
-(``tasks_said``): a list reads many rows to find its fifty, and they had better be short.  The
-file holds nothing that the topics do not: with another layout or another log it is made anew.
+(``tasks_said``): a list reads many rows to find its fifty, and they had better be short; the
+``queue`` indexes hold all that the usual ones ask for.  The file holds nothing that the topics do not: with another layout or another log it is made anew.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -29,7 +29,8 @@ CREATE TABLE tasks (
     updated_at INTEGER NOT NULL, flags TEXT NOT NULL);
 CREATE TABLE tasks_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX tasks_urgent ON tasks (rank, due_at, task_id);
-CREATE INDEX tasks_queue ON tasks (team, open, rank, due_at, task_id);
+CREATE INDEX tasks_queue ON tasks (
+    team, facility, rank, due_at, task_id, open, status, owner, overdue, born_overdue);
 CREATE INDEX tasks_owner ON tasks (owner, rank, due_at, task_id) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_patient ON tasks (patient_key);
 CREATE INDEX tasks_transition ON tasks (transition_id);
@@ -42,7 +43,8 @@ CREATE TABLE gaps (
     severity TEXT NOT NULL, rank INTEGER NOT NULL, status TEXT NOT NULL, since INTEGER NOT NULL,
     opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL);
 CREATE TABLE gaps_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
-CREATE INDEX gaps_grave ON gaps (status, rank, since, gap_id);
+CREATE INDEX gaps_grave ON gaps (rank, since, gap_id);
+CREATE INDEX gaps_queue ON gaps (facility, status, rank, since, gap_id, team);
 CREATE INDEX gaps_code ON gaps (code, status);
 CREATE INDEX gaps_patient ON gaps (patient_key);
 CREATE INDEX gaps_transition ON gaps (transition_id);

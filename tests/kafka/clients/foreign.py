@@ -15,7 +15,7 @@ from tests.kafka.broker import jars
 
 CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 _SOURCE: Final = Path(__file__).with_name("Client.java")
-_WAIT_S: Final = 60
+_WAIT_S: Final = 180
 
 Isolation = Literal["read_committed", "read_uncommitted"]
 Headers = Sequence[tuple[str, bytes | None]]
