@@ -23,6 +23,8 @@ from orchestrator.worklist.model.filters import Where
 from orchestrator.worklist.problems import Problem
 from orchestrator.worklist.site import Site
 
+FORGET_EACH: Final = 1_000  # actions; the first of a process among them
+
 logger = structlog.get_logger()
 
 
@@ -51,6 +53,7 @@ class Acting:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._underway: set[str] = set()
+        self._begun = 0
 
     async def act(self, who: Principal, asked: Asked, visible: Where, wait_s: float) -> Outcome:
         """
@@ -104,6 +107,9 @@ class Acting:
             )
             fresh = Begun(event, who.actor, print_, value, False, asked.name, asked.action)
             begun = await asyncio.to_thread(site.store.begin, fresh, edge.now())
+            self._begun += 1
+            if self._begun % FORGET_EACH == 1:
+                await asyncio.to_thread(site.store.forget, edge.now())
         if begun.fingerprint != print_:
             raise Problem("idempotency-key-reused")
         async with site.hub.awaiting(event) as woken:

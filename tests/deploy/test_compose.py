@@ -17,7 +17,6 @@ from tests.deploy.compose import ROOT, Service
 
 SERVICES: Final = compose.services()
 OURS: Final = [service for service in SERVICES.values() if service.is_ours]
-POM: Final = ROOT / "tests/kafka/pom.xml"
 ACCESS: Final = ROOT / "deploy/kafka/access.sh"
 
 
@@ -52,13 +51,18 @@ def test_images_are_pinned(service: Service) -> None:
     assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
 
 
-def test_kafka_is_the_version_that_is_tested() -> None:
-    """The broker of the compose file is the one that the tests start."""
+def _tested(pom: Path, artifact: str) -> str:
     space = {"m": "http://maven.apache.org/POM/4.0.0"}
-    found = ET.parse(POM).findall("m:dependencies/m:dependency", space)  # noqa: S314 - our own
-    versions = {one.findtext("m:artifactId", "", space): one for one in found}
-    tested = versions["kafka_2.13"].findtext("m:version", "", space)
+    found = ET.parse(pom).findall("m:dependencies/m:dependency", space)  # noqa: S314 - our own
+    names = {one.findtext("m:artifactId", "", space): one for one in found}
+    return names[artifact].findtext("m:version", "", space)
 
+
+def test_kafka_is_the_version_that_is_tested() -> None:
+    """The broker of the compose file, and its tools, are those that the tests start."""
+    tested = _tested(ROOT / "tests/kafka/pom.xml", "kafka_2.13")
+
+    assert _tested(ROOT / "tests/e2e/pom.xml", "kafka-tools") == tested
     assert SERVICES["kafka"].raw["image"] == f"apache/kafka:{tested}"
     assert SERVICES["access"].raw["image"] == SERVICES["kafka"].raw["image"]
 

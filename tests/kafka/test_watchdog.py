@@ -58,10 +58,19 @@ def test_brokers_that_answer_but_take_nothing_end_it() -> None:
 def test_a_clock_that_stands_still_ends_it(end: int, expected: set[str]) -> None:
     """Nothing holds it and the journal is read; one that is behind has older clocks to read."""
     looks = [
-        Seen(t, settled=True, positions={TP: 5}, ends={TP: end}, clocks={0: 601.0})
-        for t in (0, 10, 20)
+        Seen(t, settled=True, positions={TP: t + 5}, ends={TP: t + end}, clocks={0: 1.0 + t})
+        for t in every_ten_seconds(650)
     ]
     assert set(judged(looks)) == expected
+
+
+def test_a_clock_that_nobody_kept_is_not_the_newcomers() -> None:
+    """After an hour without any worker the first clock may take its time."""
+    looks = [
+        Seen(t, settled=True, positions={TP: 5}, ends={TP: 5}, clocks={0: 3600.0 + t})
+        for t in every_ten_seconds(500)
+    ]
+    assert judged(looks) == []
 
 
 def test_an_outage_is_nobodys_fault() -> None:

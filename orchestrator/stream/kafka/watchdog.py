@@ -5,6 +5,7 @@ else's transaction is nobody's fault either, so ends are those of committed reco
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,11 +61,14 @@ class Watchdog:
 
     def __init__(self, now: float) -> None:
         self._moved_at = self._taken_at = now
+        self._settled_at = math.inf
         self._restored = 0
         self._stood: dict[TopicPartition, tuple[int, float]] = {}  # position, since when
 
     def judge(self, seen: Seen) -> str | None:
         """Why the worker should end, if it should."""
+        # A clock that stood still while nobody worked is not this process's.
+        self._settled_at = min(self._settled_at, seen.now) if seen.settled else math.inf
         if seen.settled or seen.restored != self._restored:
             self._moved_at, self._restored = seen.now, seen.restored
         if not seen.refused:
@@ -76,7 +80,7 @@ class Watchdog:
         if self._frozen(seen):
             return FROZEN
         if (
-            seen.settled
+            seen.now - self._settled_at > CLOCK_S
             and any(age > CLOCK_S for age in seen.clocks.values())
             and not _behind(seen)
         ):
@@ -86,6 +90,7 @@ class Watchdog:
     def excuse(self, now: float) -> None:
         """No broker answers: nothing is anybody's fault."""
         self._moved_at = self._taken_at = now
+        self._settled_at = math.inf
         self._stood = {}
 
     def _frozen(self, seen: Seen) -> bool:

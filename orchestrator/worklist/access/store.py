@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 FILE: Final = "access.sqlite"
 _LAYOUT: Final = 1
+# As long as the log tells a repeat of an event (contract.md 2): 30 days, in microseconds.
+REMEMBERED: Final = 30 * 24 * 3600 * 1_000_000
 
 _TABLES: Final = """
 CREATE TABLE revoked (jti TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -138,9 +140,10 @@ class AccessStore:
         """The log has the event."""
         self._run("UPDATE actions SET stored = 1 WHERE event_id = ?", event_id)
 
-    def forget_actions(self, before: int) -> int:
-        """Drop what nobody will repeat any more."""
-        return self._run("DELETE FROM actions WHERE at < ?", before)
+    def forget(self, now: int) -> None:
+        """Drop what nobody will repeat any more, and what has run out."""
+        self._run("DELETE FROM actions WHERE at < ?", now - REMEMBERED)
+        self._run("DELETE FROM grants WHERE until < ?", now)
 
     def _run(self, statement: str, *values: object) -> int:
         with self._lock:

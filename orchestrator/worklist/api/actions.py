@@ -19,7 +19,7 @@ from orchestrator.worklist.api.action_bodies import (
     Reject,
     Release,
 )
-from orchestrator.worklist.api.answers import etag, json_response
+from orchestrator.worklist.api.answers import contacts, etag, json_response
 from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import Call, CallOf, rule
 from orchestrator.worklist.api.queries import Query as NoQuery
@@ -64,32 +64,35 @@ async def _answer(call: Call, asked: Asked, wait_s: float) -> Response:
     try:
         outcome = await call.site.acting.act(call.who, asked, visible, wait_s)
     except Refusal as refusal:
-        raise _shown(call, asked.kind, refusal) from None
-    return _response(call, asked, outcome)
+        raise await _shown(call, asked.kind, refusal) from None
+    return await _response(call, asked, outcome)
 
 
-def _response(call: Call, asked: Asked, outcome: Outcome) -> Response:
+async def _response(call: Call, asked: Asked, outcome: Outcome) -> Response:
     if outcome.thing is None:
         where = f"/api/v1/actions/{outcome.event_id}"
         pending = {"event_id": outcome.event_id, "state": "pending"}
         return json_response(pending, 202, {"Location": where})
     thing = {k: v for k, v in outcome.thing.items() if k not in ("changed_at", "why")}
-    item = _seen(call, asked.kind, thing, outcome.why)
+    item = await _seen(call, asked.kind, thing, outcome.why)
     content: dict[str, Any] = {"event_id": outcome.event_id, "state": "applied", asked.kind: item}
     return json_response(content, 200, {"ETag": etag(thing["version"])})
 
 
-def _seen(call: Call, kind: str, thing: dict[str, Any], why: str | None) -> dict[str, Any]:
+async def _seen(call: Call, kind: str, thing: dict[str, Any], why: str | None) -> dict[str, Any]:
     item = views.item(kind, thing, why, call.who)
-    if item.get("patient_key"):
-        call.account.patient_keys.add(item["patient_key"])
+    key = item.get("patient_key")
+    if key:
+        call.account.patient_keys.add(key)
+        known = await call.site.reader.ask(lambda db: contacts(db, [key], call.who))
+        item["contact"] = None if item.get("masked") else known.get(key)
     return item
 
 
-def _shown(call: Call, kind: str, refusal: Refusal) -> Problem:
+async def _shown(call: Call, kind: str, refusal: Refusal) -> Problem:
     """The refusal with the current state in the caller's view."""
     thing = refusal.thing
-    current = None if thing is None else _seen(call, kind, thing, refusal.why)
+    current = None if thing is None else await _seen(call, kind, thing, refusal.why)
     headers = {} if thing is None else {"ETag": etag(thing["version"])}
     return Problem(
         refusal.reason, refusal.detail, headers=headers, current=current, why=refusal.why
@@ -287,14 +290,14 @@ async def _one_of_many(call: Call, asked: Asked, wait_s: float) -> dict[str, Any
     try:
         outcome = await call.site.acting.act(call.who, asked, tasks_of(call.who), wait_s)
     except Refusal as refusal:
-        problem = _shown(call, "task", refusal)
+        problem = await _shown(call, "task", refusal)
     except Problem as found:
         problem = found
     else:
         if outcome.thing is None:
             return {**result, "status": 202, "event_id": outcome.event_id, "state": "pending"}
         thing = {k: v for k, v in outcome.thing.items() if k not in ("changed_at", "why")}
-        item = _seen(call, "task", thing, outcome.why)
+        item = await _seen(call, "task", thing, outcome.why)
         more = {"event_id": outcome.event_id, "state": "applied", "task": item}
         return {**result, "status": 200, **more}
     return {

@@ -1,5 +1,6 @@
 """Reading a request's body: bounded, strict JSON, nothing else."""
 
+import asyncio
 from typing import Any, Final
 
 from fastapi import Request
@@ -10,6 +11,7 @@ from events.strict_json import read_json
 from orchestrator.worklist.problems import Problem
 
 LONGEST: Final = 1024 * 1024
+READ_S: Final = 30.0
 
 
 class Body(BaseModel):
@@ -25,11 +27,15 @@ class StrictRequest(Request):
         if not hasattr(self, "_read"):
             size = 0
             parts: list[bytes] = []
-            async for part in self.stream():
-                size += len(part)
-                if size > LONGEST:
-                    raise Problem("too-large")
-                parts.append(part)
+            try:
+                async with asyncio.timeout(READ_S):
+                    async for part in self.stream():
+                        size += len(part)
+                        if size > LONGEST:
+                            raise Problem("too-large")
+                        parts.append(part)
+            except TimeoutError:
+                raise Problem("request-timeout") from None
             self._read = b"".join(parts)
         return self._read
 

@@ -56,7 +56,7 @@ def timeline(
     db: sqlite3.Connection, who: Principal, key: str, before: int | None, limit: int
 ) -> list[Told]:
     """Everything about one patient that *who* may see, newest first."""
-    where = _visible(who, facility_only=True)
+    where = _visible(who, one_patient=True)
     where.add("c.patient_key = ?", key)
     if before is not None:
         where.add("c.id < ?", before)
@@ -67,12 +67,15 @@ def timeline(
     return [Told(*row) for row in found]
 
 
-def _visible(who: Principal, *, facility_only: bool = False) -> Where:
+def _visible(who: Principal, *, one_patient: bool = False) -> Where:
     """
     Changes that *who* may see.
 
     A task's, gap's or transition's stands at its facility.  An event, a notice or a verdict names
     none: it is seen where a discharge of that subject is.
+
+    Args:
+        one_patient: Of whom it is known already that *who* may see them.
     """
     where = Where()
     if not who.part2:
@@ -86,7 +89,11 @@ def _visible(who: Principal, *, facility_only: bool = False) -> Where:
             *facilities,
             *facilities,
         )
-    if not facility_only and who.patients == "team" and who.teams is not None:
+    if who.patients == "team" and who.teams is not None:
+        # Such a role sees no other team's task, in whatever story it appears.
+        marks = ", ".join("?" * len(who.teams))
+        where.add(f"(c.kind <> 'task' OR c.team IN ({marks}))", *sorted(who.teams))
+    if not one_patient and who.patients == "team" and who.teams is not None:
         marks = ", ".join("?" * len(who.teams))
         where.add(
             f"c.patient_key IN (SELECT patient_key FROM tasks WHERE team IN ({marks}))",

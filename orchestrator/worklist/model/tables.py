@@ -2,7 +2,9 @@
 
 Columns are what is filtered and sorted by.  What was published of a row, and why, lies apart
 (``tasks_said``): a list reads many rows to find its fifty, and they had better be short; the
-``queue`` indexes hold all that the usual ones ask for.  The file holds nothing that the topics do not: with another layout or another log it is made anew.
+``queue`` indexes hold all that the usual ones ask for.
+
+The file holds nothing that the topics do not: with another layout or another log it is made anew.
 """
 
 import fcntl

@@ -16,7 +16,7 @@ import handlers
 from events.canonical import decode
 from orchestrator.core.facts import Told
 from orchestrator.core.identity import Mark, homes, origin_of
-from orchestrator.core.instants import written
+from orchestrator.core.instants import read, written
 from orchestrator.core.patient import Patient
 from orchestrator.stream.identity.desk import Desk
 from orchestrator.stream.identity.shell import AtDesk
@@ -52,7 +52,7 @@ class Witness:
         self.seq: dict[str, int] = defaultdict(int)
         self.things: dict[str, Plain] = {}
         self.verdicts: dict[str, str] = {}
-        self.dated: dict[str, str] = defaultdict(str)
+        self.dated: dict[str, int] = defaultdict(int)
         self.commands: set[str] = set()
         self.deadlines = 0
         self._accepted: list[tuple[int, str, str]] = []  # receipt, subject, event
@@ -134,21 +134,22 @@ class Witness:
         subject = change["subject"]
         demand(change["seq"] == self.seq[subject] + 1, "two publishers", subject, change["seq"])
         self.seq[subject] = change["seq"]
-        demand(change["at"] >= self.dated[subject], "dated back", change)
-        self.dated[subject] = change["at"]
+        at = read(change["at"])
+        demand(at >= self.dated[subject], "dated back", change)
+        self.dated[subject] = at
         for kind in KINDS:
             if kind in change:
-                self._thing(change[kind], change[kind][f"{kind}_id"], change["at"])
+                self._thing(change[kind], change[kind][f"{kind}_id"], at)
         self._verdict(change)
 
-    def _thing(self, thing: Plain, name: str, at: str) -> None:
+    def _thing(self, thing: Plain, name: str, at: int) -> None:
         known = self.things.get(name)
         version = 1 if known is None else known["version"] + 1
         demand(thing["version"] == version, "version left out or repeated", thing, known)
         if known is not None:
             demand(thing.get("subject") == known.get("subject"), "another subject", thing, known)
         if thing.get("overdue") and not (known and known["overdue"]):
-            demand(at >= thing["due_at"], "overdue before it is due", at, thing)
+            demand(at >= read(thing["due_at"]), "overdue before it is due", at, thing)
         self.things[name] = thing
 
     def _verdict(self, change: Plain) -> None:
