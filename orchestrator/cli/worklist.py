@@ -219,6 +219,7 @@ def plan_of(here: "Settings") -> "Plan":
         log_now=found.now,
         behind_after=here.behind_after.total_seconds(),
         action_wait=here.action_wait.total_seconds(),
+        policies=[policy.model_dump(mode="json") for policy in site.policies_of(here)],
     )
 
 

@@ -12,7 +12,7 @@ from orchestrator.core.calendar import spoken
 from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import OF_VISIT, Stamp, Told
 from orchestrator.core.identity import GroupCell, Homes, Mark, homes, origin_of, visit_of
-from orchestrator.core.patient import Patient
+from orchestrator.core.patient import CellKey, Patient
 
 GROUP = ("group", "")
 _SAID = {
@@ -48,29 +48,37 @@ def group_of(home: str, found: Homes, key_of: Callable[[str], str], number: int)
 
 def flag_moved(origin: Patient, member: str, mark: Mark) -> None:
     """Tell the patient under whom a visit came that its own cell of it is not the one to read."""
-    visit = visit_of(member)
-    assert visit is not None
-    key = ("visit", "|".join(visit))
+    key = moved_cell(member)
     cell = origin.cells.get(key)
     if not isinstance(cell, VisitCell):
-        cell = origin.cells[key] = VisitCell(*visit)
+        facility, _, visit = key[1].partition("|")
+        cell = origin.cells[key] = VisitCell(facility, visit)
     cell.derived = None
     cell.moved = Stamp(mark.recorded, -1, mark.source, mark.event, mark.time, mark.receipt)
     origin.dirty.add(key)
 
 
-def copy_of(origin: Patient, member: str, key: str) -> Patient:
-    """A moved visit as a member of the patient it belongs to, with all that was said of it."""
+def moved_cell(member: str) -> CellKey:
+    """The cell of a moved visit."""
     visit = visit_of(member)
     assert visit is not None
-    name = ("visit", "|".join(visit))
+    return ("visit", "|".join(visit))
+
+
+def copy_of(origin: Patient, member: str, key: str) -> Patient:
+    """A moved visit as a member of the patient it belongs to, with all that was said of it."""
+    name = moved_cell(member)
     found = Patient(member, key, at=origin.at)
-    cell = origin.cells.get(name)
-    if isinstance(cell, VisitCell):
-        copied = VisitCell.load(cell.dump())
-        copied.moved = None
-        found.cells[name] = copied
-        found.dirty.add(name)
+    for there, here in ((origin.cells, found.cells), (origin.sealed, found.sealed)):
+        cell = there.get(name)
+        if isinstance(cell, VisitCell):
+            copied = VisitCell.load(cell.dump())
+            copied.moved = None
+            here[name] = copied
+            found.dirty.add(name)
+    # What was said of a time to come counts for both from then on.
+    held = (said_of(told, member) for told in origin.held)
+    found.held = [told for told in held if told is not None]
     return found
 
 

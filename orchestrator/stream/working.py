@@ -9,8 +9,6 @@ import structlog
 from orchestrator.core import step, stored
 from orchestrator.core.cells import PersonCell
 from orchestrator.core.facts import (
-    OF_VISIT,
-    Contested,
     FacilityHeard,
     FieldUnmapped,
     Told,
@@ -258,12 +256,11 @@ class Working:
         fresh = []
         for fact in told.facts:
             cell = step.cell_key(fact)
-            if cell not in patient.cells and cell not in patient.sealed:
-                put_away = self.store.cell(key, *cell)
-                if put_away is not None:
-                    patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
-                elif isinstance(fact, OF_VISIT) and not isinstance(fact, Contested):
-                    fresh.append(cell)
+            held = patient.cells.get(cell, patient.sealed.get(cell))
+            if held is None and (put_away := self.store.cell(key, *cell)) is not None:
+                held = patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
+            if claims.is_news(fact, held):
+                fresh.append(cell)
         return fresh
 
     def claim(self, fresh: list[CellKey], patient: Patient) -> None:

@@ -18,6 +18,7 @@ from orchestrator.worklist.api import (
     exports,
     patients,
     reading,
+    records,
     shapes,
     stream,
 )
@@ -119,6 +120,9 @@ def _api() -> APIRouter:
         post(f"/tasks/{{task_id}}/{endpoint.__name__}", endpoint)
     post("/gaps/{gap_id}/acknowledge", actions.acknowledge)
     get("/actions/{event_id}", actions.action_state)
+    get("/audit", records.audit)
+    get("/policy", records.policies)
+    get("/policy/{version}", records.policy)
     return api
 
 

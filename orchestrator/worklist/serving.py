@@ -3,11 +3,11 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -42,6 +42,7 @@ class Plan:
     log_now: Callable[[], int]
     behind_after: float = 60.0
     action_wait: float = 5.0
+    policies: Sequence[dict[str, Any]] = ()
     limits: Callable[[], Limits] = Limits
 
 
@@ -72,6 +73,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
             limits=plan.limits(),
             log_now=plan.log_now,
             key_of=plan.key_of,
+            policies=plan.policies,
             action_wait=plan.action_wait,
         )
         site.acting = Acting(site)

@@ -1,9 +1,9 @@
 """Everything that answering a request needs, put together once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.worklist import edge
 from orchestrator.worklist.access.store import AccessStore
@@ -29,6 +29,7 @@ class Site:
     Attributes:
         log_now: The log's time: what tasks are due by.
         key_of: The patient key of an identifier.
+        policies: The versions of the rules as plain data, ascending by when they hold.
         action_wait: Seconds that an action waits for its change.
         closing: Set when the server goes down: live streams end.
     """
@@ -44,6 +45,7 @@ class Site:
     limits: Limits
     log_now: Callable[[], int]
     key_of: Callable[[str], str]
+    policies: Sequence[dict[str, Any]] = ()
     action_wait: float = 5.0
     acting: "Acting" = field(init=False)
     streams: "Streams" = field(init=False)

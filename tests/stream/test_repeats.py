@@ -30,6 +30,7 @@ def test_a_copy_counts_only_after_thirty_days(after: int, is_repeat: bool) -> No
     """Whether the clock passed in between or not, and after a restart, too."""
     store = MemoryStore()
     key = patient_key(SITE_KEY, DISCHARGE["subject"])  # type: ignore[arg-type]
+    before = 0
     clock = orjson.dumps({"kind": "clock", "at": written(FIRST + after - HOUR // 2)})
     for number, record in enumerate(
         (

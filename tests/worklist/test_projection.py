@@ -261,8 +261,9 @@ def test_a_reader_cannot_write(records: list[Record], tmp_path: Path) -> None:
 
 
 def test_all_followed_topics_are_folded() -> None:
-    """The four topics of the read model (`design.md`, Read model)."""
+    """The four topics of the read model (`design.md`, Read model), and the audit for auditors."""
     assert set(FOLLOWED) == {
+        "care.audit.v1",
         "care.task.v1",
         "care.gap.v1",
         "care.change.v1",

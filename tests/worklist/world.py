@@ -24,6 +24,7 @@ from orchestrator.worklist.limits import Limits, Rate
 from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
 from orchestrator.worklist.serving import Plan, opened
 from orchestrator.worklist.site import Site
+from schemas.policy import load_policies
 from schemas.topics import topic_of
 from tests.stream.fakes import FACILITIES, SITE_KEY, product
 
@@ -147,6 +148,7 @@ async def world(
             log_now=RealClock().now,
             limits=lambda: limits or Limits(dict(FREELY)),
             action_wait=WAIT_S,
+            policies=[policy.model_dump(mode="json") for policy in load_policies(None)],
         )
         async with opened(plan) as site:
             made = World(folder, site, application(site, version="test"), people)

@@ -9,6 +9,9 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from orchestrator.core.cells import Cell, VisitCell
+from orchestrator.core.facts import OF_VISIT, Contested, Fact
+
 MOST: Final = 4  # claimants that know of each other
 
 
@@ -26,6 +29,14 @@ class Rows(Protocol):
     def send(self, key: str, message: dict[str, Any]) -> None:
         """Append to the journal, under *key*."""
         ...
+
+
+def is_news(fact: Fact, held: Cell | None) -> bool:
+    """Whether *fact* is the first that an identifier is told of a visit."""
+    if not isinstance(fact, OF_VISIT) or isinstance(fact, Contested):
+        return False
+    # Nothing but that it was moved away may be known of it.
+    return held is None or (isinstance(held, VisitCell) and not held.last_update)
 
 
 def take(rows: Rows, key: str, message: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from orchestrator.core.announce import Joined
 from orchestrator.core.facts import Told
 from orchestrator.core.identity import GroupCell, Mark
-from orchestrator.core.joining import GROUP, copy_of, flag_moved, said_of
+from orchestrator.core.joining import GROUP, copy_of, flag_moved, moved_cell, said_of
 from orchestrator.core.patient import Patient
 from orchestrator.stream.identity.charts import Row, packed, unpacked
 from orchestrator.stream.identity.desk import Body, Chart, Desk, Route
@@ -212,9 +212,12 @@ class Streams:
         patient.floor = chart.patient.floor
         low = self._low(chart.patient.subject)
         part = Chart(patient, chart.router, chart.partition, 0, low, queue)
+        cell = moved_cell(name)
+        rows = self._shell.put_away(self._desk, chart.patient.subject)
+        put_away = [row for row in rows if row[:2] == cell and cell not in chart.patient.cells]
         flag_moved(chart.patient, name, Mark(*body["mark"]))
         self._changed(body["why"])
-        self._ship(name, part, (), body["n"], body["to"])
+        self._ship(name, part, put_away, body["n"], body["to"])
 
     def _pass_on(self, name: str, chart: Chart, number: int, to: str) -> None:
         chart.low = self._low(name)

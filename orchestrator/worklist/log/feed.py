@@ -15,7 +15,7 @@ AUDIT: Final = "care.audit.v1"
 OUTCOMES: Final = "care.outcome.v1"
 
 # The change log first: it carries the sentence that says why.
-FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS)
+FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS, AUDIT)
 
 Place = tuple[str, int]  # topic, partition
 Positions = Mapping[Place, int]  # the offset at which reading goes on

@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from orchestrator.worklist.instants import micros
-from orchestrator.worklist.log.feed import CHANGES, GAPS, PATIENTS, TASKS, Record
+from orchestrator.worklist.log.feed import AUDIT, CHANGES, GAPS, PATIENTS, TASKS, Record
 from schemas.tasks import TERMINAL
 
 # The most urgent first, so that the default order is ascending throughout and one index serves it.
@@ -62,6 +62,8 @@ class Fold:
             self._gap(orjson.loads(record.value), record.value, None, None)
         elif record.topic == PATIENTS and record.key is not None:
             self._patient(record.key, record.value)
+        elif record.topic == AUDIT and record.value is not None:
+            self._audit(orjson.loads(record.value), record.value)
         return None
 
     def _change(self, change: dict[str, Any]) -> Seen | None:
@@ -231,6 +233,20 @@ class Fold:
                 "birth_date": view.get("birth_date"),
                 "value": value,
             },
+        )
+
+    def _audit(self, audit: dict[str, Any], value: bytes) -> None:
+        self._db.execute(
+            "INSERT INTO audit (audit_id, at, actor, action, outcome, value)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                audit["audit_id"],
+                micros(audit["at"]),
+                audit["actor"],
+                audit["action"],
+                audit["outcome"],
+                value,
+            ),
         )
 
     def _put(self, table: str, row: dict[str, Any], why: str | None, value: bytes) -> None:

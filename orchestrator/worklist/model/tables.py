@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 3
+LAYOUT: Final = 4
 
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -74,6 +74,11 @@ CREATE INDEX subjects_key ON subjects (key);
 CREATE TABLE patients (
     id INTEGER PRIMARY KEY, patient_key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     name TEXT, birth_date TEXT, value BLOB);
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY, audit_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
+    actor TEXT NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL, value BLOB NOT NULL);
+CREATE INDEX audit_at ON audit (at, audit_id);
+CREATE INDEX audit_actor ON audit (actor, at, audit_id);
 CREATE INDEX patients_born ON patients (birth_date, name) WHERE birth_date IS NOT NULL;
 """
 

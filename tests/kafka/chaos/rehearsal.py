@@ -31,7 +31,8 @@ from tests.simulation.journal import RULES, SETTINGS, SITE_KEY
 PARTITIONS: Final = 4
 POLL: Final = 20
 REDONE: Final = 0.05
-CLOCK_EVERY: Final = 3  # polls
+CLOCK_EVERY: Final = 2  # polls
+EVENTS_A_SECOND: Final = 3
 
 
 class Rehearsal:
@@ -151,4 +152,5 @@ class Rehearsal:
 
 def rehearsed(seed: int, events: int) -> Recorded:
     """A recorded run in which nothing went wrong."""
-    return Rehearsal(Plan(seed, "2026-11-20T15:00:00Z", 600, 0, events)).run()
+    seconds = events // EVENTS_A_SECOND
+    return Rehearsal(Plan(seed, "2026-11-20T15:00:00Z", seconds, 0, events)).run()

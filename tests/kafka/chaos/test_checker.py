@@ -201,7 +201,7 @@ def test_false_a_gap_without_a_reason(run: Recorded) -> None:
     """An alarm that no set of landed events asks for."""
 
     def invent(changes: list[Plain]) -> None:
-        at, gap = next((n, c) for n, c in enumerate(changes) if c.get("gap", {}).get("status"))
+        at, gap = [(n, c) for n, c in enumerate(changes) if "gap" in c][-1]
         again = copy.deepcopy(gap)
         again["gap"] |= {
             "gap_id": "00000000-0000-5000-8000-000000000000",
@@ -223,9 +223,15 @@ def test_false_an_alarm_that_came_and_went(run: Recorded) -> None:
     """Not even for a moment: it opened and closed between two events."""
 
     def invent(changes: list[Plain]) -> None:
-        at, requested = _of(changes, "task.requested")
+        at, requested = [(n, c) for n, c in enumerate(changes) if "task" in c][-1]
         again = copy.deepcopy(requested)
-        again["task"] |= {"task_id": "0" * 8 + "-x", "kind": "SNF_HANDOFF"}
+        again["change"] = "task.requested"
+        again["task"] |= {
+            "status": "requested",
+            "version": 1,
+            "task_id": "0" * 8 + "-x",
+            "kind": "SNF_HANDOFF",
+        }
         over = copy.deepcopy(again)
         over["change"] = "task.cancelled"
         over["task"] |= {"status": "cancelled", "version": 2}

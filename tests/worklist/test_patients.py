@@ -1,0 +1,142 @@
+"""Whom to call: the patient view in lists, in search, and gone when nothing is open."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from orchestrator.stream.sqlite_log import Log
+from tests.worklist.world import World, world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with world(tmp_path_factory.mktemp("patients")) as made:
+        yield made
+
+
+def tell(made: World, key: str, view: dict[str, Any] | None) -> None:
+    """What decide publishes of a patient; ``None``: nothing is open any more."""
+    value = None if view is None else orjson.dumps(view)
+    with Log.open(made.folder) as log, log.transaction() as transaction:
+        transaction.append("care.patient-view.v1", key, value)
+
+
+def view(task: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "patient_key": task["patient_key"],
+        "version": 1,
+        "patient": task["patient"],
+        "name": {"family": "O'Neill", "given": ["Maria", "José"]},
+        "birth_date": "1950-02-01",
+        "phones": ["202-555-0147"],
+        "language": "es",
+        "caregivers": [],
+        "preferences": {"outreach": "accept"},
+        "medications": {"metoprolol": {"DISCHARGE": {"name": "metoprolol"}}},
+        "medication_issues": [],
+        **more,
+    }
+
+
+async def told(made: World, number: int) -> dict[str, Any]:
+    """A task whose patient's view is here."""
+    task: dict[str, Any] = (await made.get("/tasks", kind="CALL_48H"))["items"][number]
+    tell(made, task["patient_key"], view(task))
+    return await made.until(f"/tasks/{task['task_id']}", lambda found: found["contact"] is not None)
+
+
+async def search(made: World, token: str = "demo-supervisor", **body: str) -> list[Any]:
+    async with made.client(token) as client:
+        response = await client.post("/patients/search", json=body)
+    assert response.status_code == 200
+    found: list[Any] = response.json()["items"]
+    return found
+
+
+async def test_a_task_says_whom_to_call(shared: World) -> None:
+    """Name, phones, language and wishes stand on the task itself: no second look is needed."""
+    task = await told(shared, 0)
+
+    assert task["contact"]["phones"] == ["202-555-0147"]
+    assert task["contact"]["language"] == "es"
+
+
+@pytest.mark.parametrize("name", ["O'Neill, Maria", "maria o'neill", "JOSÉ O'NEILL", "o'neill"])
+async def test_a_patient_is_found_by_name_and_birth_date(shared: World, name: str) -> None:
+    """In any order and case; the birth date must be right, for names are shared."""
+    task = await told(shared, 0)
+    found = await search(shared, name=name, birth_date="1950-02-01")
+    other_day = await search(shared, name=name, birth_date="1950-02-02")
+
+    assert [one["patient_key"] for one in found] == [task["patient_key"]]
+    assert other_day == []
+
+
+async def test_a_pseudonymous_view_has_no_contact(shared: World) -> None:
+    """An operator's gaps say that contact is hidden, and hold none of it."""
+    await told(shared, 0)
+    found = await shared.get("/gaps", "demo-operator", limit=500)
+
+    assert all(gap["contact"] is None and "contact" in gap["hidden"] for gap in found["items"])
+    assert "O'Neill" not in str(found)
+
+
+async def test_medicines_are_for_the_clinical_view(shared: World) -> None:
+    """A scheduler learns that there is something, not what."""
+    key = (await told(shared, 0))["patient_key"]
+    clinical = await shared.get(f"/patients/{key}/medications")
+    minimal = await shared.get(f"/patients/{key}/medications", "demo-scheduler")
+
+    assert "metoprolol" in clinical["medications"]
+    assert (minimal["medications"], minimal["hidden"]) == (None, ["issues", "medications"])
+
+
+async def test_when_nothing_is_open_contact_is_gone(shared: World) -> None:
+    """A tombstone takes name and phone out of the read model, and out of search."""
+    task = await told(shared, 1)
+    tell(shared, task["patient_key"], None)
+    gone = await shared.until(f"/tasks/{task['task_id']}", lambda found: found["contact"] is None)
+
+    assert gone["task_id"] == task["task_id"]
+    found = await search(shared, name="O'Neill", birth_date="1950-02-01")
+    assert task["patient_key"] not in [one["patient_key"] for one in found]
+
+
+async def test_an_answer_to_an_action_has_the_contact_too(shared: World) -> None:
+    """The row that replaces the one on the screen shows whom to call like that one did."""
+    task = await told(shared, 2)
+    done = await shared.act(task, "attempt", {"reached": "no-answer"})
+
+    assert done.json()["task"]["contact"] == task["contact"]
+
+
+async def test_auditors_read_who_saw_whom(shared: World) -> None:
+    """By actor, deed and patient, newest first, in pages; no name among it."""
+    task = await told(shared, 0)
+    async with shared.client("demo-rn") as client:
+        await client.get(f"/tasks/{task['task_id']}")
+    path = f"/audit?actor=demo-rn&action=read&patient_key={task['patient_key']}"
+    found = await shared.until(path, lambda f: f["items"], "demo-auditor")
+    pages = await shared.get("/audit", "demo-auditor", limit=2)
+    second = await shared.get("/audit", "demo-auditor", limit=2, cursor=pages["next"])
+
+    assert all(task["patient_key"] in record["patient_keys"] for record in found["items"])
+    assert {record["actor"] for record in found["items"]} == {"demo-rn"}
+    times = [record["at"] for record in (*pages["items"], *second["items"])]
+    assert len(times) == 4
+    assert times == sorted(times, reverse=True)
+    assert "O'Neill" not in str(found)
+
+
+async def test_the_rules_can_be_read(shared: World) -> None:
+    """Which version is in force, and what it says."""
+    told_ = await shared.get("/policy")
+    whole = await shared.get(f"/policy/{told_['in_force']}")
+
+    assert told_["in_force"] == "P0"
+    assert whole["calls"]["attempts_for_tcm"] == 2
