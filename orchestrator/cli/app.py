@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.cli.access_app import auth_app
 from orchestrator.cli.faults import NO, Mistake
+from orchestrator.cli.ops_app import clock_app, doctor
 
 NAME: Final = "care-orchestrator"
 
@@ -29,8 +30,8 @@ app.add_typer(auth_app, name="auth")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(policy_app, name="policy")
 app.add_typer(topics_app, name="topics")
-clock_app = typer.Typer(help="Clocks that are held.", no_args_is_help=True)
 app.add_typer(clock_app, name="clock")
+app.command()(doctor)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDir = Annotated[
@@ -284,14 +285,6 @@ def policy_check(
 
 
 @app.command()
-def doctor(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Print all settings, and what stands in the way; exit 1 if something does."""
-    from orchestrator.cli import doctor as command
-
-    command.run(data_dir=data_dir, as_json=as_json)
-
-
-@app.command()
 def lag(
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until Ctrl-C.")] = False,
     serve: Annotated[
@@ -358,25 +351,6 @@ def topics_list(data_dir: DataDir = None, as_json: Json = False) -> None:
     from orchestrator.cli import topics as command
 
     command.listed(data_dir=data_dir, as_json=as_json)
-
-
-@clock_app.command("confirm")
-def clock_confirm(data_dir: DataDir = None) -> None:
-    """Say that the time of day is right, after a jump that holds the clocks."""
-    from orchestrator.cli import clock as command
-
-    command.confirm(data_dir)
-
-
-@clock_app.command("release")
-def clock_release(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="As in care.outcome.v1.")],
-    partition: Annotated[int, typer.Argument(metavar="PARTITION", min=0)],
-) -> None:
-    """Let clocks go on without an input on Kafka that cannot be read."""
-    from orchestrator.cli import clock as command
-
-    command.release(topic, partition)
 
 
 def main() -> NoReturn:

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 _NAME_WIDTH: Final = 12
 
 
-def run(*, data_dir: Path | None, as_json: bool) -> None:
-    """Look at everything, and go on after what is found wrong."""
+def run(*, data_dir: Path | None, worker: str | None, as_json: bool) -> None:
+    """
+    Look at everything, and go on after what is found wrong.
+
+    Args:
+        worker: On Kafka, the operators' door of a worker, as in ``host:8012``.
+    """
     here = site.load(data_dir=data_dir)
-    found = list(_findings(here))
+    found = list(_findings(here, worker))
     failed = [one for one in found if one.level == "FAIL"]
     warned = [one for one in found if one.level == "warn"]
     if as_json:
@@ -39,13 +44,13 @@ def run(*, data_dir: Path | None, as_json: bool) -> None:
         sys.exit(NO)
 
 
-def _findings(here: "Settings") -> "Iterator[Finding]":
+def _findings(here: "Settings", worker: str | None) -> "Iterator[Finding]":
     from orchestrator.ops import doctor
 
     yield doctor.of_packages()
     yield from _files(here)
     if on_kafka.is_chosen(here):
-        yield from _kafka(here)
+        yield from _kafka(here, worker or f"127.0.0.1:{here.ops_port or door.WORKER}")
     else:
         yield from _embedded(here)
 
@@ -77,7 +82,7 @@ def _embedded(here: "Settings") -> "Iterator[Finding]":
             yield doctor.Finding("ok", "log", f"{here.data_dir}, {log.partitions} partitions")
             yield doctor.of_disk(here.data_dir)
             yield doctor.of_clock(log)
-            yield doctor.of_handovers(log)
+            yield from doctor.of_identity(log)
         sample = _sample(here)
         yield doctor.of_lag(sample)
         yield doctor.of_dead_letters(sample)
@@ -85,7 +90,19 @@ def _embedded(here: "Settings") -> "Iterator[Finding]":
         yield doctor.Finding("FAIL", "log", str(problem), "`up` makes a log where there is none")
 
 
-def _kafka(here: "Settings") -> "Iterator[Finding]":
+def _scraped(worker: str) -> str | None:
+    """The metrics of a worker; what only it knows."""
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"http://{worker}/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return None
+
+
+def _kafka(here: "Settings", worker: str) -> "Iterator[Finding]":
     from orchestrator.ops import doctor
     from orchestrator.stream.kafka.broker import Admin, BrokerAway
     from orchestrator.stream.kafka.connection import UnusableConnection
@@ -104,6 +121,7 @@ def _kafka(here: "Settings") -> "Iterator[Finding]":
         sample = _sample(here)
         yield doctor.of_lag(sample)
         yield doctor.of_dead_letters(sample)
+        yield from doctor.of_worker(worker, _scraped(worker))
     except (BrokerAway, UnusableConnection) as problem:
         yield doctor.Finding("FAIL", "brokers", str(problem), "see CARE_KAFKA_… in the README")
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import orjson
+from prometheus_client.parser import text_string_to_metric_families
 
 from orchestrator.core.instants import MINUTE, SECOND
 from orchestrator.ops.lag import Sample
+from orchestrator.stream.identity.tally import Tally
 from orchestrator.stream.sqlite_log import Log
 from schemas.topics import DEAD_LETTER
 
@@ -22,7 +24,7 @@ PACKAGES: Final = ("schemas", "events", "handlers", "orchestrator")
 OURS: Final = "care-orchestrator"
 # A sign of life comes every 30 s; who missed four of them has stopped.
 CLOCK_OLD: Final = 2 * MINUTE
-HANDOVER_OLD: Final = 5 * MINUTE
+HANDOVER_OLD_S: Final = 300.0
 DISK_LOW: Final = 1024**3
 
 
@@ -84,17 +86,65 @@ def of_clock(log: Log) -> Finding:
     return Finding("warn", "clock", text, cure)
 
 
-def of_handovers(log: Log) -> Finding:
-    """Patients on their way from one partition to another, who are planned by neither."""
+def of_identity(log: Log) -> list[Finding]:
+    """What the partitions of the embedded log know of hand-overs and conflicts."""
     rows = log.connection.execute("SELECT value FROM meta").fetchall()
-    since = [at for (value,) in rows for at in (orjson.loads(value).get("moving") or {}).values()]
-    if not since:
+    tallies = [Tally(orjson.loads(value)) for (value,) in rows]
+    since = [at for tally in tallies for at in tally.moving.values()]
+    oldest = (log.clock.now() - min(since)) / SECOND if since else 0.0
+    return [
+        of_handovers(len(since), oldest),
+        of_conflicts(sum(tally.conflicts for tally in tallies)),
+    ]
+
+
+def of_handovers(number: int, oldest_s: float) -> Finding:
+    """Patients on their way from one partition to another, who are planned by neither."""
+    if not number:
         return Finding("ok", "hand-overs", "none under way")
-    age = log.clock.now() - min(since)
-    text = f"{len(since)} under way, the oldest for {age // SECOND} s"
-    if age <= HANDOVER_OLD:
+    text = f"{number} under way, the oldest for {oldest_s:.0f} s"
+    if oldest_s <= HANDOVER_OLD_S:
         return Finding("ok", "hand-overs", text)
     return Finding("warn", "hand-overs", text, "see `lag`: the other partition must be decided on")
+
+
+def of_conflicts(number: int) -> Finding:
+    """Contradictions about who is whom: somebody must look into them."""
+    if not number:
+        return Finding("ok", "conflicts", "none about who is whom")
+    cure = "gaps MERGE_CONFLICT and IDENTITY_UNRESOLVED name the records"
+    return Finding("warn", "conflicts", f"{number} about who is whom", cure)
+
+
+def of_worker(where: str, metrics: str | None) -> list[Finding]:
+    """
+    What a worker says of clocks and identity.
+
+    Args:
+        where: The address that was asked.
+        metrics: Its answer; None if nobody answered.
+    """
+    if metrics is None:
+        cure = "ask where a worker runs: `doctor --worker HOST:PORT`"
+        return [Finding("warn", "worker", f"nobody answers at {where}", cure)]
+    found: dict[str, list[float]] = {}
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.value)
+    number = int(sum(found.get("care_identity_handovers", ())))
+    oldest = max(found.get("care_identity_handover_age_seconds", ()), default=0.0)
+    ages = found.get("care_stream_clock_age_seconds", [])
+    clock = Finding("warn", "clock", "no clock was decided on yet")
+    if ages:
+        level: Level = "ok" if max(ages) * SECOND <= CLOCK_OLD else "warn"
+        clock = Finding(level, "clock", f"{max(ages):.0f} s since the oldest of {len(ages)}")
+    conflicts = int(sum(found.get("care_identity_conflicts", ())))
+    return [
+        Finding("ok", "worker", f"answers at {where}"),
+        clock,
+        of_handovers(number, oldest),
+        of_conflicts(conflicts),
+    ]
 
 
 def of_disk(folder: Path) -> Finding:

@@ -85,11 +85,13 @@ class RuntimeMetrics(Collector):
     def _handovers(self) -> Iterable[Metric]:
         """As the last Round of each partition said; before the first nothing is known."""
         owned = self._status.partitions
-        known = [moving for p, moving in dict(self._work.moving).items() if p in owned]
-        since = [at for moving in known for at in moving.values()]
+        known = [tally for p, tally in dict(self._work.identity).items() if p in owned]
+        since = [at for tally in known for at in tally.moving.values()]
         yield from one("care_identity_handovers", len(since) if known else None)
         oldest = _seconds(self._clock.now(), min(since)) if since else None
         yield from one("care_identity_handover_age_seconds", oldest)
+        conflicts = sum(tally.conflicts for tally in known)
+        yield from one("care_identity_conflicts", conflicts if known else None)
 
     def _outcome(self) -> Iterable[Metric]:
         work = self._work

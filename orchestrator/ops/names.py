@@ -89,6 +89,9 @@ _WORK: Final[Mapping[str, Metric]] = {
 _IDENTITY: Final[Mapping[str, Metric]] = {
     "care_identity_handovers": Metric("gauge", (), "Patients on their way to another partition."),
     "care_identity_handover_age_seconds": Metric("gauge", (), "Since the oldest of them began."),
+    "care_identity_conflicts": Metric(
+        "gauge", (), "Open contradictions about who is whom; the sum of all workers counts."
+    ),
 }
 
 BUILD: Final = "care_build_info"

@@ -15,6 +15,7 @@ import structlog
 from orchestrator.core.instants import SECOND, read
 from orchestrator.log import debugs
 from orchestrator.stream.clock import Clock
+from orchestrator.stream.identity.tally import Tally
 from orchestrator.stream.outputs import LOST
 from orchestrator.stream.rounds import DEADLINE, JournalRecord, Round
 from orchestrator.stream.status import BUCKETS, Histogram
@@ -50,7 +51,7 @@ class Work:
         self.gap_changes: Counter[tuple[str, ...]] = Counter()
         self.fired: Counter[tuple[str, ...]] = Counter()
         self.early = 0
-        self.moving: dict[int, dict[str, int]] = {}  # by partition: who is handed over, since when
+        self.identity: dict[int, Tally] = {}  # by partition
         self.fire_delay: dict[tuple[str, ...], Histogram] = defaultdict(
             lambda: Histogram(LONG_BUCKETS)
         )
@@ -83,8 +84,7 @@ class Work:
 
     def _handovers(self, partition: int, rnd: Round) -> None:
         # The meta row of a processor that moves nobody, and that of tests, say nothing of it.
-        meta = orjson.loads(rnd.meta[1]) if rnd.meta[1] else {}
-        self.moving[partition] = meta.get("moving") or {}
+        self.identity[partition] = Tally(orjson.loads(rnd.meta[1]) if rnd.meta[1] else {})
 
     def _count(self, change: dict[str, Any], log: Any) -> None:
         what = change["change"]

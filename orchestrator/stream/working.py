@@ -23,6 +23,7 @@ from orchestrator.stream.identity import IDENTITY, claims
 from orchestrator.stream.identity.directory import Directory
 from orchestrator.stream.identity.shell import AtDesk
 from orchestrator.stream.identity.streams import Streams
+from orchestrator.stream.identity.tally import Tally
 from orchestrator.stream.outputs import outputs
 from orchestrator.stream.rounds import DEADLINE, JournalRecord, Made, Out, Round
 from schemas.topics import topic_of
@@ -65,7 +66,7 @@ class Working:
         meta = self.store.meta(partition)
         known: dict[str, Any] = orjson.loads(meta) if meta else {"now": 0}
         self.now: int = known["now"]
-        self.moving: dict[str, int] = known.get("moving", {})
+        self.tally = Tally(known)
         self.stamp = 0
         self.round = Round((partition, b""))
         self.touched: dict[str, Patient] = {}
@@ -287,13 +288,6 @@ class Working:
         Streams(AtDesk(self), desk).receive(value)
         self.failed = None
 
-    def moves(self, key: str, *, under_way: bool) -> None:
-        """Note since when a group waits for its members, for operators."""
-        if not under_way:
-            self.moving.pop(key, None)
-        elif key not in self.moving:
-            self.moving[key] = self.stamp
-
     def _directory(self) -> Directory:
         zone = self.processor.rules.facility("", self.stamp).zone
         return Directory(self, self.processor.key_of, zone)
@@ -361,6 +355,7 @@ class Working:
             lies = partitions[change["subject"]] if partitions else self.partition
             self.round.outputs += outputs(change, lies, teams)
             self.round.made.append(Made(change, lane, receipt))
+            self.tally.count(change)
 
     def _write(self) -> None:
         for key, patient in self.touched.items():
@@ -375,9 +370,8 @@ class Working:
                 lies = self.processor.lies(key, name, desk.subject)
                 self._rows(lies, chart.patient, desk.due if own else None)
             self.round.cells[key, "desk", ""] = (orjson.dumps(desk.dump()), False)
-        meta: dict[str, Any] = {"now": self.now, "at": self.stamp, "clock": written(self.now)}
-        if self.moving:
-            meta["moving"] = self.moving
+        meta = {"now": self.now, "at": self.stamp, "clock": written(self.now)}
+        meta |= self.tally.dump()
         self.round.meta = (self.partition, orjson.dumps(meta))
         self.processor.trim()
 

@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
 import structlog
@@ -112,7 +112,25 @@ class Acting:
                 await asyncio.to_thread(site.store.forget, edge.now())
         if begun.fingerprint != print_:
             raise Problem("idempotency-key-reused")
-        async with site.hub.awaiting(event) as woken:
+        return await self._finish(asked, begun, wait_s)
+
+    async def again(self, who: Principal, name: str, key: str, wait_s: float) -> Outcome | None:
+        """
+        What became of the action that *who* began on *name* under *key*; ``None``: there is none.
+
+        For a door whose requests say what should be, not what to do: once done, the same request
+        would mean something else.
+        """
+        event = commands.event_id(who.actor, name, key)
+        begun = await asyncio.to_thread(self._site.store.action, event)
+        if begun is None:
+            return None
+        action = cast(commands.Action, begun.action)
+        return await self._finish(Asked(action, "task", name, key, None, {}), begun, wait_s)
+
+    async def _finish(self, asked: Asked, begun: Begun, wait_s: float) -> Outcome:
+        event = begun.event_id
+        async with self._site.hub.awaiting(event) as woken:
             if not begun.stored:
                 await self._store(event, begun.value)
             return await self._verdict(asked, event, woken, wait_s)

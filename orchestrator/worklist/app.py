@@ -23,6 +23,8 @@ from orchestrator.worklist.api import (
     stream,
 )
 from orchestrator.worklist.api.guard import GuardedRoute
+from orchestrator.worklist.fhir import routes as fhir
+from orchestrator.worklist.fhir import writing
 from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
 from orchestrator.worklist.site import Site
 
@@ -130,6 +132,8 @@ def _root() -> APIRouter:
     root = APIRouter(route_class=GuardedRoute)
     root.add_api_route("/problems/{reason}", document.problem_type, methods=["GET"])
     root.add_api_route("/schemas/{name}", document.schema, methods=["GET"])
+    for path, methods, endpoint in (*fhir.ROUTES, *writing.ROUTES):
+        root.add_api_route(path, endpoint, methods=methods)
     return root
 
 
@@ -138,18 +142,18 @@ async def _on_status(request: Request, fault: Exception) -> Response:
     known = fault if isinstance(fault, HTTPException) else HTTPException(fault.status_code)
     if not isinstance(fault, Problem):
         known.headers = fault.headers
-    return answer(of_status(known), request.scope["care.request_id"])
+    return answer(of_status(known), request.scope)
 
 
 async def _on_validation(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RequestValidationError)
-    return answer(of_validation(fault), request.scope["care.request_id"])
+    return answer(of_validation(fault), request.scope)
 
 
 async def _on_bug(request: Request, bug: Exception) -> Response:
     # Whoever asks gets a problem, the log the type and the way of it.
     logger.error("http.failed", status=500, exc_info=bug)
-    return answer(Problem("internal"), request.scope["care.request_id"])
+    return answer(Problem("internal"), request.scope)
 
 
 class Envelope:

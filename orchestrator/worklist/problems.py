@@ -31,6 +31,7 @@ REASONS: Final[dict[str, tuple[int, str, bool]]] = {
     "idempotency-key-missing": (400, "Idempotency-Key is missing", False),
     "idempotency-key-reused": (422, "The key was used for something else", False),
     "idempotency-key-in-progress": (409, "The same request is being answered", True),
+    "gone": (410, "The page has run out; search again", False),
     "rate-limited": (429, "Too much at once", True),
     "unavailable": (503, "The log cannot be written at the moment", True),
     "busy": (503, "Too much is being answered", True),
@@ -80,8 +81,11 @@ def _challenge(reason: str) -> str:
     return 'Bearer realm="care-orchestrator", error="insufficient_scope"'
 
 
-def answer(problem: Problem, request_id: str) -> Response:
-    """The response that *problem* is."""
+def answer(problem: Problem, scope: Mapping[str, Any]) -> Response:
+    """The response that *problem* is: FHIR's own form below ``/fhir``."""
+    request_id = scope["care.request_id"]
+    if scope["path"].startswith("/fhir"):
+        return outcome(problem)
     _, title, retry = REASONS[problem.reason]
     body = {
         "type": f"/problems/{problem.reason}",
@@ -101,6 +105,41 @@ def answer(problem: Problem, request_id: str) -> Response:
         media_type=MEDIA,
         headers=dict(problem.headers or {}),
     )
+
+
+# R4 IssueType by our reason (interfaces.md 1.5); others are told apart by their status.
+_ISSUES: Final = {
+    "malformed": "structure",
+    "unprocessable": "invalid",
+    "too-large": "too-long",
+    "not-found": "not-found",
+    "unauthenticated": "login",
+    "not-possible-now": "conflict",
+    "stale-version": "conflict",
+    "rate-limited": "throttled",
+    "gone": "expired",
+    "internal": "exception",
+}
+_ISSUE_OF_STATUS: Final = {403: "forbidden", 503: "transient"}
+FHIR_MEDIA: Final = "application/fhir+json"
+
+
+def outcome(problem: Problem) -> Response:
+    """The same as an R4 OperationOutcome."""
+    status = problem.status_code
+    issue: dict[str, Any] = {
+        "severity": "error",
+        "code": _ISSUES.get(problem.reason) or _ISSUE_OF_STATUS.get(status, "not-supported"),
+        "details": {
+            "coding": [{"system": "urn:care:reason", "code": problem.reason}],
+            "text": problem.detail,
+        },
+    }
+    if problem.errors:
+        issue["expression"] = [error["pointer"] for error in problem.errors]
+    body = {"resourceType": "OperationOutcome", "issue": [issue]}
+    headers = dict(problem.headers or {})
+    return Response(orjson.dumps(body), status, headers, media_type=FHIR_MEDIA)
 
 
 def _uuid_of(request_id: str) -> str:

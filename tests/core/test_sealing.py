@@ -111,3 +111,16 @@ def test_an_open_stay_is_never_put_away_while_it_sends_news() -> None:
     for month in range(1, 9):
         found.tell(marked("left", D + month * 30 * DAY, facility="ELM"))
     assert ("visit", "ELM|V1") in found.patient.cells
+
+
+def test_a_visit_number_used_again_keeps_its_versions() -> None:
+    """What is planned still is not forgotten: it would be published anew as version 1."""
+    found = chart(discharged(D), admitted(D + 4 * DAY, visit="V2"))
+    found.tell(admitted(D + 100 * DAY, event="again", receipt=D + 100 * DAY))
+    (before,) = found.transitions
+    found.clock(SEALED + DAY)
+    found.tell(person(SEALED + 2 * DAY, receipt=SEALED + 2 * DAY, language="es"))
+    found.tell(admitted(SEALED + 2 * DAY, visit="V3", event="new", receipt=SEALED + 2 * DAY))
+    (after,) = found.transitions
+    assert after["transition_id"] == before["transition_id"]
+    assert after["version"] >= before["version"] > 1

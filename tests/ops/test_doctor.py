@@ -31,16 +31,40 @@ def test_clocks_that_stand_and_handovers_that_last_are_warned_of(tmp_path: Path)
     assert doctor.of_clock(log).level == "warn"
     settle(Runtime(log, product, FACILITIES, SITE_KEY))
     assert doctor.of_clock(log).level == "ok"
-    assert doctor.of_handovers(log).level == "ok"
+    assert {one.level for one in doctor.of_identity(log)} == {"ok"}
 
     clock.advance(HOUR)
-    moving = orjson.dumps({"moving": {"a" * 32: clock.now() - 6 * MINUTE}})
+    moving = orjson.dumps({"moving": {"a" * 32: clock.now() - 6 * MINUTE}, "conflicts": 2})
     log.connection.execute("UPDATE meta SET value = ? WHERE partition = 1", (moving,))
-    late = doctor.of_handovers(log)
+    late, conflicts = doctor.of_identity(log)
 
     assert doctor.of_clock(log).level == "warn"
     assert (late.level, late.text) == ("warn", "1 under way, the oldest for 360 s")
     assert "a" * 32 not in late.text
+    assert (conflicts.level, conflicts.text) == ("warn", "2 about who is whom")
+
+
+def test_a_worker_tells_what_only_it_knows() -> None:
+    """On Kafka clocks, hand-overs and conflicts are in a worker's metrics; unreachable is said."""
+    text = (
+        "# TYPE care_stream_clock_age_seconds gauge\n"
+        'care_stream_clock_age_seconds{partition="0"} 4\n'
+        'care_stream_clock_age_seconds{partition="1"} 190\n'
+        "# TYPE care_identity_handovers gauge\n"
+        "care_identity_handovers 2\n"
+        "# TYPE care_identity_handover_age_seconds gauge\n"
+        "care_identity_handover_age_seconds 301\n"
+        "# TYPE care_identity_conflicts gauge\n"
+        "care_identity_conflicts 0\n"
+    )
+    found = {one.name: one for one in doctor.of_worker("host:8012", text)}
+    assert found["worker"].level == "ok"
+    assert (found["clock"].level, found["clock"].text) == ("warn", "190 s since the oldest of 2")
+    assert found["hand-overs"].level == "warn"
+    assert found["conflicts"].level == "ok"
+    (nobody,) = doctor.of_worker("host:8012", None)
+    assert nobody.level == "warn"
+    assert "--worker" in nobody.cure
 
 
 def test_unknown_readers_and_dead_letters_are_warned_of() -> None:

@@ -47,6 +47,7 @@ g care_build_info version,runtime,policy_version
 PROMISED_TOO: Final = """
 g care_identity_handovers
 g care_identity_handover_age_seconds
+g care_identity_conflicts
 """
 # The worklist's own row, which `up` serves beside the runtime's.
 WORKLIST: Final = """

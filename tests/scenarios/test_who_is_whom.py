@@ -23,8 +23,13 @@ class Told:
     def __init__(self) -> None:
         self.events: list[Plain] = []
 
-    def __call__(self, word: str, subject: str, at: str, **data: Any) -> None:
-        at = at if "T" in at else f"2026-10-{at.replace(' ', 'T')}:00Z"
+    @staticmethod
+    def at(when: str) -> str:
+        """An instant of October 2026, from day and time."""
+        return when if "T" in when else f"2026-10-{when.replace(' ', 'T')}:00Z"
+
+    def __call__(self, word: str, subject: str, when: str, **data: Any) -> None:
+        at = self.at(when)
         self.events.append(
             {
                 "specversion": "1.0",
@@ -47,9 +52,8 @@ class Told:
         said = {"appointment_id": "AP1", "starts_at": starts, "provider": {"is_pcp": True}}
         self("appointment.booked", subject, at, **said)
 
-    def answer(self, at: str) -> Plain:
-        at = at if "T" in at else f"2026-10-{at.replace(' ', 'T')}:00Z"
-        found: Plain = replay_events(self.events, as_of=at, changes=True)
+    def answer(self, when: str) -> Plain:
+        found: Plain = replay_events(self.events, as_of=self.at(when), changes=True)
         return found
 
 
@@ -278,13 +282,42 @@ def test_scenario_26_moved_on_and_moved_back(told: Told, back: bool) -> None:
     assert set(tasks(cancelled, last).values()) == {"cancelled"}
 
 
-def _replayed(*messages: str) -> Plain:
-    records = [Record(f"m{i}", "hl7v2", raw.encode()) for i, raw in enumerate(messages)]
+def test_a_discharge_of_a_time_to_come_moves_along(told: Told) -> None:
+    """
+    Said at 13:00 of 18:00, moved at 14:00: at 18:00 it is the right patient's.
+    """
+    told.discharged()
+    told.events[-1] |= {"recordedtime": "2026-10-06T13:00:00Z", "receivedtime": told.at("06 13:00")}
+    told("patient.visit_moved", Q, "06 14:00", visit_number="V1", **{"from": A})
+    answer = told.answer("06 18:00")
+    assert set(tasks(answer, Q).values()) == {"requested"}
+    assert tasks(answer, A) == {}
+
+
+def test_an_enterprise_number_joins_where_the_site_says_so(told: Told) -> None:
+    """
+    Plain record numbers never link.
+    """
+    for subject in (A, B):
+        number = [{"authority": "EMPI", "value": "7"}]
+        told("patient.updated", subject, "06 10:00", identifiers=number)
+    told.discharged(A)
+    plain = told.answer("06 19:00")
+    linking = "default: {zone: America/New_York, linking_authorities: [EMPI]}"
+    linked = replay_events(told.events, as_of="2026-10-06T19:00:00Z", facilities=linking)
+    (one,) = [p for p in plain["patients"] if p["tasks"]]
+    (joined,) = [p for p in linked["patients"] if p["tasks"]]
+    assert one["aliases"] == []
+    assert {joined["patient"], *joined["aliases"]} == {A, B, "EMPI|7"}
+
+
+def _replayed(*messages: bytes) -> Plain:
+    records = [Record(f"m{i}", "hl7v2", raw) for i, raw in enumerate(messages)]
     return replay(records, as_of="2026-10-06T20:00:00Z", facilities=GEN)
 
 
-def _discharge() -> str:
-    return adt("A03", segment("PV1", {2: "I", 19: "V1", 36: "01", 45: "20261006140000-0400"}))
+def _discharge() -> bytes:
+    return adt("A03", pv1={36: "01", 45: "20261006140000-0400"})
 
 
 def _pid(number: str) -> str:
@@ -311,20 +344,39 @@ def test_hl7_an_unlink_to_the_end() -> None:
     """
     merge = identities("A40", _pid("S9"), _mrg("MRN123"))
     part = identities("A37", _pid("S9"), _pid("MRN123"))
-    answer = _replayed(_discharge(), merge, part.replace("20261006140200", "20261006140500"))
+    answer = _replayed(_discharge(), merge, part.replace(b"20261006140", b"20261006141"))
     (patient,) = [p for p in answer["patients"] if p["tasks"]]
     assert (patient["patient"], patient["aliases"]) == ("GEN|MRN123", [])
 
 
-@pytest.mark.parametrize("trigger", ["A44", "A45"])
-def test_hl7_a_moved_visit_to_the_end(trigger: str) -> None:
+def test_hl7_a_moved_identifier_to_the_end() -> None:
+    """
+    A43 takes the number from the one it was merged into and joins it to the right person.
+    """
+    merge = identities("A40", _pid("WRONG"), _mrg("MRN123"))
+    moved = identities("A43", _pid("MRN123^^^GEN~RIGHT"), _mrg("MRN123^^^GEN~WRONG^^^GEN"))
+    answer = _replayed(_discharge(), merge, moved.replace(b"20261006140", b"20261006141"))
+    (patient,) = [p for p in answer["patients"] if p["tasks"]]
+    assert (patient["patient"], patient["aliases"]) == ("GEN|RIGHT", ["GEN|MRN123"])
+
+
+@pytest.mark.parametrize(
+    ("trigger", "pid", "mrg"),
+    [
+        ("A45", {3: "S9^^^GEN^MR"}, {1: "MRN123", 5: "V1"}),
+        ("A44", {3: "S9^^^GEN^MR", 18: "V1"}, {1: "MRN123", 3: "V1"}),  # visits go by accounts
+    ],
+)
+def test_hl7_a_moved_visit_to_the_end(
+    trigger: str, pid: dict[int, str], mrg: dict[int, str]
+) -> None:
     """
     The tasks are the right patient's.
     """
-    moved = identities(
-        trigger, _pid("S9"), _mrg("MRN123", "V1"), segment("PV1", {2: "I", 19: "V1"})
-    )
-    answer = _replayed(_discharge(), moved)
+    said = [segment("PID", pid), segment("MRG", mrg)]
+    if trigger == "A45":
+        said.append(segment("PV1", {2: "I", 19: "V1"}))
+    answer = _replayed(_discharge(), identities(trigger, *said))
     found = {task["subject"]: task["status"] for task in things(answer, "tasks")}
     assert found["GEN|S9"] == "requested"
     assert found.get("GEN|MRN123", "entered-in-error") == "entered-in-error"

@@ -47,7 +47,9 @@ async def told(made: World, number: int) -> dict[str, Any]:
     """A task whose patient's view is here."""
     task: dict[str, Any] = (await made.get("/tasks", kind="CALL_48H"))["items"][number]
     tell(made, task["patient_key"], view(task))
-    return await made.until(f"/tasks/{task['task_id']}", lambda found: found["contact"] is not None)
+    path = f"/tasks/{task['task_id']}"
+    found: dict[str, Any] = await made.until(path, lambda found: found["contact"] is not None)
+    return found
 
 
 async def search(made: World, token: str = "demo-supervisor", **body: str) -> list[Any]:

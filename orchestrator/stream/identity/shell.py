@@ -84,7 +84,7 @@ class AtDesk:
         self._working.publish(changes, teams, DEADLINE, partitions=_partitions(desk))
 
     def settled(self, desk: Desk, *, settled: bool) -> None:
-        self._working.moves(desk.key, under_way=not settled)
+        self._working.tally.moves(desk.key, self._working.stamp, under_way=not settled)
 
     def _lies(self, desk: Desk, name: str) -> str:
         return self._working.processor.lies(desk.key, name, desk.subject)

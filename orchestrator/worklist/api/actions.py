@@ -53,19 +53,41 @@ async def _act(
         "task",
         task_id,
         _key(idempotency_key),
-        _version(if_match) if commands.ACTIONS[action].versioned else _maybe_version(if_match),
+        version_of(if_match) if commands.ACTIONS[action].versioned else _maybe_version(if_match),
         said,
     )
-    return await _answer(call, asked, _wait(call, prefer))
+    return await _answer(call, asked, wait_of(call, prefer))
 
 
 async def _answer(call: Call, asked: Asked, wait_s: float) -> Response:
+    return await _response(call, asked, await perform(call, asked, wait_s))
+
+
+async def perform(call: Call, asked: Asked, wait_s: float) -> Outcome:
+    """
+    Do it, for any door.
+
+    Raises:
+        Problem: It is not possible; shows the current state in the caller's view.
+    """
     visible = tasks_of(call.who) if asked.kind == "task" else gaps_of(call.who)
     try:
-        outcome = await call.site.acting.act(call.who, asked, visible, wait_s)
+        return await call.site.acting.act(call.who, asked, visible, wait_s)
     except Refusal as refusal:
         raise await _shown(call, asked.kind, refusal) from None
-    return await _response(call, asked, outcome)
+
+
+async def again(call: Call, task_id: str, key: str, wait_s: float) -> Outcome | None:
+    """
+    What became of an earlier request under *key*; ``None``: there was none.
+
+    Raises:
+        Problem: It was refused; as `perform`.
+    """
+    try:
+        return await call.site.acting.again(call.who, task_id, key, wait_s)
+    except Refusal as refusal:
+        raise await _shown(call, "task", refusal) from None
 
 
 async def _response(call: Call, asked: Asked, outcome: Outcome) -> Response:
@@ -111,7 +133,7 @@ def _key(said: str | None) -> str:
     return key
 
 
-def _version(if_match: str | None) -> int:
+def version_of(if_match: str | None) -> int:
     found = _maybe_version(if_match)
     if found is None:
         raise Problem("precondition-required")
@@ -127,7 +149,7 @@ def _maybe_version(if_match: str | None) -> int | None:
     return int(match[1])
 
 
-def _wait(call: Call, prefer: str | None) -> float:
+def wait_of(call: Call, prefer: str | None) -> float:
     """How long the caller wants to wait (RFC 7240)."""
     words = [word.strip().lower() for word in (prefer or "").split(",")]
     for word in words:
@@ -273,7 +295,7 @@ async def bulk(
     said = body.model_dump(exclude_none=True, exclude={"action", "items"})
     if body.action == "accept":
         said.pop("reason", None)
-    wait_s = _wait(call, prefer)
+    wait_s = wait_of(call, prefer)
     asked = [
         Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
         for one in body.items
@@ -324,7 +346,7 @@ async def acknowledge(
     said = (body or Acknowledge()).model_dump(exclude_none=True)
     _check_behalf(call, said)
     asked = Asked("note", "gap", gap_id, _key(idempotency_key), None, said)
-    return await _answer(call, asked, _wait(call, prefer))
+    return await _answer(call, asked, wait_of(call, prefer))
 
 
 @rule("act")

@@ -18,7 +18,7 @@ from orchestrator.worklist.access.tokens import NotAuthentic
 from orchestrator.worklist.api.bodies import StrictRequest, refuse_other_media
 from orchestrator.worklist.audit import Account, Deed
 from orchestrator.worklist.limits import Kind
-from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
+from orchestrator.worklist.problems import FHIR_MEDIA, Problem, answer, of_status, of_validation
 from orchestrator.worklist.site import Site
 
 JSON: Final = "application/json"
@@ -109,15 +109,15 @@ async def _guarded(
     request_id = request.scope["care.request_id"]
     site: Site = request.app.state.site
     if guarded.permission is None:
-        return await _answered(inner(StrictRequest(request.scope, request.receive)), request_id)
+        return await _answered(inner(StrictRequest(request.scope, request.receive)), request)
     try:
         who = identified(request, site)
         site.limits.take(who.actor, "api")
     except Problem as problem:
-        return answer(problem, request_id)
+        return answer(problem, request.scope)
     call = Call(site, who, guarded, request_id)
     request.state.call = call
-    response = await _answered(_permitted(request, call, inner, takes_body), request_id)
+    response = await _answered(_permitted(request, call, inner, takes_body), request)
     if guarded.deed is not None and _recorded(response.status_code, guarded.deed):
         outcome = OUTCOMES.get(response.status_code, "success")
         if response.status_code >= 400 and outcome == "success":
@@ -125,7 +125,7 @@ async def _guarded(
         try:
             await site.audit.write(who, guarded.deed, outcome, call.account, request_id)
         except Problem as problem:
-            return answer(problem, request_id)
+            return answer(problem, request.scope)
     response.headers.update(call.extra_headers)
     return response
 
@@ -146,13 +146,13 @@ async def _permitted(request: Request, call: Call, inner: Handler, takes_body: b
     return await inner(StrictRequest(request.scope, request.receive))
 
 
-async def _answered(answering: Awaitable[Response], request_id: str) -> Response:
+async def _answered(answering: Awaitable[Response], request: Request) -> Response:
     try:
         return await answering
     except RequestValidationError as fault:
-        return answer(of_validation(fault), request_id)
+        return answer(of_validation(fault), request.scope)
     except HTTPException as fault:
-        return answer(of_status(fault), request_id)
+        return answer(of_status(fault), request.scope)
 
 
 def identified(request: Request, site: Site) -> Principal:
@@ -177,9 +177,10 @@ def _refuse_unacceptable(request: Request, media: str) -> None:
     if not accept:
         return
     kind = media.partition("/")[0]
+    also = (JSON, "application/json+fhir") if media == FHIR_MEDIA else ()
     for part in accept.split(","):
         wanted, _, more = part.partition(";")
         refused = more.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-        if wanted.strip().lower() in (media, "*/*", f"{kind}/*") and not refused:
+        if wanted.strip().lower() in (media, *also, "*/*", f"{kind}/*") and not refused:
             return
     raise Problem("not-acceptable")

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
@@ -23,6 +24,11 @@ class Reading(NamedTuple):
     waiting: int  # of them, those that intake has not passed
     decided: dict[int, int]  # by journal partition
     undecided: int
+
+    @property
+    def taken(self) -> int:
+        """Records that intake has passed."""
+        return self.accepted - self.waiting
 
 
 class Stuck(AssertionError):
@@ -78,9 +84,23 @@ class Gauge:
             await asyncio.sleep(LOOK_S)
         raise Stuck(f"not everything goes on within {limit_s:.0f} s: {first}, {now}")
 
-    async def rest(self, follower: Follower, limit_s: float) -> dict[int, int]:
+    async def past(self, target: Callable[[Reading], bool], limit_s: float) -> Reading:
         """
-        Wait until all that was sent is decided and the clocks are past it; how far decide is.
+        Wait until a reading is past *target*; that reading.
+
+        Raises:
+            Stuck: It does not come.
+        """
+        began = time.monotonic()
+        while not target(now := await self.read()):
+            if time.monotonic() - began > limit_s:
+                raise Stuck(f"a backlog is not drained within {limit_s:.0f} s: {now}")
+            await asyncio.sleep(1)
+        return now
+
+    async def rest(self, follower: Follower, limit_s: float) -> None:
+        """
+        Wait until all that was sent is decided and the clocks are past it.
 
         Raises:
             Stuck: It does not come to that.
@@ -97,6 +117,6 @@ class Gauge:
                 for partition, (at, offset) in follower.clocks.items()
             )
             if quiet and past:
-                return now.decided
+                return
             await asyncio.sleep(LOOK_S)
         raise Stuck(f"not at rest after {limit_s:.0f} s: {await self.read()}")

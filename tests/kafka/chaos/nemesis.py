@@ -17,7 +17,7 @@ from orchestrator.stream.kafka.worker import ROLES, Role
 from orchestrator.stream.timekeeper import JUMP as JUMPED
 from tests.kafka.chaos import wrong_clock
 from tests.kafka.chaos.fleet import Fleet
-from tests.kafka.chaos.gauge import Gauge, Stuck
+from tests.kafka.chaos.gauge import Gauge
 from tests.kafka.chaos.ground import Ground
 from tests.kafka.chaos.schedule import Settings, Strike
 from tests.kafka.chaos.senders import Senders
@@ -280,12 +280,14 @@ class Nemesis:
         began = time.monotonic()
         fault.heals = _now()
         limit = 2 * RECOVERY_S + full.waiting / DRAINED_A_SECOND
-        while (now := await self._gauge.read()).accepted - now.waiting < full.accepted:
-            if time.monotonic() - began > limit:
-                raise Stuck(f"lag of {full.waiting}: {now} after {limit:.0f} s")
-            await asyncio.sleep(1)
+        taken = await self._gauge.past(lambda now: now.taken >= full.accepted, limit)
         took = time.monotonic() - began
-        fault.detail = f"{full.waiting} records waiting, taken in within {took:.0f} s"
+        journal = sum(taken.decided.values()) + taken.undecided
+        await self._gauge.past(lambda now: sum(now.decided.values()) >= journal, limit)
+        fault.detail = (
+            f"{full.waiting} records waiting, taken in within {took:.0f} s, "
+            f"decided within {time.monotonic() - began:.0f} s"
+        )
 
 
 def _now() -> int:

@@ -12,6 +12,7 @@ import orjson
 
 from orchestrator.stream import export
 from orchestrator.stream.kafka.connection import Kafka
+from orchestrator.stream.kafka.state import PartitionState
 from orchestrator.stream.kafka.topic_settings import STATE
 from orchestrator.stream.sqlite_log import Record
 from schemas.topics import DEAD_LETTER, INPUTS, JOURNAL
@@ -76,7 +77,8 @@ class Recorded:
     What a run left.
 
     Attributes:
-        decided: By partition the journal offset up to which decide committed.
+        decided: By partition the journal offset up to which the state stands.
+        committed: The same as the consumer group has it, for display; past markers, perhaps.
         outputs: What the workers published, by topic and partition; dead letters excepted.
         offsets: Of the change log's records, by partition, in order.
         seen: What a follower was shown of the change log while it ran, by partition and offset.
@@ -90,6 +92,7 @@ class Recorded:
     letters: list[Letter]
     offsets: dict[int, list[int]]
     state: dict[int, list[StateRow]] = field(default_factory=dict)
+    committed: dict[int, int] = field(default_factory=dict)
     seen: dict[int, dict[int, Sight]] = field(default_factory=dict)
 
     @cached_property
@@ -113,7 +116,9 @@ class Recorded:
         ]
 
 
-async def recorded(kafka: Kafka, attempts: dict[str, Attempt], decided: dict[int, int]) -> Recorded:
+async def recorded(
+    kafka: Kafka, attempts: dict[str, Attempt], committed: dict[int, int]
+) -> Recorded:
     """Read all topics at ``read_committed``, as every consumer should."""
     letters = []
     for rows in (await read(kafka, DEAD_LETTER)).values():
@@ -121,19 +126,27 @@ async def recorded(kafka: Kafka, attempts: dict[str, Attempt], decided: dict[int
             headers = {name: value.decode("utf-8", "replace") for name, value in row.headers}
             letters.append(Letter(headers, sha(row.value)))
     outputs, offsets = await _outputs(kafka)
+    state = {
+        partition: [StateRow(row.key, row.value) for row in rows]
+        for partition, rows in (await read(kafka, STATE.name)).items()
+    }
     return Recorded(
         attempts,
         await _landed(kafka),
         await _journal(kafka),
-        decided,
+        {partition: _following(rows) for partition, rows in state.items()},
         outputs,
         letters,
         offsets,
-        {
-            partition: [StateRow(row.key, row.value) for row in rows]
-            for partition, rows in (await read(kafka, STATE.name)).items()
-        },
+        state,
+        committed,
     )
+
+
+def _following(rows: list[StateRow]) -> int:
+    part = PartitionState()
+    part.restore(len(rows) - 1, rows)
+    return part.meta.following
 
 
 async def _landed(kafka: Kafka) -> list[Landed]:

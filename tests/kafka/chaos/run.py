@@ -70,11 +70,11 @@ async def run(settings: Settings, folder: Path) -> tuple[Run, Recorded]:
         nemesis = Nemesis(ground, fleet, gauge, senders, settings)
         await _strike_all(nemesis, settings)
         await senders.stop()
-        decided = await gauge.rest(follower, REST_S)
+        await gauge.rest(follower, REST_S)
         keeping.cancel()
         codes = await fleet.stop()
-        attempts = senders.attempts()
-        left = await recorded(Kafka(ground.direct), attempts, decided)
+        committed = (await gauge.read()).decided
+        left = await recorded(Kafka(ground.direct), senders.attempts(), committed)
         left.seen = follower.seen
         happened = Run(settings, began, time.time(), nemesis.faults, nemesis.left_out, fleet, codes)
         return happened, left
@@ -113,11 +113,10 @@ def _told(fault: Fault) -> str:
 def judged(happened: Run, left: Recorded, processes: int) -> dict[str, Any]:
     """The checker's answer, as the report has it."""
     excuses = [Excuse(fault.begins, fault.recovers) for fault in happened.faults if fault.met]
-    verdict = judge(left, SITE_KEY.encode(), excuses=excuses, bounds=BOUNDS, processes=processes)
+    late = happened.settings
+    bounds = Bounds(late.healthy_s * SECOND, late.recovery_s * SECOND)
+    verdict = judge(left, SITE_KEY.encode(), excuses=excuses, bounds=bounds, processes=processes)
     return report(happened, left, verdict)
-
-
-BOUNDS = Bounds(healthy=10 * SECOND, recovery=30 * SECOND)
 
 
 def quiet() -> None:

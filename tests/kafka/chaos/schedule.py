@@ -26,6 +26,8 @@ class Settings:
         away_s: How long the broker is away at most.
         lag: Events that wait when the workers come back.
         seconds: How long the striking is expected to last; deadlines are laid into that.
+        healthy_s: Later than that is LATE in a healthy time.
+        recovery_s: The same after a fault is over.
     """
 
     seed: int
@@ -35,6 +37,8 @@ class Settings:
     away_s: float
     lag: int
     seconds: int
+    healthy_s: int
+    recovery_s: int
 
     def only(self, kinds: Sequence[str]) -> "Settings":
         """The same with these faults alone, each once, whether or not they were drawn."""
@@ -94,11 +98,11 @@ def long_run(seed: int) -> Settings:
     rng.shuffle(strikes)
     strikes.insert(len(strikes) // 3, Strike("lag"))
     strikes.insert(2 * len(strikes) // 3, Strike("broker-away"))
-    return Settings(seed, 80.0, 30.0, tuple(strikes), 600.0, 100_000, 2400)
+    return Settings(seed, 80.0, 30.0, tuple(strikes), 600.0, 100_000, 2400, 10, 30)
 
 
 def short_run(seed: int) -> Settings:
-    """Eight faults of eight kinds in four minutes."""
+    """Eight faults of eight kinds in four minutes; one test among others, so nothing is fast."""
     rng = Random(seed)
     strikes = [
         Strike("kill-in-decide", rng.choice(DECIDE_POINTS)),
@@ -111,4 +115,4 @@ def short_run(seed: int) -> Settings:
         Strike(rng.choice(("network-cut", "one-worker-cut", "disk-full", "join-leave-storm"))),
     ]
     rng.shuffle(strikes)
-    return Settings(seed, 60.0, 8.0, tuple(strikes), 20.0, 2_000, 200)
+    return Settings(seed, 60.0, 8.0, tuple(strikes), 20.0, 2_000, 200, 60, 60)

@@ -111,11 +111,18 @@ def not_the_fold(recorded: Recorded, expected: Undisturbed) -> Iterator[Finding]
             ),
             ("seen", part._seen, store._seen.get(partition, {})),
             ("meta", part.meta.state, store._meta.get(partition)),
-            ("offset", part.meta.following, recorded.decided.get(partition, 0)),
+            ("passed over", _passed_over(recorded, partition), []),
         ):
             if found != wanted:
                 text = f"{name} are not the fold of the journal"
                 yield Finding("DIVERGED", where, text)
+
+
+def _passed_over(recorded: Recorded, partition: int) -> list[int]:
+    """What lies between the state and the group's offset: markers may, records must not."""
+    stands, committed = recorded.decided.get(partition, 0), recorded.committed.get(partition, 0)
+    rows = recorded.journal.get(partition, [])
+    return [row.offset for row in rows if stands <= row.offset < committed]
 
 
 def _filled(

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.core.identity import Homes, Mark, homes
 from orchestrator.core.patient import Patient
-from orchestrator.stream.identity import directory
+from orchestrator.stream.identity import directory, streams
 from orchestrator.stream.identity.desk import Body, Chart
 from orchestrator.stream.identity.streams import Streams
 from tests.stream.identity.world import World
@@ -91,11 +91,11 @@ def ledger_left_behind(patch: pytest.MonkeyPatch) -> None:
     _leaving(patch, forget)
 
 
-def stamp_left_behind(patch: pytest.MonkeyPatch) -> None:
-    """The new home dates changes by its own journal."""
+def clock_left_behind(patch: pytest.MonkeyPatch) -> None:
+    """The new home does not know under which clock the rows were planned before."""
 
     def forget(chart: Chart) -> None:
-        chart.patient.at = chart.patient.floor = 0
+        chart.patient.floor = 0
 
     _leaving(patch, forget)
 
@@ -142,16 +142,9 @@ def no_gate(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(World, "settle_identity", lambda _self: None)
 
 
-def moved_visit_is_not_told(patch: pytest.MonkeyPatch) -> None:
-    """What waits to be told of a visit when it is split off does not go along."""
-    real = Streams._split
-
-    def split(self: Streams, chart: Chart, body: Body) -> None:
-        queue, chart.queue = chart.queue, []
-        real(self, chart, body)
-        chart.queue = queue
-
-    patch.setattr(Streams, "_split", split)
+def moved_visit_begins_empty(patch: pytest.MonkeyPatch) -> None:
+    """What was said of a visit before it was moved does not go along."""
+    patch.setattr(streams, "copy_of", lambda _origin, name, key: Patient(name, key))
 
 
 PLANTED: tuple[Plant, ...] = (
@@ -162,11 +155,11 @@ PLANTED: tuple[Plant, ...] = (
     future_left_behind,
     seq_from_one,
     ledger_left_behind,
-    stamp_left_behind,
+    clock_left_behind,
     keeps_a_copy,
     old_home_not_told,
     late_facts_stay,
     marks_as_they_come,
     no_gate,
-    moved_visit_is_not_told,
+    moved_visit_begins_empty,
 )

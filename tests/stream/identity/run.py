@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1_000, help="how many histories")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--stop-after", type=int, default=5, help="stop at so many broken ones")
+    parser.add_argument("--minutes", type=float, default=1e6, help="stop after so long")
     parser.add_argument("--facts-only", action="store_true", help="no commands")
     chosen = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             found += 1
             sys.stdout.write(f"seed {seed}: {traceback.format_exc()}\n")
         sys.stdout.flush()
-        if found >= chosen.stop_after:
+        if found >= chosen.stop_after or time.monotonic() - begun > chosen.minutes * 60:
             break
     counts = ", ".join(f"{number:,} {name}" for name, number in sums.items())
     spent = time.monotonic() - begun

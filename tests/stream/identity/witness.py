@@ -60,6 +60,8 @@ class Witness:
         self._broken: list[Broken] = []
         self._told: set[tuple[str, str]] = set()  # identifier, event
         self._fresh: list[tuple[str, str]] = []
+        self._planned: dict[str, int] = {}  # by member its group's last clock
+        self._clocks: dict[str, int] = {}
 
     def accepted(self, at: int, event: Plain) -> None:
         """A sender was told that we have it."""
@@ -83,6 +85,7 @@ class Witness:
             at: AtDesk, desk: Desk, patient: Patient, told: list[tuple[Told, str]], joined: Any
         ) -> None:
             self._fresh += [(one.under or patient.subject, one.event) for one, _ in told]
+            self._plans(patient, patient.floor)
             step(at, desk, patient, told, joined)
 
         def fired(at: AtDesk, desk: Desk, patient: Patient, until: int) -> None:
@@ -91,9 +94,10 @@ class Witness:
                     self._due(patient, until)
                 except Broken as broken:  # not inside the processor, which parks what fails
                     self._broken.append(broken)
+            self._plans(patient, until)
             fire(at, desk, patient, until)
 
-        self._fresh = []
+        self._fresh, self._clocks = [], {}
         with (
             mock.patch.object(Working, "_tell", told),
             mock.patch.object(AtDesk, "step", stepped),
@@ -106,6 +110,15 @@ class Witness:
     def committed(self) -> None:
         """What was told in the round is true."""
         self._told.update(self._fresh)
+        self._planned |= self._clocks
+
+    def _plans(self, patient: Patient, now: int) -> None:
+        """A group is planned at *now*: none of it was planned later before."""
+        for member in (patient.subject, *patient.others):
+            before = self._clocks.get(member, self._planned.get(member, 0))
+            if now < before:
+                self._broken.append(Broken("clock ran backwards", member, written(before)))
+            self._clocks[member] = now
 
     def _due(self, patient: Patient, until: int) -> None:
         """Deadlines up to *until* fire: all that was accepted before must have been told."""

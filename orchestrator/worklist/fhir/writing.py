@@ -1,0 +1,280 @@
+"""``PUT`` and ``PATCH /fhir/Task/{id}``: one change of a task becomes one action.
+
+The resource that is sent is compared with the one that stands: what may differ is the status, the
+owner, an added note, and the outputs that go with them.  Everything else is named and refused, so
+that no client believes it has moved a due date.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, cast
+
+import orjson
+from fastapi import Header, Request, Response
+
+from orchestrator.worklist import commands
+from orchestrator.worklist.acting import Asked, Outcome
+from orchestrator.worklist.api import action_bodies
+from orchestrator.worklist.api.actions import again, perform, version_of, wait_of
+from orchestrator.worklist.api.bodies import Body
+from orchestrator.worklist.api.guard import Call, CallOf, rule
+from orchestrator.worklist.fhir import resources
+from orchestrator.worklist.fhir.routes import Id, fhir_response, task_resource
+from orchestrator.worklist.problems import FHIR_MEDIA, Problem
+
+PATCH_MEDIA: Final = "application/json-patch+json"
+_BODIES: Final[dict[str, type[Body]]] = {
+    "accept": action_bodies.Accept,
+    "release": action_bodies.Release,
+    "attempt": action_bodies.Attempt,
+    "complete": action_bodies.Complete,
+    "reject": action_bodies.Reject,
+    "reassign": action_bodies.Reassign,
+    "note": action_bodies.Note,
+}
+_OF_STATUS: Final[dict[str, commands.Action]] = {
+    "accepted": "accept",
+    "requested": "release",
+    "in-progress": "attempt",
+    "completed": "complete",
+    "rejected": "reject",
+}
+# What may differ from what stands; the server's own members are not compared.
+_CHANGEABLE: Final = {"status", "owner", "note", "output", "statusReason"}
+_NOT_COMPARED: Final = {"meta", "lastModified", "text", "implicitRules", "language"}
+_WITH_OUTPUT: Final = {"attempt", "complete"}
+
+
+@rule("act", "act", limit="actions", media=FHIR_MEDIA)
+async def put_task(
+    request: Request,
+    call: CallOf,
+    task_id: Id,
+    if_match: Annotated[str | None, Header()] = None,
+    prefer: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Change a task by sending it as it should be."""
+    _require_media(request, (FHIR_MEDIA, "application/json"))
+    return await _change(call, task_id, await request.json(), if_match, prefer, patch=False)
+
+
+@rule("act", "act", limit="actions", media=FHIR_MEDIA)
+async def patch_task(
+    request: Request,
+    call: CallOf,
+    task_id: Id,
+    if_match: Annotated[str | None, Header()] = None,
+    prefer: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Change a task by a JSON patch (RFC 6902)."""
+    _require_media(request, (PATCH_MEDIA,))
+    return await _change(call, task_id, await request.json(), if_match, prefer, patch=True)
+
+
+def _require_media(request: Request, known: tuple[str, ...]) -> None:
+    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if said not in known:
+        raise Problem("unsupported-media-type")
+
+
+async def _change(
+    call: Call, task_id: str, body: Any, if_match: str | None, prefer: str | None, *, patch: bool
+) -> Response:
+    call.account.objects.append(f"task/{task_id}")
+    version = version_of(if_match)
+    stands = await task_resource(call, task_id)
+    if stands is None:
+        raise Problem("not-found")
+    sent = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    key, wait_s = f"fhir:{version}:{sent}", wait_of(call, prefer)
+    # Once it is done, the same request differs from what stands in another way: it is a repeat.
+    known = await again(call, task_id, key, wait_s)
+    if known is not None:
+        return await _response(call, task_id, known)
+    wanted = patched(stands, body) if patch else body
+    if not isinstance(wanted, dict) or wanted.get("resourceType") != "Task":
+        raise wrong("/resourceType")
+    if wanted.get("id") != task_id:
+        raise wrong("/id")
+    action, said = action_of(stands, wanted, call.who.actor)
+    asked = Asked(action, "task", task_id, key, version, said)
+    return await _response(call, task_id, await perform(call, asked, wait_s))
+
+
+async def _response(call: Call, task_id: str, outcome: Outcome) -> Response:
+    if outcome.thing is None:
+        issue = {
+            "severity": "information",
+            "code": "informational",
+            "details": {"text": "Stored; it will show when the system has caught up."},
+        }
+        where = {"Location": f"/api/v1/actions/{outcome.event_id}"}
+        return fhir_response({"resourceType": "OperationOutcome", "issue": [issue]}, 202, where)
+    stands = await task_resource(call, task_id)
+    if stands is None:  # passed on to a team that the caller does not see
+        return Response(status_code=204)
+    tag = f'W/"{stands["meta"]["versionId"]}"'
+    return fhir_response(stands, headers={"ETag": tag})
+
+
+def action_of(
+    stands: Mapping[str, Any], wanted: Mapping[str, Any], actor: str
+) -> tuple[commands.Action, dict[str, Any]]:
+    """
+    The one action that makes *wanted* of what *stands*, with its body.
+
+    Raises:
+        Problem: ``unprocessable``: more than one, none, or what no action changes.
+    """
+    differ = {
+        name for name in {*stands, *wanted} - _NOT_COMPARED if stands.get(name) != wanted.get(name)
+    }
+    for name in sorted(differ - _CHANGEABLE):
+        raise wrong(f"/{name}")
+    notes = _added(stands, wanted, "note")
+    said: dict[str, Any] = {}
+    if notes:
+        said["note"] = "\n".join(notes)
+    action = _which(stands, wanted, differ, actor, said)
+    outputs = _outputs(wanted)
+    if action in _WITH_OUTPUT:
+        said |= outputs
+    elif "output" in differ:
+        raise wrong("/output")
+    if action == "reject":
+        said["reason"] = _reason(wanted) or "rejected"
+    elif action in ("release", "reassign") and "statusReason" in differ:
+        said["reason"] = _reason(wanted)
+    elif "statusReason" in differ:
+        raise wrong("/statusReason")
+    if "note" in said and action in ("accept", "release", "reassign"):
+        raise wrong("/note")
+    return action, _checked(action, said)
+
+
+def _which(
+    stands: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    differ: set[str],
+    actor: str,
+    said: dict[str, Any],
+) -> commands.Action:
+    status = wanted.get("status")
+    if "owner" in differ and wanted.get("owner") is not None:
+        to = _identifier(wanted["owner"])
+        if to != actor:
+            if "status" in differ and status not in ("accepted", "requested"):
+                raise wrong("/status")
+            said["to"] = to
+            return "reassign"
+        if status not in ("accepted", stands.get("status")):
+            raise wrong("/status")
+        return "accept"
+    if "status" in differ:
+        action = _OF_STATUS.get(status) if isinstance(status, str) else None
+        if action is None or ("owner" in differ and action != "release"):
+            raise wrong("/status")
+        return action
+    if "owner" in differ:
+        return "release"
+    if "note" in said:
+        return "note"
+    raise Problem("unprocessable", "Nothing is changed.")
+
+
+def _identifier(owner: Any) -> str:
+    found = owner.get("identifier") if isinstance(owner, dict) else None
+    value = found.get("value") if isinstance(found, dict) else None
+    system = found.get("system") if isinstance(found, dict) else None
+    if not isinstance(value, str) or system not in (resources.ACTOR, resources.TEAM):
+        raise wrong("/owner")
+    return value
+
+
+def _added(stands: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
+    before, after = stands.get(name) or [], wanted.get(name) or []
+    if not isinstance(after, list) or after[: len(before)] != before:
+        raise wrong(f"/{name}")
+    texts = [one.get("text") if isinstance(one, dict) else None for one in after[len(before) :]]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise wrong(f"/{name}")
+    return cast(list[str], texts)
+
+
+def _outputs(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    answers: dict[str, str] = {}
+    for one in wanted.get("output") or []:
+        kind = one.get("type", {}) if isinstance(one, dict) else {}
+        name = kind.get("text") if isinstance(kind, dict) else None
+        value = one.get("valueString") if isinstance(one, dict) else None
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise wrong("/output")
+        if name.startswith("answers."):
+            answers[name.removeprefix("answers.")] = value
+        elif name in ("outcome", "reached"):
+            said[name] = value
+        else:
+            raise wrong("/output")
+    return {**said, "answers": answers} if answers else said
+
+
+def _reason(wanted: Mapping[str, Any]) -> str | None:
+    reason = wanted.get("statusReason")
+    text = reason.get("text") if isinstance(reason, dict) else None
+    return text if isinstance(text, str) and text else None
+
+
+def _checked(action: str, said: dict[str, Any]) -> dict[str, Any]:
+    """The body under the same rules as the REST one's."""
+    from pydantic import ValidationError
+
+    try:
+        made = _BODIES[action].model_validate(said)
+    except ValidationError as fault:
+        (first, *_) = fault.errors(include_input=False, include_url=False, include_context=False)
+        raise wrong("/" + "/".join(str(part) for part in first["loc"])) from None
+    return made.model_dump(exclude_none=True)
+
+
+def wrong(pointer: str) -> Problem:
+    """*pointer* cannot be so, or cannot be changed."""
+    errors = [{"pointer": f"#{pointer}", "code": "value", "detail": "cannot be changed so"}]
+    return Problem("unprocessable", "This part of a task cannot be changed so.", errors=errors)
+
+
+def patched(stands: Mapping[str, Any], operations: Any) -> dict[str, Any]:
+    """
+    *stands* after a JSON patch of its top level; lists are only added to.
+
+    Raises:
+        Problem: ``unprocessable``: another operation, or a ``test`` that does not hold.
+    """
+    made = dict(stands)
+    if not isinstance(operations, list) or not operations or len(operations) > 50:
+        raise wrong("")
+    for number, one in enumerate(operations):
+        if not isinstance(one, dict) or not isinstance(one.get("path"), str):
+            raise wrong(f"/{number}")
+        name, _, rest = one["path"].removeprefix("/").partition("/")
+        what, value = one.get("op"), one.get("value")
+        if what == "test" and not rest:
+            if made.get(name) != value:
+                raise wrong(f"/{number}")
+        elif what in ("add", "replace") and not rest:
+            made[name] = value
+        elif what == "add" and rest == "-":
+            made[name] = [*(made.get(name) or []), value]
+        elif what == "remove" and not rest:
+            made.pop(name, None)
+        elif what in ("add", "replace") and (name, rest) == ("statusReason", "text"):
+            made[name] = {"text": value}
+        else:
+            raise wrong(f"/{number}")
+    return made
+
+
+ROUTES: Final = (
+    ("/fhir/Task/{task_id}", ["PUT"], put_task),
+    ("/fhir/Task/{task_id}", ["PATCH"], patch_task),
+)
