@@ -118,6 +118,7 @@ class _Working:
                 self._server.should_exit = True
             self._thread.join(STOP_S)
             self._entry.socket.close()
+            logger.info("process.stopped", role="worklist")
 
     def _run(self) -> None:
         # What it needs is loaded here, so that deciding does not wait for it.
@@ -125,6 +126,8 @@ class _Working:
 
         from orchestrator.worklist.serving import serve
 
+        if self._stopping.is_set():
+            return
         try:
             plan = plan_of(self._here)
             release = version("care-orchestrator")
@@ -137,6 +140,7 @@ class _Working:
         self._server, self._site = server, opened
         if self._stopping.is_set():
             server.should_exit = True
+            return
         where = self._entry.socket.getsockname()
         scheme = "https" if self._entry.door.certificate is not None else "http"
         logger.info("process.started", role="worklist", port=where[1])

@@ -169,7 +169,8 @@ class _Step(Announcer):
             for said in one.facts:
                 changed = max(changed, self.tell(said, member))
         if changed == MATERIAL or (changed and self._has_stale()):
-            if self.joined is None and told[0].lane == "backfill" and all(map(_is_history, told)):
+            alone = self.joined is None and self.before is None  # no command waits for the plan
+            if alone and told[0].lane == "backfill" and all(map(_is_history, told)):
                 # A long history comes fact by fact; one plan at the next clock does for all.
                 self.patient.plan_wake = self.now
                 self.rewake = True

@@ -70,14 +70,27 @@ def test_later_copies_count_at_their_first_receipt(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", seeds(15))
 def test_another_patient_changes_nothing(seed: int) -> None:
-    """(a) A patient's answer is the same alone and among others."""
-    events = _several(seed)
+    """(a) A patient's answer is the same alone and among others with visit numbers of their own."""
+    events = [_with_numbers_of_its_own(event) for event in _several(seed)]
     as_of = _last_receipt(events) + 2 * DAY
     together = {p["patient"]: p for p in replayed(events, as_of)["patients"]}
     for subject, found in together.items():
         own = [e for e in events if e["subject"] == subject]
         if all("receivedtime" in e for e in own):  # else the others decide when it was received
             assert replayed(own, as_of)["patients"] == [found]
+
+
+def _with_numbers_of_its_own(event: dict[str, Any]) -> dict[str, Any]:
+    """One number under two patients would be a gap of both (ruling 17)."""
+
+    def own(name: str, value: Any) -> Any:
+        if "visit_number" not in name:
+            return value
+        if isinstance(value, list):
+            return [f"{one} {event['subject']}" for one in value]
+        return value and f"{value} {event['subject']}"
+
+    return event | {"data": {name: own(name, value) for name, value in event["data"].items()}}
 
 
 def received_anew(told: History, rng: Random) -> Events:

@@ -201,9 +201,9 @@ def poison(rng: Random) -> Iterator[Say]:
         b"NaN",
         orjson.dumps({"specversion": "1.0", "type": "care.admission.teleported.v1"}),
     ):
-        yield Say(
-            rng.choice(INPUTS[:-1]), rng.choice([None, rng.randbytes(8)]), value, "dead-letter"
-        )
+        # A record without a value has a key, or the client does not take it.
+        key = rng.randbytes(8) if value is None else rng.choice([None, rng.randbytes(8)])
+        yield Say(rng.choice(INPUTS[:-1]), key, value, "dead-letter")
 
 
 def large(rng: Random, plan: Plan, number: int) -> Iterator[Say]:
@@ -216,14 +216,14 @@ def large(rng: Random, plan: Plan, number: int) -> Iterator[Say]:
         "time": plan.begins,
         "subject": f"GEN|LARGE{plan.seed}-{number}",
         "facility": "GEN",
-        "data": {"visit_number": "V1", "note": ""},
+        "data": {},
     }
     sizes: tuple[tuple[int, Fate], ...] = ((MIB, "event"), (MIB + 1, "dead-letter"))
     for size, fate in sizes:
         event["id"] = f"LARGE-{number}-{size}"
-        event["data"] = {"visit_number": "V1", "note": ""}
+        event["data"] = {"visit_number": f"L{number}", "note": ""}
         room = size - len(orjson.dumps(event))
-        event["data"] = {"visit_number": "V1", "note": "x" * room}
+        event["data"] = {"visit_number": f"L{number}", "note": "x" * room}
         yield Say("care.admission.v1", rng.randbytes(4), orjson.dumps(event), fate)
     yield Say("care.admission.v1", None, rng.randbytes(1_000_000), "dead-letter")
     # The broker refuses it, so nothing may come of it; where it lands it is found.

@@ -137,7 +137,7 @@ class Nemesis:
         for _ in range(rounds):
             for role in ROLES:
                 self._fleet.start(role, "c")
-            await asyncio.sleep(self._rng.uniform(3, 6))
+            await asyncio.sleep(self._rng.uniform(5, 9))
             for role in ROLES:
                 await self._fleet.end(role, "c", self._rng.choice((SIGTERM, SIGKILL)))
             await asyncio.sleep(self._rng.uniform(1, 3))

@@ -32,6 +32,7 @@ class Landed(NamedTuple):
     stamp: int  # of the broker, microseconds
     attempt: str
     sha: str
+    event: str = ""  # what it names, where it names something
 
 
 class Row(NamedTuple):
@@ -149,6 +150,20 @@ def _following(rows: list[StateRow]) -> int:
     return part.meta.following
 
 
+def named(value: bytes | None) -> str:
+    """Subject, source and id of an event, as one text; empty: it is none."""
+    try:
+        event = orjson.loads(value or b"")
+        return name_of(event)
+    except (ValueError, TypeError, KeyError):
+        return ""
+
+
+def name_of(event: Plain) -> str:
+    """The same of an event that was read."""
+    return f"event {event['subject']} {event['source']} {event['id']}"
+
+
 async def _landed(kafka: Kafka) -> list[Landed]:
     found = []
     for topic in INPUTS:
@@ -157,7 +172,8 @@ async def _landed(kafka: Kafka) -> list[Landed]:
                 names = [value.decode() for name, value in row.headers if name == HEADER]
                 name = names[0] if names else ""
                 stamp = row.timestamp * 1000
-                found.append(Landed(topic, partition, row.offset, stamp, name, sha(row.value)))
+                place = (topic, partition, row.offset, stamp, name)
+                found.append(Landed(*place, sha(row.value), named(row.value)))
     return found
 
 

@@ -23,8 +23,17 @@ from orchestrator.stream.sqlite_log import Record
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from orchestrator.stream.topic_layout import is_keyed
 from schemas.topics import DEAD_LETTER
-from tests.kafka.chaos.feed import Plan, Say, feed
-from tests.kafka.chaos.recorded import CHANGES, Landed, Letter, Recorded, Row, Sight, StateRow
+from tests.kafka.chaos.feed import Plan, Say, feed, large
+from tests.kafka.chaos.recorded import (
+    CHANGES,
+    Landed,
+    Letter,
+    Recorded,
+    Row,
+    Sight,
+    StateRow,
+    named,
+)
 from tests.kafka.chaos.sender import Attempt, sha
 from tests.simulation.journal import RULES, SETTINGS, SITE_KEY
 
@@ -65,7 +74,8 @@ class Rehearsal:
 
     def run(self) -> Recorded:
         """All of it; what a checker would read."""
-        said = feed(self._plan)
+        # The last of the large ones is what a broker refuses.
+        said = [*feed(self._plan), *list(large(self._rng, self._plan, 0))[:-1]]
         for number, start in enumerate(range(0, len(said), POLL)):
             poll = [self._land(say) for say in said[start : start + POLL]]
             poll.sort(key=lambda record: (record.topic, record.partition, record.offset))
@@ -95,7 +105,7 @@ class Rehearsal:
         digest = sha(say.value)
         attempt = Attempt(name, say.topic, digest, say.fate, stamp, "ok", stamp, where[1], offset)
         self.recorded.attempts[name] = attempt
-        self.recorded.landed.append(Landed(*where, offset, stamp, name, digest))
+        self.recorded.landed.append(Landed(*where, offset, stamp, name, digest, named(say.value)))
         key = None if say.key is None else say.key.decode("utf-8", "replace")
         return Record(*where, offset, stamp, key, say.value or b"", {"attempt": name})
 

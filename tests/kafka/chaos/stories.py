@@ -106,7 +106,7 @@ def stories(recorded: Recorded, entries: Iterable[Entry]) -> dict[str, Story]:
 def _sent(entry: Entry) -> Plain:
     """The event in the sender's own bytes, and when we received it."""
     plain = entry.row.plain
-    sent: Plain = orjson.loads(plain["raw"])
+    sent: Plain = orjson.loads(plain["raw"]) if "raw" in plain else dict(plain["event"])
     sent["receivedtime"] = plain["event"]["receivedtime"]
     return sent
 

@@ -55,6 +55,8 @@ def test_a_run_without_faults_is_clean_and_rich() -> None:
     assert all(found.figures["results"][kind] for kind in ("applied", "duplicate", "dead-letter"))
     assert found.figures["results"]["ignored"]
     assert found.figures["redone_by_intake"] > 10
+    events = [row.plain for rows in run.journal.values() for row in rows if b"event" in row.value]
+    assert any("event" in one and "raw" not in one for one in events), "no event was too large"
     changes = found.figures["changes"]
     for kind in ("task.requested", "task.overdue", "task.cancelled", "task.completed"):
         assert changes[kind] > 3, kind
