@@ -69,8 +69,7 @@ class Work:
         if not rnd.made:
             return
         now, last = self._clock.now(), records[-1].stamp
-        log = structlog.get_logger().bind(partition=partition)
-        told = log if debugs() else None
+        told = partition if debugs() else None
         fired: Counter[str] = Counter()
         for change, lane, receipt in rnd.made:
             self._count(change, told)
@@ -80,32 +79,34 @@ class Work:
                 seconds = max(0, now - receipt) / SECOND
                 self.event_to_task["published", lane].observe(seconds)
         for kind, count in fired.items():
-            log.info("deadline.fired", kind=kind, count=count)
+            logger.info("deadline.fired", kind=kind, count=count, partition=partition)
 
     def _handovers(self, partition: int, rnd: Round) -> None:
         # The meta row of a processor that moves nobody, and that of tests, say nothing of it.
         self.identity[partition] = Tally(orjson.loads(rnd.meta[1]) if rnd.meta[1] else {})
 
-    def _count(self, change: dict[str, Any], log: Any) -> None:
+    def _count(self, change: dict[str, Any], told: int | None) -> None:
         what = change["change"]
         task, gap = change.get("task"), change.get("gap")
         if task is not None:
             self.task_changes[task["kind"], what] += 1
             if task["status"] in LOST:
                 self.retractions[task["kind"], code(task["status_reason"])] += 1
-            if log is not None:
+            if told is not None:
                 words = {name: task[name] for name in ("task_id", "kind", "status", "team")}
-                log.debug("task.changed", change=what, **words)
+                logger.debug("task.changed", change=what, partition=told, **words)
         if gap is not None:
             self.gap_changes[gap["code"], what] += 1
             if gap["code"] == "FEED_SILENT" and what in _FEED:
                 logger.warning(_FEED[what], facility=gap["facility"], code=gap["code"])
-            if log is not None:
+            if told is not None:
                 words = {name: gap[name] for name in ("gap_id", "code", "status", "severity")}
-                log.debug("gap.changed", change=what, **words)
-        if log is not None and change.get("transition") is not None:
+                logger.debug("gap.changed", change=what, partition=told, **words)
+        if told is not None and change.get("transition") is not None:
             transition = change["transition"]["transition_id"]
-            log.debug("transition.changed", change=what, transition_id=transition)
+            logger.debug(
+                "transition.changed", change=what, partition=told, transition_id=transition
+            )
 
     def _fired(self, change: dict[str, Any], now: int, last: int) -> str:
         at = read(change["at"])

@@ -173,10 +173,10 @@ def timing(
                 if sight.at < instant(change.plain["at"]) and since > step.receipt:
                     where = f"{CHANGES}-{change.partition}@{change.offset}"
                     found.findings.append(Finding("PREMATURE", where, "seen before its instant"))
-                limit, excused = _limit(since, ordered, bounds)
                 took = (sight.at - since) / SECOND
-                (found.faulted if excused else found.healthy).append(took)
-                if sight.at > limit:
+                near = _is_near(since, sight.at, ordered, bounds)
+                (found.faulted if near else found.healthy).append(took)
+                if sight.at > _limit(since, ordered, bounds):
                     where = f"{CHANGES}-{change.partition}@{change.offset}"
                     text = f"{change.name} seen after {took:.1f} s"
                     found.findings.append(Finding("LATE", where, text))
@@ -189,12 +189,15 @@ def _since(step: Step, change: Change) -> int:
     return step.receipt if at <= step.stamp else at
 
 
-def _limit(since: int, excuses: Sequence[Excuse], bounds: Bounds) -> tuple[int, bool]:
-    limit, excused = since + bounds.healthy, False
+def _is_near(since: int, seen: int, excuses: Sequence[Excuse], bounds: Bounds) -> bool:
+    return any(e.begins <= seen and e.ends + bounds.recovery >= since for e in excuses)
+
+
+def _limit(since: int, excuses: Sequence[Excuse], bounds: Bounds) -> int:
+    limit = since + bounds.healthy
     for excuse in excuses:
         if excuse.begins > limit:
             break
         if excuse.ends + bounds.recovery >= since:
-            excused = True
             limit = max(limit, excuse.ends + bounds.recovery + bounds.healthy)
-    return limit, excused
+    return limit

@@ -30,6 +30,7 @@ OPTIONS: Final = Options(backfill=False)
 # Later than that the notice of an admission is nobody's gap any more, and the rules for it are
 # few: what a run is to show happens before.
 FIRST_WEEKS: Final = timedelta(days=20)
+BLOCK: Final = 4000  # events that are mixed with each other
 MIB: Final = 1024 * 1024
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT")
 
@@ -66,26 +67,32 @@ class Plan:
     dirt: bool = True
 
 
-def feed(plan: Plan) -> list[Say]:
-    """All that is said, in order."""
-    places: list[tuple[float, int, Say]] = []
-    number = plan.first
-    events = 0
-    while events < plan.events:
-        rng = Random(f"chaos {plan.seed} {number}")
-        said = [say for say in _patient(rng, plan, number) if plan.topic in (None, say.topic)]
-        # A patient's events lie close together, so that a fault hits the middle of a story.
-        start = rng.random()
-        width = rng.choice([0.002, 0.01, 0.05])
-        steps = sorted(start + width * rng.random() for _ in said)
-        placed = list(zip(steps, said, strict=True))
-        if plan.dirt:
-            placed = _spoiled(rng, placed)
-        places += [(place, number, say) for place, say in placed]
-        events += len(said)
-        number += 1
-    places.sort(key=lambda one: one[:2])
-    return [say for _, _, say in places]
+def feed(plan: Plan) -> Iterator[Say]:
+    """All that is said, in order; worked out block by block, so that the first is said at once."""
+    number, left = plan.first, plan.events
+    while left > 0:
+        places: list[tuple[float, int, Say]] = []
+        events = 0
+        while events < min(left, BLOCK):
+            placed, count = _placed(plan, number)
+            places += [(place, number, say) for place, say in placed]
+            events += count
+            number += 1
+        left -= events
+        places.sort(key=lambda one: one[:2])
+        yield from (say for _, _, say in places)
+
+
+def _placed(plan: Plan, number: int) -> tuple[list[tuple[float, Say]], int]:
+    """What is said of one patient, where in the block; and how many events that are."""
+    rng = Random(f"chaos {plan.seed} {number}")
+    said = [say for say in _patient(rng, plan, number) if plan.topic in (None, say.topic)]
+    # A patient's events lie close together, so that a fault hits the middle of a story.
+    start = rng.random()
+    width = rng.choice([0.01, 0.05, 0.3])
+    steps = sorted(start + width * rng.random() for _ in said)
+    placed = list(zip(steps, said, strict=True))
+    return (_spoiled(rng, placed) if plan.dirt else placed), len(said)
 
 
 def _patient(rng: Random, plan: Plan, number: int) -> list[Say]:

@@ -266,8 +266,8 @@ class Nemesis:
 
     async def _repeats(self, fault: Fault) -> None:
         number = 1500
-        fault.detail = f"{number} of all that was or will be sent, again, in any order"
-        await self._senders.say("again", again=number, rate=400)
+        fault.detail = f"{number} records again, in any order"
+        await self._senders.repeat(number, rate=400)
 
     async def _lag(self, fault: Fault) -> None:
         """Intake is away while one topic fills; then it comes back."""

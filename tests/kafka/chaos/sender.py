@@ -179,16 +179,17 @@ def main() -> None:
     plan = Plan(**orjson.loads(chosen.plan))
     rng = Random(chosen.history.stem)
     if chosen.large or chosen.poison:
-        said = [say for n in range(chosen.large) for say in large(rng, plan, n)]
-        said += [say for _ in range(chosen.poison) for say in poison(rng)]
+        bad = [say for n in range(chosen.large) for say in large(rng, plan, n)]
+        bad += [say for _ in range(chosen.poison) for say in poison(rng)]
+        said = iter(bad)
     else:
         said = feed(plan)
     if chosen.again:
-        said = rng.choices(said, k=chosen.again)
+        said = iter(rng.choices(list(said), k=chosen.again))
 
     async def run() -> None:
         # Made inside, because aiokafka's producer belongs to a loop.
-        await Sender(chosen.bootstrap, chosen.history).send(iter(said), chosen.rate)
+        await Sender(chosen.bootstrap, chosen.history).send(said, chosen.rate)
 
     asyncio.run(run())
 

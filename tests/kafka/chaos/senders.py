@@ -13,6 +13,7 @@ from tests.kafka.chaos.fleet import ROOT
 from tests.kafka.chaos.sender import Attempt, command, read
 
 LIMIT_S: Final = 300.0
+REPEATED: Final = 20_000
 # Numbers of patients: those of the steady feed, then those of each backlog.
 BACKLOG_FIRST: Final = 1_000_000
 BACKLOG_TOPIC: Final = "care.admission.v1"
@@ -43,6 +44,11 @@ class Senders:
         assert self._steady is not None
         self._steady.send_signal(SIGTERM)
         await asyncio.to_thread(self._steady.wait, LIMIT_S)
+
+    async def repeat(self, number: int, rate: float) -> None:
+        """So many of the steady feed's first records again, in any order, said already or not."""
+        plan = replace(self._plan, events=min(REPEATED, self._plan.events))
+        await self._finish(self._run(plan, "again", again=number, rate=rate))
 
     async def say(self, name: str, **more: float) -> None:
         """Another sender, until it is through."""
