@@ -27,7 +27,6 @@ OTHER: Final = "OTHER"
 # Reasons are codes; a label that is none could be anything a sender wrote.
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _TRANSITION: Final = "TRANSITION"
-_FEED: Final = {"gap.opened": "feed.silent", "gap.closed": "feed.resumed"}
 
 logger = structlog.get_logger()
 
@@ -97,8 +96,8 @@ class Work:
                 logger.debug("task.changed", change=what, partition=told, **words)
         if gap is not None:
             self.gap_changes[gap["code"], what] += 1
-            if gap["code"] == "FEED_SILENT" and what in _FEED:
-                logger.warning(_FEED[what], facility=gap["facility"], code=gap["code"])
+            if gap["code"] == "FEED_SILENT":
+                _tell_of_feed(what, gap["facility"])
             if told is not None:
                 words = {name: gap[name] for name in ("gap_id", "code", "status", "severity")}
                 logger.debug("gap.changed", change=what, partition=told, **words)
@@ -130,3 +129,10 @@ def letter_labels(headers: dict[str, str]) -> tuple[str, str, str]:
 def code(text: str | None) -> str:
     """*text* if it is a code, as reasons are; what is none becomes ``OTHER``."""
     return text if text is not None and _CODE.fullmatch(text) else OTHER
+
+
+def _tell_of_feed(what: str, facility: str) -> None:
+    if what == "gap.opened":
+        logger.warning("feed.silent", facility=facility)
+    elif what == "gap.closed":
+        logger.warning("feed.resumed", facility=facility)

@@ -49,14 +49,14 @@ def live(things: Iterable[Plain]) -> dict[str, Plain]:
     return out
 
 
-def run(seed: int, *, commands: bool = True) -> Ran:
+def run(seed: int, *, commands: bool = True, most: int = 30) -> Ran:
     """Live through a random history; raises `Broken` when a promise is."""
     rng = Random(seed)
     world = World(rng, rng.randint(1, 4))
     teller = Teller(rng, commands=commands)
     witness = world.witness
     last = START
-    for _ in range(rng.randint(4, 30)):
+    for _ in range(rng.randint(4, most)):
         event = teller.next(lambda: [t for t in witness.things.values() if "task_id" in t])
         receipt = read(event["receivedtime"])
         if receipt - last > LONG:

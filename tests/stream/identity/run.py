@@ -24,13 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stop-after", type=int, default=5, help="stop at so many broken ones")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so long")
     parser.add_argument("--facts-only", action="store_true", help="no commands")
+    parser.add_argument("--most", type=int, default=30, help="events in a history")
     chosen = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     begun, found, done, sums = time.monotonic(), 0, 0, Counter[str]()
     for seed in range(chosen.start, chosen.start + chosen.seeds):
         done += 1
         try:
-            sums.update(asdict(run(seed, commands=not chosen.facts_only)))
+            sums.update(asdict(run(seed, commands=not chosen.facts_only, most=chosen.most)))
         except Broken as broken:
             found += 1
             sys.stdout.write(f"seed {seed}: {' | '.join(str(part) for part in broken.args)}\n")
