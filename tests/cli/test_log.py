@@ -162,7 +162,8 @@ def test_every_log_call_names_an_event_and_listed_fields() -> None:
     found = list(calls())
     assert found, "nobody logs"
     for where, call in found:
-        assert call.args and isinstance(call.args[0], ast.Constant), where
+        assert call.args, where
+        assert isinstance(call.args[0], ast.Constant), where
         assert log.EVENT_NAME.fullmatch(str(call.args[0].value)), where
         assert len(call.args) == 1, where
         fields = {keyword.arg for keyword in call.keywords if keyword.arg is not None}

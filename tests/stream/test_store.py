@@ -128,4 +128,4 @@ def test_a_damaged_row_of_state_is_never_served(tmp_path: Path, table: str) -> N
 
 def _damage(log: Log, table: str) -> None:
     with log.transaction() as transaction:
-        transaction.execute(f"UPDATE {table} SET value = x'00'")  # noqa: S608 - our own names
+        transaction.execute(f"UPDATE {table} SET value = x'00'")
