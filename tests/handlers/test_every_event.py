@@ -66,7 +66,7 @@ def test_the_title_names_no_patient(sent: dict[str, Any]) -> None:
     assert title
     assert title.rstrip(sent.get("facility") or "").rstrip().endswith(
         ("at", "by", "from")
-    ) or title in {*handlers.TITLES.values(), *_fixed_titles()}
+    ) or title in {*handlers.TITLES.values(), *handlers.identity.TITLES.values(), *_fixed_titles()}
 
 
 def _fixed_titles() -> set[str]:
@@ -86,10 +86,19 @@ def _fixed_titles() -> set[str]:
 def test_an_event_that_no_rule_reads_yet_still_stands_on_the_timeline(name: str) -> None:
     """Nothing accepted disappears; what a rule reads has a handler."""
     assert (name in handlers.HANDLERS) is (name not in IDENTITY_AND_LATER)
-    if name in IDENTITY_AND_LATER:
+    if name in IDENTITY_AND_LATER and name not in handlers.identity.TITLES:
         told = handlers.told(event(name.removeprefix("care.").removesuffix(".v1")), FACILITIES)
         assert (told.facts, told.command) == ((), None)
         assert told.title in handlers.TITLES.values()
+
+
+@pytest.mark.parametrize("sent", examples())
+def test_what_is_said_of_identities_is_a_mark(sent: dict[str, Any]) -> None:
+    """Who is whom is no fact about the patient: it goes to whoever decides that."""
+    told = translated(sent)
+    assert bool(told.marks) is (sent["type"] in handlers.identity.TITLES)
+    if told.marks:
+        assert (told.facts, told.command) == ((), None)
 
 
 def test_every_handler_reads_a_registered_type() -> None:
