@@ -98,7 +98,7 @@ def long_run(seed: int) -> Settings:
     rng.shuffle(strikes)
     strikes.insert(len(strikes) // 3, Strike("lag"))
     strikes.insert(2 * len(strikes) // 3, Strike("broker-away"))
-    return Settings(seed, 80.0, 30.0, tuple(strikes), 600.0, 100_000, 2400, 10, 30)
+    return Settings(seed, 100.0, 30.0, tuple(strikes), 600.0, 100_000, 2400, 10, 30)
 
 
 def short_run(seed: int) -> Settings:
