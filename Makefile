@@ -13,7 +13,7 @@ CODE := $(wildcard schemas events handlers orchestrator tests bench)
 PYTEST_ARGS ?= -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka planted chaos check format bench lock clean
+.PHONY: help demo test test-kafka test-e2e planted chaos check format bench lock clean
 
 help:  ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(STAMP)  ## all tests, those on Kafka too (PYTEST_ARGS="tests/core -x" fo
 
 test-kafka: $(STAMP)  ## those on a real Apache Kafka (Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS)
 	$(BIN)/pytest tests/kafka $(PYTEST_ARGS)
+
+test-e2e: $(STAMP)  ## the compose file's processes and docs/operate.md, by hand on a broker (10 min)
+	E2E_TESTS=1 $(BIN)/pytest tests/e2e $(E2E_ARGS)
 
 planted: $(STAMP)  ## plant every known bug, see who catches it, write docs/planted-bugs.md
 	$(BIN)/python -m tests.planted

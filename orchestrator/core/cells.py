@@ -97,6 +97,8 @@ class VisitCell:
     # under which the same number came.
     moved: Stamp | None = None
     claimants: frozenset[str] = frozenset()
+    # The identifier under which the view reads it.
+    under: str = field(default="", init=False, compare=False, repr=False)
     # What `stays.derive` made of this cell; any fact may change it.
     derived: object = field(default=None, init=False, compare=False, repr=False)
 

@@ -42,7 +42,7 @@ def transition_gaps(
         transition.stay.facility,
         transition.id,
         None,
-        transition.stay.subject,
+        transition.subject,
         transition.disposition.protocol or "core",
     )
     _facts(scope, transition, found)

@@ -98,7 +98,9 @@ def homes(marks: Iterable[Mark]) -> Homes:
         for name in mark.names():
             found.home.setdefault(name, name)
         if mark.what == "move":
-            _move(moved, mark)
+            at = _united(edges)
+            from_ = {name for name in found.home if _root(at, name) == _root(at, mark.other)}
+            _move(moved, mark, from_)
         elif mark.what in ("merge", "link"):
             at = _united(edges)
             if _root(at, mark.survivor) != _root(at, mark.other):
@@ -140,12 +142,18 @@ def _once(marks: Iterable[Mark]) -> list[Mark]:
     )
 
 
-def _move(moved: dict[str, tuple[str, Mark | None, Mark | None]], mark: Mark) -> None:
-    """All that lies at the wrong patient goes to the right one, wherever it came from."""
-    for name in mark.names():
+def _move(
+    moved: dict[str, tuple[str, Mark | None, Mark | None]], mark: Mark, wrong: set[str]
+) -> None:
+    """All that lies at the wrong patient goes to the right one, wherever it came from.
+
+    The wrong patient is all numbers that are one at that point: hospitals name the surviving one.
+    """
+    for name in (mark.survivor, *sorted(wrong)):
         moved.setdefault(moved_visit(name, mark.facility, mark.visit), (name, None, None))
     for member, (owner, since, _) in moved.items():
-        if visit_of(member) == (mark.facility, mark.visit) and owner == mark.other:
+        here = owner in wrong and owner != mark.survivor
+        if visit_of(member) == (mark.facility, mark.visit) and here:
             moved[member] = (mark.survivor, since or mark, mark)
 
 

@@ -50,7 +50,7 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
                     duty.id,
                     content(duty, transition, view, chart_only),
                     partial(task_sentence, duty, transition),
-                    transition.stay.subject,
+                    transition.subject,
                 )
             )
     wanted.gaps += standing_gaps(view, rules, horizon)
@@ -59,7 +59,8 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
 
 
 def _visits(view: View) -> set[tuple[str, str, str]]:
-    return {(stay.subject, stay.facility, number) for stay in view.stays for number in stay.visits}
+    found = {(stay.subject, stay.facility, number) for stay in view.stays for number in stay.visits}
+    return found | view.numbers
 
 
 def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
@@ -77,7 +78,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
         "transition_id": transition.id,
         "patient": view.patient,
         "patient_key": view.key,
-        "subject": transition.stay.subject,
+        "subject": transition.subject,
         "status": transition.status,
         "close_reason": transition.close_reason,
         "facility": transition.stay.facility,
@@ -102,7 +103,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
         "caused_by": list(transition.discharge.events[:1]),
     }
     sentence = partial(transition_sentence, transition)
-    return Wanted(transition.id, published, sentence, transition.stay.subject)
+    return Wanted(transition.id, published, sentence, transition.subject)
 
 
 def _hrrp_index(transition: Transition) -> bool:

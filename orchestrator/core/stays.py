@@ -37,12 +37,16 @@ class Discharge:
     anchor: Stamp  # the statement by which it first became known
     anchor_at: int  # the instant that this first statement gave
     visit: str  # the visit number that this first statement carried
+    subject: str  # the identifier under which it came
     disposition: str | None
     disposition_receipt: int  # when we first heard the disposition that holds
     first_disposition: str | None  # what the first statement said of it
     events: tuple[str, ...]
     flags: tuple[str, ...]
     cancelled: Stamp | None = None
+    # The same discharge as told first under other numbers of the patient: subject, visit, source,
+    # event.  Each has been a transition of its own, before the records were joined.
+    others: tuple[tuple[str, str, str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -181,7 +185,7 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
         newest.number,
         (newest.number,)
         if single
-        else tuple(dict.fromkeys(cell.number for cell in sorted(members, key=_first_seen))),
+        else tuple(dict.fromkeys(cell.number for cell in sorted(members, key=first_seen))),
         newest.said if single else _union(members),
         newest.classes if single else _classes(members),
         newest.last_update if single else max(cell.last_update for cell in members),
@@ -274,6 +278,7 @@ def _discharge(
         anchor=first.stamp,
         anchor_at=stated(first),
         visit=first.visit,
+        subject=first.subject,
         disposition=disposition,
         disposition_receipt=min(
             (mark.stamp.receipt for mark in disposed if mark.said[4] == disposition), default=0
@@ -282,6 +287,17 @@ def _discharge(
         events=tuple(dict.fromkeys(mark.stamp.event for mark in statements)),
         flags=tuple(flag for flag in holding.said[2] if flag != CORRECTED),
         cancelled=happening.cancelled,
+        others=_others(opening, first.subject),
+    )
+
+
+def _others(opening: list[Mark], subject: str) -> tuple[tuple[str, str, str, str], ...]:
+    firsts: dict[str, Mark] = {}
+    for mark in sorted(opening, key=_first_received):
+        if mark.subject != subject:
+            firsts.setdefault(mark.subject, mark)
+    return tuple(
+        (name, mark.visit, mark.stamp.source, mark.stamp.event) for name, mark in firsts.items()
     )
 
 
@@ -310,7 +326,8 @@ def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
     return list(groups.values())
 
 
-def _first_seen(cell: VisitCell) -> tuple[int, str]:
+def first_seen(cell: VisitCell) -> tuple[int, str]:
+    """For order: when a visit began, by what its cell says."""
     since = [held.since for held in cell.classes.values()]
     since += [key[0] for key in cell.admits]
     since += [key[0] for key in cell.discharges if key[0] is not None]
@@ -323,7 +340,7 @@ def _newest(members: list[VisitCell]) -> VisitCell:
         return members[0]
     previous = {value_of(cell.said, "previous_visit_number") for cell in members}
     last = [cell for cell in members if cell.number not in previous] or members
-    return max(last, key=_first_seen)
+    return max(last, key=first_seen)
 
 
 def _union(members: list[VisitCell]) -> Registers:

@@ -19,7 +19,7 @@ def content(duty: Duty, transition: Transition, view: View, chart_only: bool) ->
         "task_id": duty.id,
         "patient": view.patient,
         "patient_key": view.key,
-        "subject": transition.stay.subject,
+        "subject": transition.subject,
         "transition_id": transition.id,
         "facility": transition.stay.facility,
         "visit_number": transition.discharge.visit,

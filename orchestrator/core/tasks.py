@@ -119,6 +119,16 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
     return found
 
 
+def _commands(transition: Transition, view: View, kind: str, cause: str = "") -> Sequence[Command]:
+    """What was done for a task, under whichever number of the patient it was issued."""
+    task = ids.task_id(transition.id, kind, cause)
+    if not transition.discharge.others:
+        return view.work.get(task, ())
+    tasks = [task, *(ids.task_id(double, kind, cause) for double in transition.doubles())]
+    done_for = [command for one in tasks for command in view.work.get(one, ())]
+    return sorted(done_for, key=lambda c: (c.stamp.receipt, c.stamp.source, c.stamp.event))
+
+
 def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -> int | None:
     """Since when the patient wants no calls; an ``accept`` said later brings them back."""
     wish = view.wish(transition.at, transition.window_end)
@@ -127,7 +137,7 @@ def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -
     for rule in rows:
         if rule.kind != "CALL_48H":
             continue
-        for command in view.work.get(ids.task_id(transition.id, rule.kind), ()):
+        for command in _commands(transition, view, rule.kind):
             if command.what == "completed" and command.outcome == "declined_followup":
                 answered = command.stamp.time
                 if wish is None or wish[0] != "accept" or wish[1] < answered:
@@ -165,8 +175,9 @@ def _duty(
         duty.flags.append("FROM_BACKFILL")
     call = rule.kind == "CALL_48H"
     work = Work()
-    if task in view.work:
-        work = done(view.work[task], call=call, since=at, policy=transition.policy)
+    commands = _commands(transition, view, rule.kind)
+    if commands:
+        work = done(commands, call=call, since=at, policy=transition.policy)
         _worked(duty, work)
         duty.attempts = len(counted(work.attempts, at, transition.policy))
     if call:
@@ -308,7 +319,7 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
             due,
             team=rule.team,
         )
-        commands = view.work.get(task, ())
+        commands = _commands(transition, view, rule.kind, slot.id)
         _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
         later = replacement(slot, found.slots)
         if later is not None and not duty.terminal:
@@ -354,7 +365,7 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
         due,
         team=rule.team,
     )
-    commands = view.work.get(task, ())
+    commands = _commands(transition, view, rule.kind, stamp.event)
     _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
     found.tasks.append(duty)
 

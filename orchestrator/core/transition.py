@@ -5,6 +5,7 @@ What it is; how transitions come to be and end is derived in ``transitions``.
 
 from dataclasses import dataclass, field
 
+from orchestrator.core import ids
 from orchestrator.core.calendar import Facility
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.policy import Disposition, Policy
@@ -45,6 +46,18 @@ class Transition:
     @property
     def zone(self) -> str:
         return self.facility.zone
+
+    @property
+    def subject(self) -> str:
+        """The identifier under which the discharge came."""
+        return self.discharge.subject
+
+    def doubles(self) -> list[str]:
+        """The ids that this same discharge had under other numbers, before they were joined."""
+        return [
+            ids.transition_id(subject, self.stay.facility, visit, source, event)
+            for subject, visit, source, event in self.discharge.others
+        ]
 
     @property
     def receipt(self) -> int:

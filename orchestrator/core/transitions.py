@@ -52,7 +52,7 @@ def _opened(stay: Stay, discharge: Discharge, rules: Rules) -> Transition | None
     window_end = end_of_day(discharge.at, disposition.window_days, facility.zone)
     transition = Transition(
         ids.transition_id(
-            stay.subject, stay.facility, discharge.visit, anchor.source, anchor.event
+            discharge.subject, stay.facility, discharge.visit, anchor.source, anchor.event
         ),
         stay,
         discharge,
@@ -323,7 +323,7 @@ def _superseded(
         )
         if arrived:
             reason = "TRANSFERRED"
-        elif other.stay.subject == transition.stay.subject or _came_back(transition, other):
+        elif other.subject == transition.subject or _came_back(transition, other):
             reason = "SUPERSEDED"
         else:
             reason = "MERGED"  # nothing but the joining of two records makes it the later one

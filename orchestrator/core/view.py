@@ -18,9 +18,9 @@ from orchestrator.core.cells import (
     WorkCell,
 )
 from orchestrator.core.facts import Command, Stamp
-from orchestrator.core.identity import GroupCell, origin_of, visit_of
+from orchestrator.core.identity import GroupCell, moved_visit, origin_of
 from orchestrator.core.registers import Register, Registers, value_of
-from orchestrator.core.stays import Stay, connected, derive
+from orchestrator.core.stays import Stay, connected, derive, first_seen
 
 Cells = Mapping[tuple[str, str], Cell]
 
@@ -38,6 +38,8 @@ class View:
     appointments: list[AppointmentCell] = field(default_factory=list)  # by their start
     person: Registers = field(default_factory=dict)
     members: set[str] = field(default_factory=set)
+    # Of joined records, every visit under every number: identifier, facility, number.
+    numbers: set[tuple[str, str, str]] = field(default_factory=set)
     # Merges and un-merges that contradict what is known: source, event, instant, the two names.
     conflicts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
     parked: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # by identifier
@@ -91,26 +93,29 @@ def view(
         key: The patient key of *patient*.
     """
     seen = View(patient, key)
-    every: dict[str, list[VisitCell]] = {}
-    # A visit that was moved and given back is read where it was moved to, not where it first came.
-    given_back = {
-        (origin_of(name), *visit)
-        for name, counts_as, _, _ in members
-        if name != counts_as == origin_of(name) and (visit := visit_of(name)) is not None
-    }
+    visits: list[VisitCell] = []
+    names = {name for name, _, _, _ in members}
+    seen.members = names
     given: dict[tuple[str, str, str], int] = {}
     for subject, counts_as, heard, cells in members:
-        seen.members.add(subject)
-        visits = every.setdefault(counts_as, [])
+        # A visit that moved within one patient has not moved.
+        origin = origin_of(subject)
+        under = origin if origin in names else counts_as
         for cell in cells.values():
-            if isinstance(cell, VisitCell):
-                if not given_back or (subject, cell.facility, cell.number) not in given_back:
-                    visits.append(cell)
-                if heard:
-                    given[counts_as, cell.facility, cell.number] = heard
-            else:
+            if not isinstance(cell, VisitCell):
                 _add(seen, subject, cell)
-    _stays(seen, every, given, closing)
+                continue
+            if cell.moved and moved_visit(subject, cell.facility, cell.number) in names:
+                continue  # it is read where it was moved to
+            if cell.under != under:
+                cell.under, cell.derived = under, None
+            visits.append(cell)
+            if heard and under != origin:
+                given[under, cell.facility, cell.number] = heard
+    _stays(seen, visits, given, closing)
+    if len(members) > 1:
+        seen.numbers = {(cell.under, cell.facility, cell.number) for cell in visits}
+        seen.appointments = _joined(seen.appointments)
     if len(seen.stays) > 1:
         seen.announced = [stay for stay in seen.stays if value_of(stay.said, "planned") is True]
     seen.stays.sort(key=attrgetter("start", "facility", "visit"))
@@ -121,23 +126,49 @@ def view(
 
 def _stays(
     seen: View,
-    every: Mapping[str, list[VisitCell]],
+    visits: list[VisitCell],
     given: Mapping[tuple[str, str, str], int],
     closing: Callable[[str | None], str],
 ) -> None:
-    """The stays of all members' visits, and the cancels that took nothing back."""
-    for subject, visits in every.items():
-        for group in connected(visits):
-            found = derive(group, closing)
-            for stay in found.stays:
-                stay.subject = subject
-                if given:
-                    stay.given = given.get((subject, stay.facility, stay.visit), 0)
-            seen.stays += found.stays
-            if found.orphans and not any(cell.moved for cell in group):
-                newest = found.stays[-1].visit if found.stays else group[0].number
-                where = (subject, group[0].facility, newest)
-                seen.orphans += [(*where, stamp) for stamp in found.orphans]
+    """The stays of all members' visits, and the cancels that took nothing back.
+
+    A visit is one, under whichever of the patient's numbers it was told: after a merge hospitals
+    go on under the one that survives.
+    """
+    for group in connected(visits):
+        found = derive(group, closing)
+        for stay in found.stays:
+            stay.subject = _subject(stay, group)
+            if given:
+                stay.given = given.get((stay.subject, stay.facility, stay.visit), 0)
+        seen.stays += found.stays
+        if found.orphans and not any(cell.moved for cell in group):
+            newest = found.stays[-1].visit if found.stays else group[0].number
+            where = (group[0].under, group[0].facility, newest)
+            seen.orphans += [(*where, stamp) for stamp in found.orphans]
+
+
+def _subject(stay: Stay, group: Sequence[VisitCell]) -> str:
+    """The identifier under which a stay is kept: its discharge's, else that of its admission."""
+    if stay.discharge is not None:
+        return stay.discharge.subject
+    return min(group, key=first_seen).under if len(group) > 1 else group[0].under
+
+
+def _joined(appointments: list[AppointmentCell]) -> list[AppointmentCell]:
+    """One appointment is one, under whichever number it was told."""
+    found: dict[str, AppointmentCell] = {}
+    for cell in appointments:
+        known = found.get(cell.appointment)
+        if known is None:
+            found[cell.appointment] = cell
+            continue
+        said = dict(known.said)
+        for name, held in cell.said.items():
+            if name not in said or held.stamp > said[name].stamp:
+                said[name] = held
+        found[cell.appointment] = AppointmentCell(cell.appointment, said)
+    return list(found.values())
 
 
 def _add(seen: View, subject: str, cell: Cell) -> None:

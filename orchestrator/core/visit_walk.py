@@ -38,6 +38,7 @@ class Mark(NamedTuple):
     stamp: Stamp
     said: Any  # the cell's key of this statement
     visit: str
+    subject: str  # the identifier under which it was said
 
 
 @dataclass(slots=True)
@@ -76,18 +77,18 @@ def marks_of(members: list[VisitCell]) -> list[Mark]:
             rank, whole = ADMIT if admit[1] else WEAK, "DAY" in admit[2]
             for stamp in stamps:
                 instant = matching_instant(admit[0], stamp, whole_day=whole)
-                marks.append(Mark(instant, rank, stamp, admit, cell.number))
+                marks.append(Mark(instant, rank, stamp, admit, cell.number, cell.under))
         for said, stamps in cell.discharges.items():
             for stamp in stamps:
                 stated = stamp.time if said[0] is None else said[0]
                 instant = matching_instant(stated, stamp, whole_day="DAY" in said[2])
-                marks.append(Mark(instant, DISCHARGE, stamp, said, cell.number))
+                marks.append(Mark(instant, DISCHARGE, stamp, said, cell.number, cell.under))
         for mark, stamp in cell.marks.items():
             if mark[0] in RANK:
-                marks.append(Mark(mark[1], RANK[mark[0]], stamp, mark, cell.number))
+                marks.append(Mark(mark[1], RANK[mark[0]], stamp, mark, cell.number, cell.under))
             else:
                 rank = PLANNED if mark[0] == "planned" else PENDING
-                marks.append(Mark(mark[1], rank, stamp, mark, cell.number))
+                marks.append(Mark(mark[1], rank, stamp, mark, cell.number, cell.under))
     marks.sort(key=itemgetter(0, 1, 2))
     return marks
 

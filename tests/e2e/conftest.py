@@ -1,5 +1,6 @@
 """One running product for the tests below; they need a broker, as those of tests/kafka do."""
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,17 @@ __all__ = ["secrets"]
 HERE = Path(__file__).resolve().parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them are about Kafka."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.kafka)
+ASKED_FOR = "E2E_TESTS"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All of them are about Kafka; they take long, and run with ``make test-e2e``."""
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.kafka)
+    if ours and not os.environ.get(ASKED_FOR):
+        config.hook.pytest_deselected(items=ours)
+        items[:] = [item for item in items if HERE not in item.path.parents]
 
 
 @pytest.hookimpl(wrapper=True)
