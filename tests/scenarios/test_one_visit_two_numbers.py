@@ -15,13 +15,13 @@ ANSWERS = {
 }
 
 
-def said(name: str, kind: str, time: str, subject: str, **data: Any) -> dict[str, Any]:
+def said(name: str, word: str, time: str, subject: str, /, **data: Any) -> dict[str, Any]:
     at = f"2026-10-{time}:00Z"
     return {
         "specversion": "1.0",
         "id": name,
         "source": "hospital/GEN/adt",
-        "type": f"care.{kind}.v1",
+        "type": f"care.{word}.v1",
         "time": at,
         "receivedtime": at,
         "subject": subject,
