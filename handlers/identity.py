@@ -8,6 +8,9 @@ from typing import Final
 from handlers.envelope import Said
 from orchestrator.core.identity import Mark, What
 
+MOST_LINKS: Final = 8  # of one event; who has more numbers has none
+LONGEST: Final = 128
+
 TITLES: Final = {
     "care.patient.merged.v1": "Two records joined",
     "care.patient.unmerged.v1": "Two records separated",
@@ -49,17 +52,21 @@ def _links(said: Said, subject: str) -> list[Mark]:
     linking = said.settings.linking_authorities
     if not linking:
         return []
-    others = []
+    others = set()
     for one in said.data["identifiers"]:
         if isinstance(one, str):
-            others.append(one)
-        elif one.get("authority") and one.get("value"):
-            others.append(f"{one['authority']}|{one['value']}")
-    return [
-        _mark(said, number, "link", subject, other)
-        for number, other in enumerate(sorted(set(others) - {subject}))
-        if other.partition("|")[0] in linking and other.partition("|")[2]
-    ]
+            authority, _, value = one.partition("|")
+        else:
+            authority, value = one.get("authority") or "", one.get("value") or ""
+        if authority in linking and _is_number(value):
+            others.add(f"{authority}|{value}")
+    numbered = enumerate(sorted(others - {subject})[:MOST_LINKS])
+    return [_mark(said, number, "link", subject, other) for number, other in numbered]
+
+
+def _is_number(value: str) -> bool:
+    """Blanks and what cannot be printed are nobody's number, and would join strangers."""
+    return value == value.strip() and value.isprintable() and 0 < len(value) <= LONGEST
 
 
 def _mark(said: Said, number: int, what: What, survivor: str, other: str) -> Mark:

@@ -7,6 +7,7 @@ from orchestrator.core.facts import Command, Told
 from orchestrator.core.instants import written
 from orchestrator.core.patient import Patient
 from orchestrator.core.reconcile import Change
+from orchestrator.core.why import clipped
 
 UPDATES = ("task.updated", "transition.updated", "gap.changed")
 WITHDRAWN_STATUS = ("cancelled", "entered-in-error", "failed")
@@ -65,7 +66,8 @@ class Announcer:
             if was != change.thing["patient"]:
                 thing["merged_from"] = was
             if change.change in UPDATES:
-                why = self.joined.why
+                # What is owed must stay readable behind what happened.
+                why = clipped(f"{self.joined.why} {change.why}")
         self.record(change.change, self.causes, why, under, **thing)
         before = change.before
         if change.kind == "task" and before is not None and before["owner"] is not None:

@@ -92,19 +92,19 @@ def homes(marks: Iterable[Mark]) -> Homes:
     conflicts: dict[frozenset[str], Mark] = {}
     # By member: whose it is, what first took it away, what gave it to whose it is.
     moved: dict[str, tuple[str, Mark | None, Mark | None]] = {}
+    at: dict[str, str] = {}  # what `_united` says of the edges so far
     found = Homes()
     for mark in _once(marks):
         pair = frozenset(mark.names())
         for name in mark.names():
             found.home.setdefault(name, name)
         if mark.what == "move":
-            at = _united(edges)
             from_ = {name for name in found.home if _root(at, name) == _root(at, mark.other)}
             _move(moved, mark, from_)
         elif mark.what in ("merge", "link"):
-            at = _united(edges)
             if _root(at, mark.survivor) != _root(at, mark.other):
                 edges.append(mark)
+                _join(at, mark)
             elif mark.what == "merge" and _is_inverse(mark, edges, at):
                 conflicts[pair] = mark  # what was known before holds
             stated.add(pair)
@@ -112,11 +112,11 @@ def homes(marks: Iterable[Mark]) -> Homes:
             standing = [edge for edge in edges if frozenset(edge.names()) == pair]
             if standing:
                 edges.remove(standing[0])
+                at = _united(edges)
                 conflicts.pop(pair, None)
             elif mark.what == "unmerge" and pair not in stated:
                 conflicts[pair] = mark
             stated.discard(pair)
-    at = _united(edges)
     found.home = {name: _root(at, name) for name in found.home}
     found.effective = edges
     found.conflicts = sorted(conflicts.values())
@@ -131,7 +131,7 @@ def homes(marks: Iterable[Mark]) -> Homes:
 
 def _once(marks: Iterable[Mark]) -> list[Mark]:
     """Each in its place; a link counts when it was first received, every message repeats it."""
-    once = {mark[:5]: mark for mark in sorted(marks, reverse=True)}
+    once = {(*mark[:5], mark.survivor): mark for mark in sorted(marks, reverse=True)}
     links: dict[tuple[str, str], Mark] = {}
     for mark in once.values():
         if mark.what == "link":
@@ -168,20 +168,24 @@ def _united(edges: Iterable[Mark]) -> dict[str, str]:
     """The home of each that an edge names: that of the survivor's group at the time."""
     at: dict[str, str] = {}
     for edge in edges:
-        survivor, other = edge.names()
-        if edge.what == "link" and _root(at, other) == other and other not in at.values():
-            # An enterprise number that nobody had yet is no patient's name.
-            winner, loser = _root(at, survivor), other
-        elif edge.what == "link":
-            winner, loser = _root(at, other), _root(at, survivor)
-        else:
-            winner, loser = _root(at, survivor), _root(at, other)
-        at.setdefault(winner, winner)
-        at.setdefault(loser, loser)
-        for name, home in at.items():
-            if home == loser:
-                at[name] = winner
+        _join(at, edge)
     return at
+
+
+def _join(at: dict[str, str], edge: Mark) -> None:
+    survivor, other = edge.names()
+    if edge.what == "link" and _root(at, other) == other and other not in at.values():
+        # An enterprise number that nobody had yet is no patient's name.
+        winner, loser = _root(at, survivor), other
+    elif edge.what == "link":
+        winner, loser = _root(at, other), _root(at, survivor)
+    else:
+        winner, loser = _root(at, survivor), _root(at, other)
+    at.setdefault(winner, winner)
+    at.setdefault(loser, loser)
+    for name, home in at.items():
+        if home == loser:
+            at[name] = winner
 
 
 def _root(at: dict[str, str], name: str) -> str:

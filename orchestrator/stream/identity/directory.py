@@ -132,4 +132,9 @@ def _same(mark: Mark, known: Mark) -> bool:
     """A repeat: of an event the first received holds; a link says nothing new a second time."""
     if mark.what == known.what == "link":
         return mark.names() == known.names()
-    return (mark.source, mark.event, mark.number) == (known.source, known.event, known.number)
+    # An event is (source, id) under its subject (contract.md §2).
+    return _event_of(mark) == _event_of(known)
+
+
+def _event_of(mark: Mark) -> tuple[str, str, int, str]:
+    return mark.source, mark.event, mark.number, mark.survivor
