@@ -110,6 +110,8 @@ def homes(marks: Iterable[Mark]) -> Homes:
             stated.add(pair)
         else:
             standing = [edge for edge in edges if frozenset(edge.names()) == pair]
+            if not standing and mark.what == "detach":
+                standing = _between(mark, edges, at)
             if standing:
                 edges.remove(standing[0])
                 at = _united(edges)
@@ -155,6 +157,18 @@ def _move(
         here = owner in wrong and owner != mark.survivor
         if visit_of(member) == (mark.facility, mark.visit) and here:
             moved[member] = (mark.survivor, since or mark, mark)
+
+
+def _between(mark: Mark, edges: list[Mark], at: dict[str, str]) -> list[Mark]:
+    """What joins an identifier to a group through a third one, where it moves out of the group."""
+    if _root(at, mark.survivor) != _root(at, mark.other):
+        return []
+    for edge in edges:
+        if mark.other in edge.names():
+            without = _united(one for one in edges if one is not edge)
+            if _root(without, mark.survivor) != _root(without, mark.other):
+                return [edge]
+    return []
 
 
 def _is_inverse(mark: Mark, edges: Iterable[Mark], at: dict[str, str]) -> bool:
