@@ -221,7 +221,9 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
     if transition.arrival is not None:
         return
     for stay in after:
-        if stay.facility == transition.stay.facility or stay.cls in ("OUTPATIENT", "RECURRING"):
+        own = stay.facility == transition.stay.facility
+        # A hospital's own nursing unit is a place to arrive at; its ward is a readmission.
+        if stay.cls in ("OUTPATIENT", "RECURRING") or (own and stay.cls != "SNF"):
             continue
         if not transition.at <= stay.start < transition.window_end:
             continue

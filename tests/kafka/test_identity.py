@@ -31,7 +31,9 @@ def families(seed: int) -> list[list[dict[str, Any]]]:
     for family in range(FAMILIES):
         teller = Teller(random.Random(f"{seed} {family}"), commands=False)
         teller.subjects = [f"GEN|{family}-{letter}" for letter in "ABCD"]
-        events = [teller.next(list) for _ in range(EVENTS)]
+        # Each once: which copy was received first, a millisecond apart, is the brokers' to say.
+        told_once = {event["id"]: event for event in (teller.next(list) for _ in range(EVENTS))}
+        events = list(told_once.values())
         # Drawn around the simulation's own start; told as of now.
         ahead = (now - DAY - teller.now) // DAY * DAY
         for event in events:
