@@ -21,8 +21,8 @@ from bench.measure import Figure, once, ratio
 from bench.people import SITE_KEY, START, Journal
 from bench.speed import RULES
 from events.canonical import decode
-from orchestrator.core.identity import Mark
 from orchestrator.core.instants import DAY, read
+from orchestrator.core.marks import Mark
 from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.memory_store import MemoryStore

@@ -1,7 +1,7 @@
 """Translation: an accepted event to what the core is told.  Pure; one row per event type.
 
 `HANDLERS` is the contents page: which module reads which event.  An event that no rule reads yet
-(medication, results, documents, referrals, consent) is still journalled and shown on the
+(medication, results, documents, referrals) is still journalled and shown on the
 patient's timeline.
 """
 
@@ -28,6 +28,7 @@ HANDLERS: Final[Mapping[str, Callable[[Said], Told]]] = {
     **{f"care.appointment.{what}.v1": appointments.appointment for what in appointments.STATUS},
     "care.patient.updated.v1": people.updated,
     "care.patient.died.v1": people.died,
+    "care.patient.consent_changed.v1": people.consent_changed,
     "care.patient.preference_changed.v1": people.preference_changed,
     **{f"care.task.{what}.v1": commands.command for what in commands.TITLES},
 }
@@ -38,7 +39,6 @@ TITLES: Final = {
     "medication.changed": "Medication changed",
     "medication.stopped": "Medication stopped",
     "medication.dispensed": "Medication dispensed",
-    "patient.consent_changed": "Consent changed",
     "patient.screened": "Needs screened",
     "result.final": "Result reported",
     "document.received": "Document received",

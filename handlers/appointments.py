@@ -38,7 +38,7 @@ def appointment(said: Said) -> Told:
     fields["counts"] = STATUS[what] in COUNTING
     if STATUS[what] in CORRECTING:
         fields["missed"] = what == "no_show"
-    for name in ("provider", "modality"):
+    for name in ("provider", "modality", "service"):
         if name in said.data:
             fields[name] = said.data[name]
     fact = AppointmentSaid(said.data["appointment_id"], STATUS[what], fields, said.stamp)

@@ -6,7 +6,7 @@ Only what was said; what holds is derived from all of it (``orchestrator.core.id
 from typing import Final
 
 from handlers.envelope import Said
-from orchestrator.core.identity import Mark, What
+from orchestrator.core.marks import Mark, What
 
 MOST_LINKS: Final = 8  # of one event; who has more numbers has none
 LONGEST: Final = 128
@@ -33,8 +33,10 @@ def marks(said: Said) -> tuple[Mark, ...]:
         ]
         found = [mark for mark in found if mark.survivor != mark.other]
     elif kind == "care.patient.visit_moved.v1":
-        move = _mark(said, 0, "move", subject, data["from"])
-        found = [move._replace(facility=said.facility, visit=said.visit)]
+        account = data.get("account_number")
+        what: What = "move-account" if account else "move"
+        move = _mark(said, 0, what, subject, data["from"])
+        found = [move._replace(facility=said.facility, visit=account or said.visit)]
     elif data.get("identifiers"):
         found = _links(said, subject)
     else:

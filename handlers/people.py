@@ -24,6 +24,15 @@ def updated(said: Said) -> Told:
     return said.told("Personal details updated", [PersonSaid(fields, said.stamp)])
 
 
+def consent_changed(said: Said) -> Told:
+    """What may be disclosed (42 CFR Part 2); the newest statement of each scope holds."""
+    scope, state = said.data["scope"], said.data["state"]
+    fields = {f"consent_{scope}": state}
+    # A revocation protects: said ahead of its time it counts at once.
+    revoked = state == "revoked"
+    return said.told("Consent changed", [PersonSaid(fields, said.stamp)], stop=revoked)
+
+
 def died(said: Said) -> Told:
     """PID-30; a null date takes the death back."""
     at = said.instant("died_at") if "died_at" in said.data else said.stamp.time

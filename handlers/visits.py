@@ -17,10 +17,12 @@ from orchestrator.core.facts import (
     VisitMark,
     VisitSaid,
 )
+from orchestrator.core.masking import IN_UNIT
 from orchestrator.core.visit_walk import CORRECTED, IMPLIED
 
 # Registers of a visit that the rules read; the rest of an event stays in the journal.
 FIELDS: Final = ("previous_visit_number", "pcp", "attending", "service", "destination")
+UNITS: Final = ("location", "service")  # where a visit was; one may be a Part 2 unit
 
 
 def opened(said: Said) -> Told:
@@ -152,6 +154,15 @@ def _discharge(said: Said, at: int | None, *, opens: bool, stated: bool = True) 
     return DischargeSaid(said.facility, said.visit, at, said.stamp, opens, fields, flags)
 
 
+def _in_part2_unit(said: Said) -> bool:
+    """Whether the unit or the service that it names is one of 42 CFR Part 2."""
+    units = said.settings.part2_units
+    if not units:
+        return False
+    named = {(codes.code_of(said.data.get(name)) or "").casefold() for name in UNITS}
+    return not named.isdisjoint(unit.casefold() for unit in units)
+
+
 def _fields(said: Said, *, class_from: int | None = None, bare: bool = False) -> list[Fact]:
     """The visit's registers; *bare*: without the class, as a plan is no stay yet."""
     data = said.data
@@ -160,6 +171,11 @@ def _fields(said: Said, *, class_from: int | None = None, bare: bool = False) ->
         fields["class"] = codes.stay_class(data["class"], said.settings)
     if "admit_type" in data:
         fields["admit_type"] = codes.admit_type(data["admit_type"])
+    if _in_part2_unit(said):
+        fields[IN_UNIT] = True
+    account = data.get("account_number")
+    if account and account != said.visit:
+        fields["account_number"] = account
     if not fields:
         return []
     return [VisitSaid(said.facility, said.visit, fields, said.stamp, class_from)]

@@ -28,6 +28,7 @@ SECRETS_DIR: Final = Path("/run/secrets")
 # 256 bits, as HMAC-SHA256 takes them.
 SITE_KEY_BYTES: Final = 32
 SITE_KEY_FILE: Final = "site-key"
+SESSION_SECRET_FILE: Final = "session-secret"
 
 
 class SettingsError(Exception):
@@ -48,8 +49,16 @@ class Settings(BaseSettings):
     behind_after: timedelta = timedelta(seconds=60)  # who is further behind is not current
     worklist_port: Annotated[int, Field(ge=0, le=65_535)] | None = None  # 8000; 0: any free one
     action_wait: timedelta = timedelta(seconds=5)  # how long an action waits for its change
-    auth_mode: Literal["local", "demo"] = "local"  # whose tokens the worklist takes
+    auth_mode: Literal["local", "demo", "oidc"] = "local"  # who says who somebody is
     auth_audience: str = "care-orchestrator"  # what a token must be for
+    auth_issuer: str | None = None  # oidc: the issuer's address, as in its tokens
+    auth_jwks: str | None = None  # oidc: its keys, URL or file; else as its discovery says
+    auth_client_id: str | None = None  # oidc: who we are at the issuer; pages need it
+    auth_client_secret: SecretStr | None = None
+    auth_roles_claim: str = "roles"  # oidc: where a token has the roles
+    session_secret: Annotated[SecretStr, Field(min_length=32)] | None = None  # made
+    session_idle: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=15)
+    session_max: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(hours=10)
     tls_cert: Path | None = None  # PEM; the worklist then speaks TLS
     tls_key: Path | None = None  # PEM
     behind_tls_proxy: bool = False  # a proxy ends TLS before the worklist
@@ -159,28 +168,44 @@ def site_key(settings: Settings) -> bytes:
         raise SettingsError(
             "CARE_SITE_KEY is not set; with Kafka, every worker and gateway needs the same one"
         )
-    path = settings.data_dir / SITE_KEY_FILE
+    return _kept(settings, SITE_KEY_FILE, "another key re-keys every patient")
+
+
+def session_secret(settings: Settings) -> bytes:
+    """
+    Under which pages' sessions are kept; made like the site key, but may be lost.
+
+    Raises:
+        SettingsError: The file cannot be read or written, or is damaged.
+    """
+    if settings.session_secret is not None:
+        return settings.session_secret.get_secret_value().encode()
+    return _kept(settings, SESSION_SECRET_FILE, "without the file, everybody signs in again")
+
+
+def _kept(settings: Settings, name: str, loss: str) -> bytes:
+    path = settings.data_dir / name
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _make_site_key(path)
+            _make_key(path)
         key = bytes.fromhex(path.read_text(encoding="ascii"))
     except OSError as problem:
         raise SettingsError(
-            f"{settings.data_dir}: {problem.strerror}; the log and its site key are kept in this"
+            f"{settings.data_dir}: {problem.strerror}; the log and its {name} are kept in this"
             " folder, another is named with --data-dir or CARE_DATA_DIR"
         ) from None
     except ValueError:
         key = b""
     if len(key) != SITE_KEY_BYTES:
-        raise SettingsError(f"{path} is damaged; restore it: another key re-keys every patient")
+        raise SettingsError(f"{path} is damaged; restore it: {loss}")
     return key
 
 
-def _make_site_key(path: Path) -> None:
+def _make_key(path: Path) -> None:
     # Written whole under another name, then linked: two processes that start at once agree, and
     # a crash leaves no half key.
-    draft = path.with_name(f"{SITE_KEY_FILE}.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as out:

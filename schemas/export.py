@@ -17,6 +17,7 @@ from schemas.changes import Change, Replay
 from schemas.events import EVENT, EVENT_TYPES
 from schemas.facilities import STAY_CLASSES, TYPES
 from schemas.gaps import Gap
+from schemas.patient_view import PatientView
 from schemas.policy import Policy
 from schemas.tasks import Task
 from schemas.transitions import Episode, Notice, Score, Stay, Transition
@@ -39,6 +40,7 @@ PUBLISHED: Final[dict[str, type[BaseModel]]] = {
     "care.task.v1": Task,
     "care.gap.v1": Gap,
     "care.change.v1": Change,
+    "care.patient-view.v1": PatientView,
     "transition.v1": Transition,
     "stay.v1": Stay,
     "episode.v1": Episode,

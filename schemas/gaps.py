@@ -99,6 +99,7 @@ class Gap(Published):
     close_reason: CloseReason | None
     evidence: dict[str, Any]
     flags: list[str]
+    masked: bool = Field(default=False, description="Consent withholds fields.")
     rule: str
     policy_version: str
     caused_by: list[str]

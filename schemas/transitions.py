@@ -61,6 +61,7 @@ class Transition(Published):
     tcm_candidate_codes: list[str]
     navigation_difficulty: int = Field(ge=0)
     medrec_evidence_at: UtcInstant | None
+    masked: bool = Field(default=False, description="Consent withholds fields.")
     accountable_owner: str | None
     protocol: str | None
     policy_version: str

@@ -23,6 +23,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
     "orchestrator": (),  # the package's own __init__
     "orchestrator.core": (),
     "orchestrator.log": (),
+    "orchestrator.private_file": (),
     "orchestrator.settings": ("orchestrator.log",),
     "orchestrator.simulate": (),
     "orchestrator.stream": (
@@ -31,6 +32,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "handlers",
         "orchestrator.core",
         "orchestrator.log",
+        "orchestrator.private_file",
     ),
     "orchestrator.ops": (
         "schemas",
@@ -43,6 +45,8 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "schemas",
         "events",
         "orchestrator.log",
+        "orchestrator.ops",
+        "orchestrator.private_file",
         "orchestrator.worklist.log",
     ),
     "orchestrator.worklist.log": ("schemas", "orchestrator.stream", "orchestrator.worklist"),

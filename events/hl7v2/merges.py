@@ -116,9 +116,9 @@ def _link(pair: Pair) -> list[Draft]:
 
 
 def _unlink(pair: Pair) -> list[Draft]:
-    """A37: the two PIDs are two persons after all."""
+    """A37: the two PIDs are two persons after all; a link across authorities, too, was wrong."""
     subject, other = _two_patients(pair)
-    _check_two(subject, other, "PID^2^3")
+    _check_other(subject, other, "PID^2^3")
     draft = pair.draft(subject)
     draft.data["retired"] = other
     return [draft]
@@ -157,8 +157,17 @@ def _identifiers(context: Context, segment: Segment, field: int) -> list[str]:
 
 
 def _move_account(pair: Pair) -> list[Draft]:
-    """A44: account MRG-3 of MRG-1 belongs to PID-3, as PID-18."""
-    return _moved(pair, now=pair.pid.text(18), before=pair.mrg.text(3))
+    """
+    A44: account MRG-3 of MRG-1 belongs to PID-3, as PID-18.
+
+    With it go all visits billed to it, and the one that has no number but the account's.
+    """
+    account = pair.mrg.text(3) or pair.pid.text(18)
+    found = _moved(pair, now=pair.pid.text(18), before=pair.mrg.text(3))
+    for draft in found:
+        if "from" in draft.data:
+            draft.data["account_number"] = identity.printable_id(account, "MRG^1^3")
+    return found
 
 
 def _move_visit(pair: Pair) -> list[Draft]:
@@ -199,13 +208,21 @@ def _moved(pair: Pair, *, now: str, before: str) -> list[Draft]:
     return [*found, update]
 
 
-def _check_two(subject: str, other: str, place: str) -> None:
+def _check_other(subject: str, other: str, place: str) -> None:
     """
     Raises:
-        Reject: Two identifiers that cannot be, or stop being, one person's.
+        Reject: One identifier is no two.
     """
     if subject == other:
         raise Reject("self-merge", "both identifiers are the same", subject=subject, place=place)
+
+
+def _check_two(subject: str, other: str, place: str) -> None:
+    """
+    Raises:
+        Reject: Two identifiers that cannot be one person's.
+    """
+    _check_other(subject, other, place)
     if _authority(subject) != _authority(other):
         # Plain record numbers never link across authorities (``design.md``, *Identity*): one
         # registration desk cannot retire another's number.

@@ -71,12 +71,22 @@ def options(
 @app.command()
 def demo(
     seconds: Annotated[
-        int, typer.Option(min=1, max=3600, help="How long it runs before it ends by itself.")
-    ] = 75,
+        int | None,
+        typer.Option(
+            min=1,
+            max=86_400,
+            help="End by itself after so long. Default: on a terminal at Ctrl-C, else after 75.",
+        ),
+    ] = None,
     run_on: Annotated[bool, typer.Option("--run-on", help="Go on until Ctrl-C.")] = False,
     speed: Annotated[
-        int, typer.Option(min=60, max=36_000, help="Simulated seconds per second.")
-    ] = 3600,
+        int | None,
+        typer.Option(
+            min=1,
+            max=36_000,
+            help="Simulated seconds per second. Default: 60, or 3600 where it ends by itself.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another hospital.")] = 3,
     folder: Annotated[
         Path, typer.Option("--folder", metavar="FOLDER", help="Where its log is kept.")
@@ -89,7 +99,7 @@ def demo(
     if reset:
         command.reset(folder)
     else:
-        command.run(folder, seed=seed, speed=speed, seconds=None if run_on else seconds)
+        command.run(folder, seed=seed, speed=speed, seconds=seconds, stay=run_on)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""``auth``: tokens and users of the worklist in the mode ``local``."""
+"""``auth``: tokens of the worklist in the mode ``local``."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ def token(
     from orchestrator.worklist.access.tokens import signed, site_signing_key
 
     here = site.load(data_dir)
-    claims = _claims(roles, teams, facilities, view, part2=part2)
+    claims = claims_of(roles, teams, facilities, view, part2=part2)
     key = site_signing_key(here.data_dir)
     try:
         text, jti = signed(key, here.auth_audience, {"sub": name, **claims}, _seconds(expires))
@@ -52,9 +52,15 @@ def revoke(jti: str, data_dir: Path | None) -> None:
     hint("Taken back.")
 
 
-def _claims(
+def claims_of(
     roles: list[str], teams: list[str], facilities: list[str], view: str | None, *, part2: bool
 ) -> dict[str, Any]:
+    """
+    What a person is given.
+
+    Raises:
+        Mistake: A role or view is not known.
+    """
     from orchestrator.worklist.access.roles import ROLES, VIEWS
 
     for role in roles:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
     from orchestrator.ops.health import Check
+    from orchestrator.ops.lag import Sample
     from orchestrator.ops.look import Look
     from orchestrator.ops.sampler import Sampler
     from orchestrator.settings import Settings
@@ -46,14 +47,26 @@ def looks(here: "Settings") -> "Callable[[], AbstractContextManager[Look]]":
     return lambda: look_embedded.looking(here.data_dir, here.group)
 
 
-def sampler(here: "Settings", status: "Status | None" = None) -> "Sampler":
-    """The sampler of lag, not started; *status* learns from it what a loop at work may not."""
-    from orchestrator.ops.lag import Judge, Sample
+def sampler(
+    here: "Settings",
+    status: "Status | None" = None,
+    also: "Callable[[Sample], None] | None" = None,
+) -> "Sampler":
+    """
+    The sampler of lag, not started.
+
+    Args:
+        status: Learns from it what a loop at work may not.
+        also: Told of each sample.
+    """
+    from orchestrator.ops.lag import Judge
     from orchestrator.ops.sampler import Sampler
 
-    def told(sample: Sample) -> None:
+    def told(sample: "Sample") -> None:
         if status is not None and sample.deadlines is not None:
             status.backlog = sample.deadlines
+        if also is not None:
+            also(sample)
 
     behind = int(here.behind_after.total_seconds() * _MICRO)
     # Who has not moved for as long as it may be behind is not moving.

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import structlog
 
 from orchestrator import log
-from orchestrator.cli import door, on_kafka, site
+from orchestrator.cli import door, identity, on_kafka, site
 from orchestrator.cli.console import hint, progress, say
 from orchestrator.cli.faults import Away, Mistake
 from orchestrator.settings import site_key
@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
     from orchestrator.ops.health import Check
     from orchestrator.settings import Settings
-    from orchestrator.worklist.access.store import AccessStore
-    from orchestrator.worklist.access.tokens import Authenticator
     from orchestrator.worklist.doors import Door
     from orchestrator.worklist.log.feed import FeedFactory, Sender
     from orchestrator.worklist.serving import Plan, Server
     from orchestrator.worklist.site import Site
 
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 OPS: Final = 8010
 STOP_S: Final = 5.0
 
@@ -56,9 +53,19 @@ def run(data_dir: Path | None) -> None:
 
 
 @contextmanager
-def beside(here: "Settings", entry: "Entry", tell: Callable[[str], None]) -> Iterator[door.Part]:
-    """The worklist in a thread of its own, while the deciding goes on."""
-    working = _Working(here, entry)
+def beside(
+    here: "Settings",
+    entry: "Entry",
+    tell: Callable[[str], None],
+    plan: "Callable[[], Plan] | None" = None,
+) -> Iterator[door.Part]:
+    """
+    The worklist in a thread of its own, while the deciding goes on.
+
+    Args:
+        plan: Makes it of something else than the settings.
+    """
+    working = _Working(here, entry, plan)
     with working.served(tell):
         yield working.part
 
@@ -86,8 +93,11 @@ def entry_of(here: "Settings") -> Entry:
 class _Working:
     """A worklist that runs in a thread."""
 
-    def __init__(self, here: "Settings", entry: Entry) -> None:
+    def __init__(
+        self, here: "Settings", entry: Entry, plan: "Callable[[], Plan] | None" = None
+    ) -> None:
         self._here = here
+        self._plan = plan or (lambda: plan_of(here))
         self._entry = entry
         self._server: Server | None = None
         self._site: Site | None = None
@@ -129,7 +139,7 @@ class _Working:
         if self._stopping.is_set():
             return
         try:
-            plan = plan_of(self._here)
+            plan = self._plan()
             release = version("care-orchestrator")
             asyncio.run(serve(plan, self._entry.door, self._entry.socket, release, self._listening))
         except BaseException as fault:  # told to whoever waits for the thread
@@ -179,29 +189,17 @@ def rebuild(data_dir: Path | None) -> None:
     """Make the read model anew from the topics, and end."""
     from orchestrator.worklist.log.feed import LogAway
     from orchestrator.worklist.model import tables
-    from orchestrator.worklist.model.projector import Projection
+    from orchestrator.worklist.model.rebuild import rebuild as made_anew
 
     here = site.load(data_dir)
     plan = plan_of(here)
     path = plan.folder / tables.FILE
     try:
-        feed = plan.feed()
-        tables.remove(path)
-        projection = Projection(path, feed, plan.key_of)
-        try:
-            whole = projection.left()
-            with progress() as bar:
-                step, left = bar("rebuilding"), whole
-                while left:
-                    batch = projection.step(wait_s=1.0)
-                    left = projection.left() if batch is None else batch.left
-                    step(whole - left, whole)
-        finally:
-            projection.close()
-            feed.close()
+        with closing(plan.feed()) as feed, progress() as bar:
+            records = made_anew(path, feed, plan.key_of, bar("rebuilding"))
     except (LogAway, sqlite3.Error) as problem:
         raise Away(f"the read model could not be made: {problem}") from problem
-    say(f"{path}: made anew from {whole:,} records")
+    say(f"{path}: made anew from {records:,} records")
 
 
 def plan_of(here: "Settings") -> "Plan":
@@ -214,16 +212,20 @@ def plan_of(here: "Settings") -> "Plan":
         raise Mistake("CARE_SITE_KEY is not set; every worker and worklist needs the same one")
     key = site_key(here)
     found = _log_of(here)
+    ways = identity.ways_of(here)
     return Plan(
         folder=here.data_dir,
         feed=found.feed,
         sender=found.sender,
-        authenticator=lambda store: authenticator_of(here, store),
+        authenticator=ways.authenticator,
+        access=ways.access,
         key_of=lambda subject: patient_key(key, subject),
         log_now=found.now,
         behind_after=here.behind_after.total_seconds(),
         action_wait=here.action_wait.total_seconds(),
         policies=[policy.model_dump(mode="json") for policy in site.policies_of(here)],
+        facilities=site.facilities_of(here),
+        sampler=lambda told: door.sampler(here, also=told),
     )
 
 
@@ -249,15 +251,6 @@ def _log_of(here: "Settings") -> _Log:
     return _Log(lambda: EmbeddedFeed(folder), lambda: EmbeddedSender(folder), clock.now)
 
 
-def authenticator_of(here: "Settings", store: "AccessStore") -> "Authenticator":
-    """Whose tokens are taken."""
-    from orchestrator.worklist.access.tokens import DemoTokens, LocalTokens, site_signing_key
-
-    if here.auth_mode == "demo":
-        return DemoTokens()
-    return LocalTokens(site_signing_key(here.data_dir), here.auth_audience, store)
-
-
 def door_of(here: "Settings") -> "Door":
     """
     Where to listen.
@@ -267,10 +260,8 @@ def door_of(here: "Settings") -> "Door":
     """
     from orchestrator.worklist.doors import Door
 
-    local = here.host in LOOPBACK
-    if here.auth_mode == "demo" and not local:
-        raise Mistake("CARE_AUTH_MODE=demo is for loopback alone; everybody knows its tokens")
-    if not local and not here.behind_tls_proxy and here.tls_cert is None:
+    identity.check(here)
+    if here.host not in identity.LOOPBACK and not here.behind_tls_proxy and here.tls_cert is None:
         raise Mistake(
             f"CARE_HOST={here.host} needs TLS: set CARE_TLS_CERT and CARE_TLS_KEY, or"
             " CARE_BEHIND_TLS_PROXY=true behind a proxy that ends it"

@@ -72,8 +72,12 @@ class Announcer:
         before = change.before
         if change.kind == "task" and before is not None and before["owner"] is not None:
             status = change.thing["status"]
-            if status in WITHDRAWN_STATUS and before["status"] not in WITHDRAWN_STATUS:
+            gone, was_gone = status in WITHDRAWN_STATUS, before["status"] in WITHDRAWN_STATUS
+            if gone and not was_gone:
                 self.notice(before["owner"], change.thing["task_id"], change.why, under)
+            elif was_gone and not gone and change.thing["owner"] == before["owner"]:
+                text = clipped(f"Yours again. {change.why}")
+                self.notice(before["owner"], change.thing["task_id"], text, under)
             elif (
                 self.taking is not None
                 and change.thing["owner"] != before["owner"] != self.taking.actor
@@ -112,7 +116,7 @@ class Announcer:
         self.record(
             "command.refused",
             [command.stamp.event],
-            REFUSED[reason],
+            (REFUSED if command.gap_id is None or command.task_id else REFUSED_GAP)[reason],
             under,
             command={**_named(command), "reason": reason},
         )
@@ -124,6 +128,11 @@ REFUSED = {
     "version": "Refused: the task has changed since it was read.",
     "role": "Refused: this role may not do it.",
     "owner": "Refused: somebody else has accepted it.",
+}
+REFUSED_GAP = REFUSED | {
+    "terminal": "Refused: the gap is no longer open.",
+    "unknown-task": "Refused: no such gap.",
+    "role": "Refused: nobody can close this by hand; it closes when what is missing is there.",
 }
 
 

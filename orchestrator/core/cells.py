@@ -97,6 +97,8 @@ class VisitCell:
     # under which the same number came.
     moved: Stamp | None = None
     claimants: frozenset[str] = frozenset()
+    # The accounts that it is billed to, with the event that said so; asked for where one is moved.
+    accounts: dict[str, str] = field(default_factory=dict)
     # The identifier under which the view reads it.
     under: str = field(default="", init=False, compare=False, repr=False)
     # What `stays.derive` made of this cell; any fact may change it.
@@ -147,9 +149,21 @@ class VisitCell:
         for name, value in fact.fields.items():
             if name == "class":
                 changed = max(changed, self._class(value, fact))
+            elif name == "account_number":
+                changed = max(changed, self._account(value, fact.stamp.event))
             else:
                 changed = max(changed, reg.say(self.said, name, value, fact.stamp))
         return changed
+
+    def _account(self, account: str, event: str) -> int:
+        """The smallest of all that were said: bounded, and still a join."""
+        if self.accounts.get(account, event + "\0") <= event:
+            return NOTHING
+        known = dict(self.accounts)
+        self.accounts[account] = event
+        if len(self.accounts) > MOST_ACCOUNTS:
+            del self.accounts[max(self.accounts)]
+        return NOTHING if known == self.accounts else STAMPED
 
     def _class(self, value: str, fact: VisitSaid) -> int:
         """Per class its first instant and its greatest stamp: bounded, and still a join."""
@@ -177,14 +191,21 @@ class VisitCell:
             [[*key, [list(s) for s in stamps]] for key, stamps in self.discharges.items()],
             [[*key, list(stamp)] for key, stamp in self.marks.items()],
             self.last_update,
-            *([self.moved and list(self.moved), sorted(self.claimants)] if self.is_told() else ()),
+            *self._rest(),
         ]
+
+    def _rest(self) -> list[Any]:
+        """What few visits have."""
+        if not (self.accounts or self.is_told()):
+            return []
+        moved = None if self.moved is None else list(self.moved)
+        return [moved, sorted(self.claimants), *([self.accounts] if self.accounts else ())]
 
     @classmethod
     def load(cls, plain: list[Any]) -> "VisitCell":
         """The inverse of `dump`."""
         _, facility, number, said, classes, admits, discharges, marks, last_update, *rest = plain
-        moved, claimants = rest or (None, ())
+        moved, claimants, *accounts = rest or (None, ())
         return cls(
             facility,
             number,
@@ -205,6 +226,7 @@ class VisitCell:
             last_update,
             None if moved is None else Stamp(*moved),
             frozenset(claimants),
+            dict(accounts[0]) if accounts else {},
         )
 
 
@@ -290,6 +312,7 @@ class PersonCell:
 # A sender's fault may park every message of one patient; the gap needs only the newest few.
 MOST_PARKED: Final = 20
 MOST_WISHES: Final = 50
+MOST_ACCOUNTS: Final = 8
 
 
 @dataclass(slots=True)

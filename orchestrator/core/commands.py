@@ -45,9 +45,9 @@ def judge(
         if gap is None:
             return None, "unknown-task"
         rule = rules.newest.gaps.get(gap["code"])
-        if gap["status"] not in LIVE_GAP or rule is None or not rule.acknowledged:
-            return gap, "terminal"
-        return gap, None
+        if rule is None or not rule.acknowledged:
+            return gap, "role"  # no role may
+        return gap, None if gap["status"] in LIVE_GAP else "terminal"
     task = find(command, ledger)
     if task is None:
         return None, WAITS if command.task_id is None else "unknown-task"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from orchestrator.core.identity import Mark
+from orchestrator.core.marks import Mark
 
 
 class Stamp(NamedTuple):

@@ -19,6 +19,7 @@ from orchestrator.core.calendar import (
 )
 from orchestrator.core.horizon import Horizon, Until
 from orchestrator.core.instants import HOUR, written
+from orchestrator.core.masking import is_masked
 from orchestrator.core.scope import Scope
 from orchestrator.core.slots import attributed_pcp
 from orchestrator.core.tasks import Duties, Duty, replacement
@@ -44,6 +45,7 @@ def transition_gaps(
         None,
         transition.subject,
         transition.disposition.protocol or "core",
+        masked=is_masked(transition.stay, view),
     )
     _facts(scope, transition, found)
     if transition.status == "closed" and reason != "DECLINED":

@@ -11,22 +11,53 @@ from orchestrator.core.announce import Joined
 from orchestrator.core.calendar import spoken
 from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import OF_VISIT, Stamp, Told
-from orchestrator.core.identity import GroupCell, Homes, Mark, homes, origin_of, visit_of
+from orchestrator.core.identity import GroupCell, Homes, homes, remember
+from orchestrator.core.marks import Mark, origin_of, visit_of
 from orchestrator.core.patient import CellKey, Patient
 
 GROUP = ("group", "")
+_JOINED = "Two records were joined on {when}."
+_PARTED = "Two records that had been joined were separated on {when}."
+_MOVED = "A visit was moved from one record to another on {when}."
 _SAID = {
-    "merge": "Two records were joined on {when}.",
-    "link": "Two records were joined on {when}.",
-    "unmerge": "Two records that had been joined were separated on {when}.",
-    "detach": "Two records that had been joined were separated on {when}.",
-    "move": "A visit was moved from one record to another on {when}.",
+    "merge": _JOINED,
+    "link": _JOINED,
+    "unmerge": _PARTED,
+    "detach": _PARTED,
+    "move": _MOVED,
+    "move-account": _MOVED,
+    "pair": "A visit that was moved to another record goes by this number, too.",
+    "account": "A visit that was moved to another record goes by this number, too.",
 }
 
 
 def joined(mark: Mark, zone: str) -> Joined:
     """Why members changed places, for the tasks that only change hands by it."""
     return Joined(mark.event, _SAID[mark.what].format(when=spoken(mark.time, zone)))
+
+
+def regrouped(
+    mark: Mark, zone: str, home: str, was: GroupCell | None, now: GroupCell | None
+) -> Joined:
+    """
+    The same of one home, told by what differs there, whatever the mark was meant to do.
+
+    Args:
+        was: Its group before; None or without members: nobody but itself.
+        now: Its group.
+    """
+    before, after = _identifiers(home, was), _identifiers(home, now)
+    text = _SAID[mark.what]
+    if after > before:
+        text = _JOINED
+    elif before > after:
+        text = _PARTED
+    return Joined(mark.event, text.format(when=spoken(mark.time, zone)))
+
+
+def _identifiers(home: str, group: GroupCell | None) -> set[str]:
+    members = (group and group.members) or (home,)
+    return {name for name in members if visit_of(name) is None}
 
 
 def group_of(home: str, found: Homes, key_of: Callable[[str], str], number: int) -> GroupCell:
@@ -43,13 +74,14 @@ def group_of(home: str, found: Homes, key_of: Callable[[str], str], number: int)
             for mark in found.conflicts
             if mark.survivor in members
         ],
+        sorted((m.receipt, *m.names()) for m in found.effective if m.survivor in members),
     )
 
 
 def flag_moved(origin: Patient, member: str, mark: Mark) -> None:
     """Tell the patient under whom a visit came that its own cell of it is not the one to read."""
     key = moved_cell(member)
-    cell = origin.cells.get(key)
+    cell = origin.cells.get(key) or origin.sealed.get(key)
     if not isinstance(cell, VisitCell):
         facility, _, visit = key[1].partition("|")
         cell = origin.cells[key] = VisitCell(facility, visit)
@@ -103,6 +135,12 @@ def said_of(told: Told, member: str, under: str = "") -> Told | None:
     return replace(told, type="", under=under, facts=facts, at_once=(), marks=())
 
 
+def _cause(fresh: Iterable[Mark], was: GroupCell | None, now: GroupCell) -> Mark:
+    """Of several marks of one instant the one that a home's change is about."""
+    here = now.members.keys() | (was.members.keys() if was is not None else set())
+    return max(fresh, key=lambda mark: (not here.isdisjoint(mark.names()), mark))
+
+
 class Joining:
     """
     All patients that marks connect.
@@ -115,6 +153,7 @@ class Joining:
         self._key_of = key_of
         self._marks: list[Mark] = []
         self._known = Homes()
+        self._ever: dict[str, Mark] = {}
         self.patients: dict[str, Patient] = {}
         self._groups: dict[str, GroupCell] = {}
 
@@ -146,6 +185,7 @@ class Joining:
         fresh = list(marks)
         self._marks += fresh
         before, found = self._known, homes(self._marks)
+        remember(found, self._ever)
         self._known = found
         for name in found.home:
             if name not in found.counts_as:
@@ -153,16 +193,16 @@ class Joining:
         self._move_visits(found)
         groups = found.groups()
         changed: dict[str, Joined] = {}
-        why = joined(max(fresh), zone)
         told = {home: group_of(home, found, self._key_of, 0) for home in groups}
         for home in sorted(told.keys() | self._groups.keys()):
-            if told.get(home) != self._groups.get(home):
-                if home in told:
-                    changed[home] = why
-                self._regroup(home, told.get(home))
+            was, now = self._groups.get(home), told.get(home)
+            if was != now:
+                if now is not None:
+                    changed[home] = regrouped(_cause(fresh, was, now), zone, home, was, now)
+                self._regroup(home, now)
         self._groups = told
-        touched = found.moves.keys() - before.moves.keys()
-        changed |= {found.home[origin_of(member)]: why for member in touched}
+        for member in sorted(found.moves.keys() - before.moves.keys()):
+            changed[self.home(origin_of(member)).subject] = joined(found.moves[member], zone)
         return changed
 
     def _move_visits(self, found: Homes) -> None:

@@ -36,6 +36,7 @@ class Patient:
         given: Of a moved visit, when we heard so.
         others: The other members of the patient whose name survives, by name.
         floor: The latest clock under which any of it was planned elsewhere.
+        seen: What the last plan saw, until somebody has asked what to show of it.
     """
 
     subject: str
@@ -56,6 +57,7 @@ class Patient:
     given: int = 0
     others: dict[str, "Patient"] = field(default_factory=dict)
     floor: int = 0
+    seen: View | None = None
 
     def members(self) -> tuple["Patient", ...]:
         """All that are planned together, this one first."""

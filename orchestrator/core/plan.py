@@ -11,6 +11,7 @@ from orchestrator.core.calendar import end_of_day
 from orchestrator.core.gaps import transition_gaps
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.instants import written
+from orchestrator.core.masking import is_masked
 from orchestrator.core.policy import Rules
 from orchestrator.core.sentences import task_sentence, transition_sentence
 from orchestrator.core.standing_gaps import standing_gaps
@@ -43,6 +44,8 @@ def plan(view: View, rules: Rules, now: int) -> Plan:
         found = duties(transition, view, horizon)
         wanted.gaps += transition_gaps(transition, found, view, horizon)
         wanted.transitions.append(_transition(transition, found, view))
+        if transition.discharge.others:
+            wanted.doubled.update(transition.doubles())
         chart_only = found.declined_at is not None and transition.status != "closed"
         for duty in found.tasks:
             wanted.tasks.append(
@@ -98,6 +101,7 @@ def _transition(transition: Transition, found: Duties, view: View) -> Wanted:
             None if found.reconciled_at is None else written(found.reconciled_at)
         ),
         "accountable_owner": None,
+        "masked": is_masked(transition.stay, view),
         "protocol": disposition.protocol or None,
         "policy_version": policy.version,
         "caused_by": list(transition.discharge.events[:1]),

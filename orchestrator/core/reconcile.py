@@ -25,6 +25,8 @@ class Ledger:
     transitions: dict[str, dict[str, Any]] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
     gaps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Of the patient view: its version, and what of it was shown; empty: a tombstone.
+    shown: tuple[int, str] = (0, "")
 
 
 class Change(NamedTuple):
@@ -52,8 +54,30 @@ def reconcile(ledger: Ledger, wanted: Plan, at: int) -> list[Change]:
     moment = written(at)
     changes: list[Change] = []
     changes += _transitions(ledger, wanted, moment)
-    changes += _tasks(ledger, wanted.tasks, moment)
+    changes += _tasks(ledger, wanted, moment)
     changes += _gaps(ledger, wanted.gaps, moment)
+    return changes
+
+
+def readdress(ledger: Ledger, patient: str, key: str) -> list[Change]:
+    """
+    Put what is over, and planned no more, under the name that the patient has now.
+
+    ``patient`` is the surviving identifier of everything that is published (``contract.md`` §3):
+    else what was done before two records were joined would stay behind under a retired number.
+    """
+    changes: list[Change] = []
+    kinds: tuple[tuple[Kind, str, dict[str, dict[str, Any]]], ...] = (
+        ("transition", "transition.updated", ledger.transitions),
+        ("task", "task.updated", ledger.tasks),
+        ("gap", "gap.changed", ledger.gaps),
+    )
+    for kind, name, rows in kinds:
+        for one, held in list(rows.items()):
+            if held["patient"] not in (None, patient):
+                address = {"patient": patient, "patient_key": key, "version": held["version"] + 1}
+                rows[one] = held | address
+                changes.append(Change(kind, name, rows[one], held, "It is kept with the rest."))
     return changes
 
 
@@ -103,6 +127,8 @@ def _transitions(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
         thing = _next(held, content, moment, closed=True)
         held_all[gone] = thing
         sentence = GONE.get(reason, "Withdrawn: the facts were corrected; no follow-up is owed.")
+        if gone in plan.doubled:
+            sentence = GONE[DOUBLED]
         changes.append(Change("transition", "transition.closed", thing, held, sentence))
     return changes
 
@@ -122,11 +148,11 @@ def _next(
     return thing
 
 
-def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change]:
+def _tasks(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
     changes: list[Change] = []
     held_all = ledger.tasks
     missing = dict.fromkeys(held_all)
-    for want in wanted:
+    for want in plan.tasks:
         missing.pop(want.id, None)
         content, held = want.content, held_all.get(want.id)
         terminal = content["status"] in TERMINAL
@@ -148,7 +174,8 @@ def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change
         held_all[want.id] = thing
     for gone in missing:
         held = held_all[gone]
-        reason = _gone_reason(ledger.transitions.get(held["transition_id"]))
+        doubled = held["transition_id"] in plan.doubled
+        reason = _gone_reason(ledger.transitions.get(held["transition_id"]), doubled=doubled)
         if held["status"] in TERMINAL:
             changes += _flagged(held_all, held) if reason == "WRONG_PATIENT" else []
             continue
@@ -161,12 +188,17 @@ def _tasks(ledger: Ledger, wanted: Iterable[Wanted], moment: str) -> list[Change
         }
         thing = _next(held, content, moment, closed=True)
         held_all[gone] = thing
-        sentence = GONE.get(reason, "Withdrawn: the facts were corrected; it no longer applies.")
+        sentence = GONE.get(
+            DOUBLED if doubled else reason,
+            "Withdrawn: the facts were corrected; it no longer applies.",
+        )
         changes.append(Change("task", "task.cancelled", thing, held, sentence))
     return changes
 
 
+DOUBLED = "doubled"
 GONE = {
+    DOUBLED: "Withdrawn: the same discharge was told under two numbers; the other task stands.",
     "EXPIRED": "Stop: the patient has died. All outreach is withdrawn; do not call the home.",
     "HOSPICE": "Withdrawn: the patient is in hospice care.",
     "WRONG_PATIENT": (
@@ -186,8 +218,10 @@ def _flagged(tasks: dict[str, dict[str, Any]], held: dict[str, Any]) -> list[Cha
     return [Change("task", "task.updated", thing, held, GONE["WRONG_PATIENT"])]
 
 
-def _gone_reason(transition: dict[str, Any] | None) -> str:
+def _gone_reason(transition: dict[str, Any] | None, *, doubled: bool) -> str:
     """The word of the transition's end, where that is why the task is not wanted any more."""
+    if doubled:
+        return "SUPERSEDED"
     if transition is not None and transition["close_reason"] in GONE:
         return str(transition["close_reason"])
     return "NOT_APPLICABLE"

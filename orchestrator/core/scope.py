@@ -28,6 +28,7 @@ class Scope:
     subject_patient: str  # immutable identifier under which it came
     protocol: str = "core"
     status: str = "open"  # suppressed where the patient declined
+    masked: bool = False
     found: list[Wanted] = field(default_factory=list)
 
     def add(
@@ -85,6 +86,7 @@ class Scope:
             "close_reason": "ACKNOWLEDGED" if closed else None,
             "evidence": evidence or {},
             "flags": [],
+            "masked": self.masked,
             "rule": f"{self.protocol}/{code.lower().replace('_', '-')}",
             "policy_version": self.policy.version,
             "caused_by": list(caused_by),

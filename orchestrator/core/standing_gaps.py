@@ -3,8 +3,9 @@
 from orchestrator.core import why
 from orchestrator.core.calendar import end_of_day
 from orchestrator.core.horizon import Horizon
-from orchestrator.core.identity import origin_of
 from orchestrator.core.instants import HOUR, MINUTE, written
+from orchestrator.core.marks import origin_of
+from orchestrator.core.masking import is_masked
 from orchestrator.core.policy import Policy, Rules
 from orchestrator.core.scope import Scope, stay_scope
 from orchestrator.core.stays import Stay
@@ -102,6 +103,7 @@ def _scope_of(stay: Stay, view: View, policy: Policy) -> Scope:
         None,
         stay_scope(stay.subject, stay.facility, stay.visit),
         stay.subject,
+        masked=is_masked(stay, view),
     )
 
 

@@ -32,7 +32,7 @@ from orchestrator.core.instants import DAY
 from orchestrator.core.patient import CellKey, Patient, Waiting
 from orchestrator.core.plan import plan
 from orchestrator.core.policy import Rules
-from orchestrator.core.reconcile import Ledger, reconcile
+from orchestrator.core.reconcile import Ledger, readdress, reconcile
 from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
 from orchestrator.core.wanted import Plan
@@ -206,12 +206,15 @@ class _Step(Announcer):
 
     def plan(self) -> None:
         """Plan at ``now`` and publish the difference; then let waiting commands try again."""
-        wanted = plan(self.patient.view(self.rules), self.rules, self.now)
+        self.patient.seen = self.patient.view(self.rules)
+        wanted = plan(self.patient.seen, self.rules, self.now)
         self.patient.plan_wake = wanted.wake
         self.rewake = True
         changed = False
         for one, part in self._shares(wanted):
             changes = reconcile(one.ledger, part, self.at)
+            if self.joined is not None:
+                changes += readdress(one.ledger, self.patient.subject, self.patient.key)
             if self.before is None:
                 for change in changes:
                     self.changed(change, one)
@@ -225,7 +228,10 @@ class _Step(Announcer):
         patient = self.patient
         if not patient.others:
             return [(patient, wanted)]
-        shares = {one.subject: (one, Plan(visits=wanted.visits)) for one in patient.members()}
+        shares = {
+            one.subject: (one, Plan(visits=wanted.visits, doubled=wanted.doubled))
+            for one in patient.members()
+        }
         for kind in ("transitions", "tasks", "gaps"):
             for want in getattr(wanted, kind):
                 _, share = shares.get(want.under) or shares[patient.subject]

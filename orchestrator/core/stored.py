@@ -24,6 +24,7 @@ from orchestrator.core.facts import (
     VisitMark,
     VisitSaid,
 )
+from orchestrator.core.marks import Mark
 from orchestrator.core.patient import Patient, Waiting
 from orchestrator.core.reconcile import Ledger
 
@@ -83,16 +84,18 @@ def dump_ledger(ledger: Ledger) -> list[Any]:
         list(ledger.transitions.values()),
         list(ledger.tasks.values()),
         list(ledger.gaps.values()),
+        *([ledger.shown] if ledger.shown[0] else ()),
     ]
 
 
 def load_ledger(plain: list[Any]) -> Ledger:
     """The inverse of `dump_ledger`; keeps the order of first publication."""
-    _, transitions, tasks, gaps = plain
+    _, transitions, tasks, gaps, *shown = plain
     return Ledger(
         {row["transition_id"]: row for row in transitions},
         {row["task_id"]: row for row in tasks},
         {row["gap_id"]: row for row in gaps},
+        (shown[0][0], shown[0][1]) if shown else (0, ""),
     )
 
 
@@ -126,11 +129,12 @@ def _dump_told(told: Told) -> list[Any]:
         facts,
         command,
         told.effective,
+        *([[list(mark) for mark in told.marks]] if told.marks else ()),
     ]
 
 
 def _load_told(plain: list[Any]) -> Told:
-    event, source, type_, title, time, receipt, facts, command, effective = plain
+    event, source, type_, title, time, receipt, facts, command, effective, *marks = plain
     loaded = []
     for name, plain_fields in facts:
         fields = {**plain_fields, "stamp": Stamp(*plain_fields["stamp"])}
@@ -147,4 +151,5 @@ def _load_told(plain: list[Any]) -> Told:
         tuple(loaded),
         None if command is None else command_load(command),
         effective=effective,
+        marks=tuple(Mark(*mark) for mark in marks[0]) if marks else (),
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from orchestrator.core.calendar import local_day
 from orchestrator.core.instants import HOUR, duration_written, written
+from orchestrator.core.masking import is_masked
 from orchestrator.core.tasks import Duties, Duty
 from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
@@ -42,7 +43,7 @@ def content(duty: Duty, transition: Transition, view: View, chart_only: bool) ->
         "attempts": duty.attempts,
         "tcm_contact_status": duty.tcm_contact_status,
         "flags": sorted(flags),
-        "masked": False,
+        "masked": is_masked(transition.stay, view),
         "appointment_id": duty.appointment,
         "evidence": duty.evidence,
         "protocol": transition.disposition.protocol,

@@ -106,11 +106,12 @@ def _settle(
     readmission = _first_inpatient(transition, after, view, rules)
     if readmission is not None:
         ends.append((readmission[0], 1, readmission[1], readmission[2].facility))
-    superseded = _superseded(transition, later, rules)
+    soft = _soft_end(transition, view, horizon)
+    over_at = min([end[0] for end in ends] + ([] if soft is None else [soft[0]]), default=None)
+    superseded = _superseded(transition, later, rules, view, over_at)
     if superseded is not None:
         ends.append(superseded)
     hard = min(ends, default=None)
-    soft = _soft_end(transition, view, horizon)
     if soft is not None and hard is not None and soft[0] <= hard[0]:
         # Already over: only a readmission still renames it (ruling 12).
         hard = hard if hard[2] in ("READMITTED", soft[1]) else None
@@ -312,7 +313,11 @@ def _readmitted(transition: Transition, instant: int, reason: str, stay: Stay) -
 
 
 def _superseded(
-    transition: Transition, later: Iterable[Transition], rules: Rules
+    transition: Transition,
+    later: Iterable[Transition],
+    rules: Rules,
+    view: View,
+    over_at: int | None,
 ) -> tuple[int, int, str, str] | None:
     """A later discharge that opened a transition of its own."""
     for other in later:
@@ -328,7 +333,12 @@ def _superseded(
         elif other.subject == transition.subject or _came_back(transition, other):
             reason = "SUPERSEDED"
         else:
-            reason = "MERGED"  # nothing but the joining of two records makes it the later one
+            # Nothing but the joining of two records makes it the later one; and what was over when
+            # they were joined stays as it ended (ruling 17 speaks of active ones).
+            heard = view.joined_at(transition.subject, other.subject)
+            if over_at is not None and over_at <= heard:
+                return None
+            reason = "MERGED"
         return (other.at, 2, reason, other.stay.facility)
     return None
 

@@ -18,7 +18,8 @@ from orchestrator.core.cells import (
     WorkCell,
 )
 from orchestrator.core.facts import Command, Stamp
-from orchestrator.core.identity import GroupCell, moved_visit, origin_of
+from orchestrator.core.identity import GroupCell
+from orchestrator.core.marks import moved_visit, origin_of
 from orchestrator.core.registers import Register, Registers, value_of
 from orchestrator.core.stays import Stay, connected, derive, first_seen
 
@@ -42,6 +43,7 @@ class View:
     numbers: set[tuple[str, str, str]] = field(default_factory=set)
     # Merges and un-merges that contradict what is known: source, event, instant, the two names.
     conflicts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
+    joins: list[tuple[int, str, str]] = field(default_factory=list)  # when we heard, of which two
     parked: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # by identifier
     acknowledged: dict[str, int] = field(default_factory=dict)
     wishes: list[tuple[str | None, Stamp]] = field(default_factory=list)
@@ -64,6 +66,16 @@ class View:
             return None
         stamp, wish = max(said)
         return wish, min(stamp.time, stamp.receipt)
+
+    def joined_at(self, one: str, other: str) -> int:
+        """When we heard that two identifiers of the patient are one; 0 where they always were."""
+        at: dict[str, str] = {}
+        for heard, *names in self.joins:
+            new, old = (at.get(name, name) for name in names)
+            at |= {name: new for name, root in at.items() if root == old} | {old: new}
+            if at.get(one, one) == at.get(other, other):
+                return heard
+        return 0
 
     def register(self, field_name: str) -> Register | None:
         """The person's register, with its stamp."""
@@ -98,6 +110,8 @@ def view(
     seen.members = names
     given: dict[tuple[str, str, str], int] = {}
     for subject, counts_as, heard, cells in members:
+        if subject != patient and _is_test(cells):
+            continue  # a test record says nothing of whoever it was joined with
         # A visit that moved within one patient has not moved.
         origin = origin_of(subject)
         under = origin if origin in names else counts_as
@@ -122,6 +136,11 @@ def view(
     if len(seen.appointments) > 1:
         seen.appointments.sort(key=starts)
     return seen
+
+
+def _is_test(cells: Cells) -> bool:
+    person = cells.get(("person", ""))
+    return isinstance(person, PersonCell) and value_of(person.said, "test_patient") is True
 
 
 def _stays(
@@ -181,7 +200,7 @@ def _add(seen: View, subject: str, cell: Cell) -> None:
     elif isinstance(cell, FacilityCell):
         seen.facilities.append(cell)
     elif isinstance(cell, GroupCell):
-        seen.conflicts = cell.conflicts
+        seen.conflicts, seen.joins = cell.conflicts, cell.joins
 
 
 def _person(seen: View, subject: str, cell: PersonCell) -> None:

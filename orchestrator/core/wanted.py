@@ -33,3 +33,5 @@ class Plan:
     # Identifier, facility and number of every visit that is known; what is published of another
     # one belongs to somebody else now.  Asked for only where something is not wanted any more.
     visits: Callable[[], set[tuple[str, str, str]]] | None = None
+    # Transitions that were another's double: the same discharge, told under two numbers.
+    doubled: set[str] = field(default_factory=set)

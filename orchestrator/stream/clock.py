@@ -94,7 +94,12 @@ class SpeedClock:
 
 
 class ManualClock:
-    """A clock that moves when it is told to: tests and simulations."""
+    """
+    A clock that moves when it is told to: tests, simulations, the demo.
+
+    Attributes:
+        pace: How fast whoever moves it does so, for those who look on; 0: it stands.
+    """
 
     boot = ""
     written: Final = "real"
@@ -102,6 +107,7 @@ class ManualClock:
     def __init__(self, start: int) -> None:
         self.time = start
         self.run = 0
+        self.pace = 1.0
 
     def now(self) -> int:
         return self.time

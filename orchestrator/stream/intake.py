@@ -244,8 +244,10 @@ def _about_identity(event: dict[str, Any], facilities: Facilities) -> Iterable[E
     import handlers
 
     if event["type"] in handlers.identity.TITLES:
-        marks = [list(mark) for mark in handlers.told(event, facilities).marks]
-        yield IDENTITY, orjson.dumps({"kind": "marks", "marks": marks})
+        told = handlers.told(event, facilities)
+        if not told.effective:  # else it is said when its time comes
+            marks = [list(mark) for mark in told.marks]
+            yield IDENTITY, orjson.dumps({"kind": "marks", "marks": marks})
 
 
 def _unmapped_fields(event: dict[str, Any], facilities: Facilities) -> Iterable[str]:

@@ -16,6 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from orchestrator import private_file
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.log_errors import (
     LogCorrupt,
@@ -93,8 +94,7 @@ def create(folder: Path, partitions: int, clock: str) -> None:
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync(folder.parent)
-        # SQLite gives its -wal and -shm files the mode of the main one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        private_file.make(path)
     except (PermissionError, NotADirectoryError) as problem:
         raise LogReadOnly(f"{folder}: {problem.strerror}") from None
     except OSError as problem:

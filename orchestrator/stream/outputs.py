@@ -9,11 +9,13 @@ from typing import Any, Final
 
 import orjson
 
+from orchestrator.core.showing import Showing
 from orchestrator.stream.rounds import Out
 
 TASKS: Final = "care.task.v1"
 GAPS: Final = "care.gap.v1"
 CHANGES: Final = "care.change.v1"
+PATIENTS: Final = "care.patient-view.v1"
 LOST: Final = ("cancelled", "entered-in-error")
 
 
@@ -39,6 +41,12 @@ def outputs(change: dict[str, Any], partition: int, teams: dict[str, str]) -> It
     gap = change.get("gap")
     if gap is not None:
         yield Out(GAPS, gap["gap_id"], partition, orjson.dumps(gap))
+
+
+def shown(showing: Showing, partition: int) -> Out:
+    """The record of a patient view; *partition* is that of the immutable subject."""
+    value = None if showing.view is None else orjson.dumps(showing.view)
+    return Out(PATIENTS, showing.whose.key, partition, value)
 
 
 def _task(

@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 
 from orchestrator.core import stored
-from orchestrator.core.identity import origin_of
+from orchestrator.core.marks import origin_of
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.stream.identity.desk import Chart, Desk, Route, names_of_charts

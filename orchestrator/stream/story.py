@@ -11,8 +11,9 @@ from typing import Any
 
 from orchestrator.core import picture, step
 from orchestrator.core.facts import OF_VISIT, Contested, Told
-from orchestrator.core.identity import Mark, origin_of, visit_of
 from orchestrator.core.joining import Joining, said_of
+from orchestrator.core.marks import Mark, origin_of, visit_of
+from orchestrator.core.numbers import numbers_said
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.stream.identity.claims import MOST
@@ -91,26 +92,39 @@ class Story:
         self._rules = rules
         self._zone = zone
         self._joining = Joining(key_of)
+        self._numbers: set[str] | None = None  # told of visits; None where none was moved
         self.changes: list[dict[str, Any]] = []
 
     def run(self, told: Mapping[str, History], until: int) -> None:
         """Decide about all that *told* holds, and let the clock run to *until*."""
         for name in told:
             self._joining.patient(name)
-        for receipt in sorted({at for history in told.values() for at in history.told}):
-            self._clock(receipt - 1)
-            self._instant(
-                receipt, {n: h.told[receipt] for n, h in told.items() if receipt in h.told}
-            )
-            self._clock(receipt)
+        marks = (mark for history in told.values() for mark in history.marks())
+        if any(mark.visit for mark in marks):
+            self._numbers = set()
+        # What is said of who is whom ahead of its time counts when that comes.
+        ahead: dict[int, list[Mark]] = {}
+        for one in (one for history in told.values() for one in history.events()):
+            if one.marks and one.effective and one.effective <= until:
+                ahead.setdefault(one.effective, []).extend(one.marks)
+        for at in sorted({at for history in told.values() for at in history.told} | ahead.keys()):
+            self._clock(at - 1)
+            here = {name: history.told[at] for name, history in told.items() if at in history.told}
+            self._instant(at, here, ahead.get(at, []))
+            self._clock(at)
         self._clock(until)
 
     def _clock(self, until: int) -> None:
         for patient in self._joining.homes():
             self.changes += step.clock(patient, until, self._rules)
 
-    def _instant(self, receipt: int, told: Mapping[str, Sequence[Told]]) -> None:
-        marks = [mark for every in told.values() for one in every for mark in one.marks]
+    def _instant(
+        self, receipt: int, told: Mapping[str, Sequence[Told]], come: Sequence[Mark]
+    ) -> None:
+        said = (one for every in told.values() for one in every if not one.effective)
+        marks = [*come, *(mark for one in said for mark in one.marks)]
+        if self._numbers is not None:
+            marks += self._numbers_in(told, self._numbers)
         changed = self._joining.take(marks, self._zone) if marks else {}
         for patient in self._joining.homes():
             here = [one for name in _names(patient) for one in _told(name, told, patient)]
@@ -118,6 +132,15 @@ class Story:
             if here or joined is not None:
                 here.sort(key=lambda one: (one.time, one.source, one.event))
                 self.changes += step.fact(patient, here, receipt - 1, receipt, self._rules, joined)
+
+    def _numbers_in(self, told: Mapping[str, Sequence[Told]], known: set[str]) -> Iterator[Mark]:
+        """What other numbers visits go by; each is told once."""
+        for subject, every in told.items():
+            for one in every:
+                for mark in numbers_said(subject, one.facts):
+                    if f"{subject} {mark.source}" not in known:
+                        known.add(f"{subject} {mark.source}")
+                        yield mark
 
     def operations(self) -> list[dict[str, Any]]:
         """The gaps of a feed."""

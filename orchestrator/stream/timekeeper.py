@@ -32,6 +32,7 @@ class Timekeeper:
     The clocks of all partitions.
 
     Attributes:
+        sign_of_life: The longest time between two clocks of a partition.
         last: Per partition the T of its last clock record; 0 before the first.
         held: Why no clock is appended at the moment, if so.
         held_since: Since when, an instant.
@@ -40,7 +41,7 @@ class Timekeeper:
 
     def __init__(self, log: Log, sign_of_life: int) -> None:
         self._log = log
-        self._sign_of_life = sign_of_life
+        self.sign_of_life = sign_of_life
         self._guard = ClockGuard(log.clock, reference_of(log.note(_BELIEVED)))
         self.last = [int(log.note(f"clock/{p}") or 0) for p in range(log.partitions)]
         self.held: str | None = None
@@ -72,7 +73,7 @@ class Timekeeper:
             partition
             for partition, (last, wake) in enumerate(zip(self.last, wakes, strict=True))
             if now > last
-            and (now - last >= self._sign_of_life or (wake is not None and last < wake <= now))
+            and (now - last >= self.sign_of_life or (wake is not None and last < wake <= now))
         ]
 
     def append(

@@ -13,28 +13,28 @@ from orchestrator.core.facts import (
     FieldUnmapped,
     Told,
 )
-from orchestrator.core.identity import Mark
 from orchestrator.core.instants import DAY, HOUR, MINUTE, read, written
+from orchestrator.core.marks import Mark
 from orchestrator.core.patient import CellKey, Patient
+from orchestrator.core.showing import showings
 from orchestrator.log import describe
-from orchestrator.stream import telling
+from orchestrator.stream import letters, telling
 from orchestrator.stream.content import content_hash, event_hash
 from orchestrator.stream.identity import IDENTITY, claims
 from orchestrator.stream.identity.directory import Directory
 from orchestrator.stream.identity.shell import AtDesk
 from orchestrator.stream.identity.streams import Streams
 from orchestrator.stream.identity.tally import Tally
-from orchestrator.stream.outputs import outputs
-from orchestrator.stream.rounds import DEADLINE, JournalRecord, Made, Out, Round
+from orchestrator.stream.outputs import outputs, shown
+from orchestrator.stream.rounds import DEADLINE, JournalRecord, Made, Round
 from schemas.topics import topic_of
 
 if TYPE_CHECKING:
     from orchestrator.stream.processor import Processor
 
 REMEMBERED: Final = 30 * DAY
-DEAD_LETTER: Final = "care.dead-letter.v1"
 POSTPONED: Final = HOUR
-MESSAGES: Final = frozenset({"home", "group", "item", "state", "ask"})
+MESSAGES: Final = frozenset({"home", "group", "item", "state", "ask", "numbers"})
 
 logger = structlog.get_logger()
 
@@ -147,6 +147,8 @@ class Working:
 
     def _link(self, key: str, subject: str, told: Told) -> None:
         """Identifiers that name the person elsewhere, too; each is told to the directory once."""
+        if not told.marks or told.effective:
+            return  # what is said of a time to come counts when it comes
         links = [mark for mark in told.marks if mark.what == "link"]
         if not links:
             return
@@ -202,19 +204,8 @@ class Working:
     def _dead_letter(
         self, record: JournalRecord, event: dict[str, Any], reason: str, error: str
     ) -> None:
-        headers = {
-            "reason": reason,
-            "stage": "decide",
-            "topic": "care.journal.v1",
-            "partition": str(record.partition),
-            "offset": str(record.offset),
-            "error": error,
-        }
-        place = {"partition": record.partition, "offset": record.offset}
-        logger.warning("record.parked", reason=reason, stage="decide", **place)
-        raw = orjson.loads(record.value).get("raw")
-        value = raw.encode() if raw is not None else orjson.dumps(event)
-        self.round.outputs.append(Out(DEAD_LETTER, record.key, self.partition, value, headers))
+        letter = letters.dead_letter(record, event, reason, error, self.partition)
+        self.round.outputs.append(letter)
 
     def _parked(
         self, record: JournalRecord, subject: str, reason: str, event: str, receipt: int
@@ -247,9 +238,11 @@ class Working:
     def _tell(self, key: str, patient: Patient, told: Told, lane: str = "") -> None:
         self.touched[key] = patient
         fresh = self.unsealed(patient, key, told)
+        self.say(told, self.now)
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
         changes = step.fact(patient, [told], self.now, self.stamp, self.processor.rules)
         self.publish(changes, teams, lane, told.receipt)
+        self.show(patient)
         self.claim(fresh, patient)
 
     def unsealed(self, patient: Patient, key: str, told: Told) -> list[CellKey]:
@@ -331,12 +324,20 @@ class Working:
         self.recall(patient, key, until)
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
         self.publish(step.clock(patient, until, self.processor.rules), teams, DEADLINE)
+        self.show(patient)
 
     def recall(self, patient: Patient, key: str, until: int) -> None:
         """Load what was put away and is told of by what was said of a time that comes now."""
         for told in patient.held:
             if told.effective <= until:
                 self.unsealed(patient, key, told)
+                self.say(told, until)
+
+    def say(self, told: Told, now: int) -> None:
+        """Tell the directory what was said of who is whom ahead of its time, which has come."""
+        if told.marks and told.effective and told.effective <= max(told.receipt, now):
+            marks = [list(mark) for mark in told.marks]
+            self.send(IDENTITY, {"kind": "marks", "marks": marks})
 
     def _wake(self, key: str) -> int | None:
         desk = self.processor.desk(key)
@@ -356,6 +357,12 @@ class Working:
             self.round.outputs += outputs(change, lies, teams)
             self.round.made.append(Made(change, lane, receipt))
             self.tally.count(change)
+
+    def show(self, patient: Patient, partitions: dict[str, int] | None = None) -> None:
+        """Publish whom to call, if a plan was made and it differs from what was shown."""
+        for one in showings(patient, self.processor.rules, self.now):
+            lies = partitions[one.whose.subject] if partitions else self.partition
+            self.round.outputs.append(shown(one, lies))
 
     def _write(self) -> None:
         for key, patient in self.touched.items():

@@ -7,6 +7,7 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import BaseRoute
 
@@ -25,6 +26,7 @@ from orchestrator.worklist.api import (
 from orchestrator.worklist.api.guard import GuardedRoute
 from orchestrator.worklist.fhir import routes as fhir
 from orchestrator.worklist.fhir import writing
+from orchestrator.worklist.pages import router as pages
 from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
 from orchestrator.worklist.site import Site
 
@@ -66,10 +68,14 @@ def application(site: Site, *, version: str, under_tls: bool = False) -> "Envelo
         redirect_slashes=False,
     )
     app.state.site = site
-    routers = (_api(), _root())
+    app.state.under_tls = under_tls  # what addresses in answers begin with
+    routers = (_api(), _root(), pages.router())
     for router in routers:
         app.include_router(router)
     routes = [route for router in routers for route in router.routes]
+    app.state.methods = [
+        (route.path_regex, route.methods) for route in routes if isinstance(route, APIRoute)
+    ]
     document.describe(app, routes)
     app.add_exception_handler(StarletteHTTPException, _on_status)
     app.add_exception_handler(RequestValidationError, _on_validation)
@@ -142,7 +148,25 @@ async def _on_status(request: Request, fault: Exception) -> Response:
     known = fault if isinstance(fault, HTTPException) else HTTPException(fault.status_code)
     if not isinstance(fault, Problem):
         known.headers = fault.headers
+    if fault.status_code == 405:
+        known.headers = {"Allow": ", ".join(_allowed(request))}
     return answer(of_status(known), request.scope)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes of a path; the framework names those of the first alone."""
+    path = request.url.path
+    found = {
+        method
+        for regex, methods in request.app.state.methods
+        if regex.match(path)
+        for method in methods
+    }
+    return sorted(found | ({"HEAD"} if "GET" in found and _takes_head(path) else set()))
+
+
+def _takes_head(path: str) -> bool:
+    return path.startswith(("/fhir/", "/.well-known/"))
 
 
 async def _on_validation(request: Request, fault: Exception) -> Response:
@@ -171,6 +195,9 @@ class Envelope:
         started = edge.elapsed()
         request_id = _request_id(scope)
         scope["care.request_id"] = request_id
+        bodiless = scope["method"] == "HEAD" and _takes_head(scope["path"])
+        if bodiless:  # RFC 9110: as GET, without what it would show
+            scope = {**scope, "method": "GET"}
         status = 0
 
         async def send_on(message: Message) -> None:
@@ -183,6 +210,8 @@ class Envelope:
                     *message["headers"],
                     *((name, value) for name, value in extra if name not in given),
                 ]
+            elif bodiless:
+                message = {**message, "body": b""}
             await send(message)
 
         try:

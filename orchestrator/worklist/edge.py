@@ -23,3 +23,8 @@ def new_id() -> str:
 def secret() -> str:
     """256 bits for a session or a form, in a form that fits a cookie."""
     return secrets.token_urlsafe(32)
+
+
+def pad(length: int) -> bytes:
+    """Chance bytes that nobody can foretell."""
+    return secrets.token_bytes(length)

@@ -84,7 +84,7 @@ def _challenge(reason: str) -> str:
 def answer(problem: Problem, scope: Mapping[str, Any]) -> Response:
     """The response that *problem* is: FHIR's own form below ``/fhir``."""
     request_id = scope["care.request_id"]
-    if scope["path"].startswith("/fhir"):
+    if scope["path"].startswith("/fhir/"):
         return outcome(problem)
     _, title, retry = REASONS[problem.reason]
     body = {

@@ -5,18 +5,20 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
+from orchestrator.worklist.access.modes import Access, access_of
 from orchestrator.worklist.access.store import AccessStore
 from orchestrator.worklist.access.tokens import Authenticator
 from orchestrator.worklist.acting import Acting
 from orchestrator.worklist.api.stream import Streams
 from orchestrator.worklist.app import application
 from orchestrator.worklist.audit import Audit
+from orchestrator.worklist.demo import Demo
 from orchestrator.worklist.doors import Door
 from orchestrator.worklist.hub import Hub
 from orchestrator.worklist.limits import Limits
@@ -25,7 +27,10 @@ from orchestrator.worklist.model import tables
 from orchestrator.worklist.model.freshness import Freshness
 from orchestrator.worklist.model.projector import Projector
 from orchestrator.worklist.model.reader import Reader
+from orchestrator.worklist.pages.store import PagesStore
 from orchestrator.worklist.site import Site
+from orchestrator.worklist.watch import SamplerOf, watching
+from schemas.facilities import Facilities
 
 READY_WITHIN_S: Final = 30.0
 
@@ -44,6 +49,10 @@ class Plan:
     action_wait: float = 5.0
     policies: Sequence[dict[str, Any]] = ()
     limits: Callable[[], Limits] = Limits
+    sampler: SamplerOf | None = None
+    demo: Demo | None = None
+    access: Callable[[AccessStore], Access] = access_of
+    facilities: Facilities = field(default_factory=lambda: Facilities.load(None))
 
 
 @asynccontextmanager
@@ -56,8 +65,10 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
     os.close(tables.lock(path))  # said at the start, not in the projector's log
     projector = Projector(path, plan.feed, plan.key_of, freshness, hub.from_thread)
     store = AccessStore(plan.folder)
+    pages = PagesStore(plan.folder)
     sender = plan.sender()
     projector.start()
+    watch = None if plan.sampler is None else watching(plan.sampler)
     try:
         await asyncio.to_thread(projector.ready.wait, READY_WITHIN_S)
         reader = Reader(path)
@@ -70,22 +81,33 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
             audit=Audit(sender),
             store=store,
             authenticator=plan.authenticator(store),
+            access=plan.access(store),
             limits=plan.limits(),
             log_now=plan.log_now,
             key_of=plan.key_of,
             policies=plan.policies,
             action_wait=plan.action_wait,
+            facilities=plan.facilities,
+            watch=watch,
+            demo=plan.demo,
+            pages=pages,
         )
         site.acting = Acting(site)
         site.streams = Streams()
+        # The identity provider may be slow or away: nobody waits for it here.
+        warming = asyncio.create_task(asyncio.to_thread(site.access.warm))
         try:
             yield site
         finally:
+            await warming
             reader.close()
     finally:
+        if watch is not None:
+            await asyncio.to_thread(watch.sampler.stop)
         await asyncio.to_thread(projector.stop)
         await sender.close()
         store.close()
+        pages.close()
 
 
 class Server(uvicorn.Server):

@@ -1,20 +1,25 @@
 """Everything that answering a request needs, put together once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.worklist import edge
+from orchestrator.worklist.access.modes import Access
 from orchestrator.worklist.access.store import AccessStore
 from orchestrator.worklist.access.tokens import Authenticator
 from orchestrator.worklist.audit import Audit
+from orchestrator.worklist.demo import Demo
 from orchestrator.worklist.hub import Hub
 from orchestrator.worklist.limits import Limits
 from orchestrator.worklist.log.feed import Sender
 from orchestrator.worklist.model.freshness import Freshness, Now
 from orchestrator.worklist.model.projector import Projector
 from orchestrator.worklist.model.reader import Reader
+from orchestrator.worklist.pages.store import PagesStore
+from orchestrator.worklist.watch import Watch
+from schemas.facilities import Facilities
 
 if TYPE_CHECKING:
     from orchestrator.worklist.acting import Acting
@@ -29,8 +34,12 @@ class Site:
     Attributes:
         log_now: The log's time: what tasks are due by.
         key_of: The patient key of an identifier.
+        pages: What the pages remember per person.
         policies: The versions of the rules as plain data, ascending by when they hold.
         action_wait: Seconds that an action waits for its change.
+        facilities: Whose zones and holidays pages speak of.
+        watch: Who looks at the lag; ``None``: nobody does here.
+        demo: What a visitor of the demo may do; ``None``: this is none.
         closing: Set when the server goes down: live streams end.
     """
 
@@ -42,14 +51,24 @@ class Site:
     audit: Audit
     store: AccessStore
     authenticator: Authenticator
+    access: Access
     limits: Limits
     log_now: Callable[[], int]
     key_of: Callable[[str], str]
+    facilities: Facilities
+    pages: PagesStore
     policies: Sequence[dict[str, Any]] = ()
     action_wait: float = 5.0
+    watch: Watch | None = None
+    demo: Demo | None = None
     acting: "Acting" = field(init=False)
     streams: "Streams" = field(init=False)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> Now:
         return Now(self.log_now(), edge.elapsed())
+
+    @property
+    def smart(self) -> Mapping[str, Any] | None:
+        """What the identity provider tells of itself, as far as it has been asked."""
+        return None if self.access.provider is None else self.access.provider.known()

@@ -76,6 +76,8 @@ def item(
     if kind != "transition":
         thing["contact"] = None
     masked = bool(thing.get("masked")) and not who.part2
+    if kind == "gap" and who.view == "minimal" and thing["code"] in _CLINICAL_WORDS:
+        hidden.append("subject")  # names the medicine or the list
     if masked:
         hidden += [name for name in _MASKED if name in thing and name not in hidden]
         thing["notice"] = NOTICE

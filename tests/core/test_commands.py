@@ -152,10 +152,10 @@ def test_what_is_parked_after_the_acknowledgement_opens_the_gap_again() -> None:
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [("NO_PCP_ON_FILE", "terminal"), ("no such gap", "unknown-task")],
+    [("NO_PCP_ON_FILE", "role"), ("no such gap", "unknown-task")],
 )
 def test_a_gap_that_may_not_be_acknowledged_is_refused(code: str, expected: str) -> None:
-    """It closes when what is missing is there."""
+    """It closes when what is missing is there: nobody's role may close it by hand."""
     found = chart(discharged(D))
     gap = found.gaps[code]["gap_id"] if code in found.gaps else code
     assert verdict(found, command("noted", D + HOUR, gap_id=gap)) == expected

@@ -113,26 +113,24 @@ async def _both(kafka: Kafka, flow: Flow, rate: float, stop: threading.Event) ->
         **kafka.client(), isolation_level="read_committed", auto_offset_reset="earliest"
     )
     producer = AIOKafkaProducer(**kafka.client(), enable_idempotence=True)
-    await consumer.start()
-    await producer.start()
-    partitions = consumer.partitions_for_topic(SEEN_IN) or set()
-    consumer.assign([TopicPartition(SEEN_IN, partition) for partition in partitions])
-    await consumer.seek_to_end()
-    reading = asyncio.create_task(_read(consumer, flow))
-    sends = []
-    while not stop.is_set():
-        visit, event = flow.event(len(flow.sent))
-        flow.sent[visit] = time.monotonic()
-        sends.append(await producer.send(SENT_TO, event))
-        await asyncio.sleep(1 / rate)
-    await asyncio.gather(*sends)
-    end = time.monotonic() + 120
-    while flow.lost and time.monotonic() < end and not reading.done():  # noqa: ASYNC110 - a test
-        await asyncio.sleep(0.1)
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
-    await producer.stop()
-    await consumer.stop()
+    async with producer, consumer:
+        # A broker that was not asked for the topic yet may not know it: the producer waits.
+        partitions = await producer.partitions_for(SEEN_IN)
+        consumer.assign([TopicPartition(SEEN_IN, partition) for partition in partitions])
+        await consumer.seek_to_end()
+        reading = asyncio.create_task(_read(consumer, flow))
+        sends = []
+        while not stop.is_set():
+            visit, event = flow.event(len(flow.sent))
+            flow.sent[visit] = time.monotonic()
+            sends.append(await producer.send(SENT_TO, event))
+            await asyncio.sleep(1 / rate)
+        await asyncio.gather(*sends)
+        end = time.monotonic() + 120
+        while flow.lost and time.monotonic() < end and not reading.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 async def _read(consumer: Any, flow: Flow) -> None:

@@ -221,14 +221,16 @@ class Stack:
 
 
 @contextmanager
-def stack(folder: Path, secrets: Path) -> Iterator[Stack]:
+def stack(
+    folder: Path, secrets: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Stack]:
     """
-    The product, running; gone afterwards.
+    The product with a site's *settings*, running; gone afterwards.
 
     Raises:
         NoKafka: The broker cannot be had on this machine.
     """
-    made = Stack(folder, secrets)
+    made = Stack(folder, secrets, settings)
     try:
         made.up()
         yield made

@@ -1,12 +1,14 @@
-"""``python -m tests.e2e.walk [STEP…]``: what each step of `docs/operate.md` costs, measured once.
+"""What each step of `docs/operate.md` costs: while discharges flow, a step is done.
 
-While discharges flow, a step is done; printed are how many were sent, how many led to no call, how
-many calls were read twice, and the longest that an event waited for its call.
+Printed are how many were sent, how many led to no call, how many calls were read twice, and the
+longest that an event waited for its call.  Starts and ends a broker and the product of its own.
 """
 
+import argparse
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,17 +28,24 @@ AWAY_S: Final = 10.0
 
 def main() -> None:
     """Do all of it and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.walk", description=__doc__)
+    parser.add_argument("steps", nargs="*", type=int, help="their numbers; default: all, 6 minutes")
+    parser.add_argument(
+        "--upgrade-from", metavar="COMMIT", help="start with its sources; adds the step to these"
+    )
+    chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as named:
         folder = Path(named)
+        before = {} if chosen.upgrade_from is None else _sources(chosen.upgrade_from, folder)
         secrets = folder / "secrets"
         command = [str(ROOT / "deploy/make-secrets.sh"), str(secrets)]
         subprocess.run(command, check=True, capture_output=True)
         (folder / "product").mkdir()
-        with stack(folder / "product", secrets) as product:
-            walk(product)
+        with stack(folder / "product", secrets, before) as product:
+            walk(product, chosen.steps, upgraded=bool(before))
 
 
-def walk(product: Stack) -> None:
+def walk(product: Stack, asked: list[int], *, upgraded: bool) -> None:
     """One row a step, in the order of the document."""
     docker = Docker(product)
 
@@ -58,9 +67,16 @@ def walk(product: Stack) -> None:
         compose("stop", "intake", "decide", "lag")
         compose("up", "--detach", "--wait")
 
-    def rolled(name: str) -> None:
-        for number in (1, 2):
+    def rolled(name: str, *numbers: int) -> None:
+        for number in numbers:
             assert docker(["restart", f"care-orchestrator-{name}-{number}"]).code == 0
+
+    def upgrade() -> None:
+        product.settings = {}
+        compose(*two)  # the second ones are of the new version, the first ones not yet
+        rolled("decide", 1)
+        rolled("intake", 1)
+        rolled("lag", 1)
 
     two = ("up", "--detach", "--wait", "--scale", "decide=2", "--scale", "intake=2")
     one = ("up", "--detach", "--wait")
@@ -72,17 +88,19 @@ def walk(product: Stack) -> None:
         ("kill -9 intake, the only one; started again", lambda: killed("intake")),
         ("stop all workers, start all (an upgrade)", recreated),
         ("add a second decide and a second intake", lambda: compose(*two)),
-        ("restart both decide, one after the other", lambda: rolled("decide")),
-        ("restart both intake, one after the other", lambda: rolled("intake")),
+        ("restart both decide, one after the other", lambda: rolled("decide", 1, 2)),
+        ("restart both intake, one after the other", lambda: rolled("intake", 1, 2)),
         ("restart both decide at once", lambda: compose("restart", "decide")),
         ("kill -9 one decide of two", lambda: _kill(product, "decide-2")),
         ("take the second ones away", lambda: compose(*one)),
         ("restart the broker", lambda: compose("restart", "kafka")),
         (f"kill -9 the broker, back after {AWAY_S:.0f} s", broker_away),
     ]
+    if upgraded:
+        steps.insert(0, ("replace a decide and an intake by this version", upgrade))
+        steps.insert(1, ("take the second ones away", lambda: compose(*one)))
     say("step", "sent", "lost", "twice", "step s", "longest s", "usual s")
-    asked = [int(word) for word in sys.argv[1:]] or range(len(steps))
-    for number, (name, step) in [(number, steps[number]) for number in asked]:
+    for number, (name, step) in [(n, steps[n]) for n in asked or range(len(steps))]:
         with flowing(product.kafka(), f"W{number:02}", RATE) as flow:
             time.sleep(BEFORE_S)
             began = time.monotonic()
@@ -98,6 +116,17 @@ def say(name: str, *cells: object) -> None:
     """One row."""
     sys.stdout.write(f"{name:<46}" + "".join(f"{cell:>10}" for cell in cells) + "\n")
     sys.stdout.flush()
+
+
+def _sources(commit: str, folder: Path) -> dict[str, str]:
+    """The sources of another version; what makes processes run them instead of these."""
+    archive, tree = folder / "before.tar", folder / "before"
+    words = ["orchestrator", "schemas", "events", "handlers"]
+    command = ["git", "-C", str(ROOT), "archive", "-o", str(archive), commit, *words]
+    subprocess.run(command, check=True, capture_output=True)
+    with tarfile.open(archive) as found:
+        found.extractall(tree, filter="data")
+    return {"PYTHONPATH": str(tree)}
 
 
 def _kill(product: Stack, process: str) -> None:

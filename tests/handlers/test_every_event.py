@@ -26,7 +26,6 @@ IDENTITY_AND_LATER = {
     "care.patient.unmerged.v1",
     "care.patient.visit_moved.v1",
     "care.patient.identifiers_moved.v1",
-    "care.patient.consent_changed.v1",
     "care.patient.screened.v1",
     "care.result.final.v1",
     "care.document.received.v1",
@@ -79,6 +78,7 @@ def _fixed_titles() -> set[str]:
         "Death reported",
         "Death taken back",
         "Wishes about outreach changed",
+        "Consent changed",
     }
 
 

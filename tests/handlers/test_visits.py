@@ -165,7 +165,14 @@ def test_the_fields_that_rules_read_are_passed_on_as_they_came() -> None:
         "pcp": {"npi": "1"},
         "previous_visit_number": "V0",
         "admit_type": "C",
+        "account_number": "77",
     }
+
+
+def test_an_account_that_is_the_visits_own_number_says_nothing() -> None:
+    """Feeds that number visits by their accounts repeat it in every message."""
+    found = told("admission.updated", admit_type="3", account_number="V1")
+    assert only(found, VisitSaid).fields == {"admit_type": "C"}
 
 
 def test_what_is_said_ahead_is_held() -> None:

@@ -5,7 +5,9 @@ fail.  ``-m "not kafka"`` leaves them out.
 """
 
 import asyncio
+import gc
 import os
+import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,6 +37,18 @@ def pytest_runtest_call() -> Generator[None, Any, Any]:
         return (yield)
     except NoKafka as missing:
         no_kafka(missing)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """What a test left open is told of that test, not of whichever one Python looks into later."""
+    ended = yield
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        gc.collect()
+    if left:
+        pytest.fail(f"{item.nodeid} left open: " + "; ".join(str(one.message) for one in left))
+    return ended
 
 
 def no_kafka(missing: NoKafka) -> NoReturn:

@@ -47,6 +47,8 @@ class Proxy:
 
     Attributes:
         passed: Bytes that went through, by direction.
+        lost: Bytes that had come from one end when the connection broke, and never reached the
+            other.
     """
 
     def __init__(self, port: int, broker_port: int) -> None:
@@ -54,6 +56,7 @@ class Proxy:
         self._toxic = HEALTHY
         self._changed = asyncio.Event()
         self.passed: dict[Direction, int] = {"to-broker": 0, "to-client": 0}
+        self.lost: dict[Direction, int] = {"to-broker": 0, "to-client": 0}
         self._broker_port = broker_port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -133,14 +136,19 @@ class Proxy:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Direction
     ) -> None:
+        held = 0
         try:
             while chunk := await reader.read(CHUNK):
-                await self._delayed(len(chunk), way)
+                held = len(chunk)
+                await self._delayed(held, way)
                 writer.write(chunk)
                 await writer.drain()
-                self.passed[way] += len(chunk)
+                self.passed[way] += held
+                held = 0
         except OSError:
             return
+        finally:
+            self.lost[way] += held
 
     async def _delayed(self, size: int, way: Direction) -> None:
         if self.toxic is HEALTHY:

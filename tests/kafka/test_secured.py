@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.core.instants import DAY, written
 from orchestrator.stream.clock import RealClock
-from orchestrator.stream.kafka.broker import BrokerAway, admin
 from orchestrator.stream.kafka.connection import Kafka, UnusableConnection
 from tests.kafka.broker import NoKafka
 from tests.kafka.commands import decided, run, worker
@@ -75,25 +74,27 @@ async def test_a_wrong_password_is_one_clear_line(
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("setting", "value", "says"),
     [
-        ({"ca": None}, r"not trusted \(CARE_KAFKA_CA\)"),
-        ({"username": "nobody"}, r"refuses CARE_KAFKA_USERNAME"),
-        ({"mechanism": "PLAIN"}, r"does not take PLAIN \(CARE_KAFKA_SASL_MECHANISM\)"),
-        ({"protocol": "PLAINTEXT"}, r"CARE_KAFKA_SECURITY_PROTOCOL is PLAINTEXT"),
-        ({"protocol": "SASL_PLAINTEXT"}, r"CARE_KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT"),
+        ("CA", None, "not trusted (CARE_KAFKA_CA)"),
+        ("USERNAME", "nobody", "refuses CARE_KAFKA_USERNAME"),
+        ("SASL_MECHANISM", "PLAIN", "does not take PLAIN (CARE_KAFKA_SASL_MECHANISM)"),
+        ("SECURITY_PROTOCOL", "PLAINTEXT", "CARE_KAFKA_SECURITY_PROTOCOL is PLAINTEXT"),
+        ("SECURITY_PROTOCOL", "SASL_PLAINTEXT", "CARE_KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT"),
     ],
 )
 async def test_what_the_broker_does_not_take_is_named(
-    broker: Secured, change: dict[str, str | None], says: str
+    broker: Secured, setting: str, value: str | None, says: str
 ) -> None:
     """Who set it up learns which setting to look at."""
-    right = broker.kafka()
-    wrong = Kafka(right.bootstrap, replace(right.security, **change))  # type: ignore[arg-type]
-    with pytest.raises(BrokerAway, match=says) as away:
-        async with admin(wrong):
-            pass
-    told(str(away.value))
+    # A process of its own, as for users: in this one, aiokafka would leave a refused TLS
+    # connection half closed behind the end of the test's loop.
+    given = broker.settings() | {f"CARE_KAFKA_{setting}": value or ""}
+    if value is None:
+        del given[f"CARE_KAFKA_{setting}"]
+    ended = await run("topics", "check", **given)
+
+    assert (ended.code, says in told(ended.err)) == (3, True), ended.err
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,28 @@ def test_a_writer_that_waits_too_long_is_told(
     assert [r.value for r in log.read(INPUT, 0, 0, 9)] == [b"first"]
 
 
+def _append(folder: Path, value: bytes) -> None:
+    with Log.open(folder) as log:
+        log.append(INPUT, None, value)
+
+
+def test_a_log_opened_twice_by_one_process_is_not_taken_away_from_it(tmp_path: Path) -> None:
+    """Another process that comes and goes meanwhile must not believe itself the last one."""
+    log, _ = new_log(tmp_path)
+    with Log.open(tmp_path, create=True, partitions=PARTITIONS):
+        pass  # as the worklist does beside the deciding loop of `up`
+
+    guest = multiprocessing.get_context("spawn").Process(target=_append, args=(tmp_path, b"guest"))
+    guest.start()
+    guest.join(60)
+    log.append(INPUT, None, b"host")
+
+    assert guest.exitcode == 0
+    with Log.open(tmp_path) as newcomer:
+        assert [r.value for r in newcomer.read(INPUT, 0, 0, 10)] == [b"guest", b"host"]
+    log.close()
+
+
 def test_processes_append_at_once_without_losing_or_mixing(tmp_path: Path) -> None:
     """Every record of every process is there once, in its own order, with rising stamps."""
     log_file.create(tmp_path, PARTITIONS, "real")

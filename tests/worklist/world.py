@@ -3,10 +3,10 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 import orjson
@@ -17,8 +17,11 @@ from orchestrator.stream.clock import RealClock
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.access.demo import demo_principal
+from orchestrator.worklist.access.modes import Access
 from orchestrator.worklist.access.roles import Principal
-from orchestrator.worklist.access.tokens import DemoTokens, NotAuthentic
+from orchestrator.worklist.access.sessions import Sessions
+from orchestrator.worklist.access.store import AccessStore
+from orchestrator.worklist.access.tokens import Authenticator, DemoTokens, NotAuthentic
 from orchestrator.worklist.app import application
 from orchestrator.worklist.limits import Limits, Rate
 from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
@@ -49,12 +52,19 @@ class People(DemoTokens):
         self.known: dict[str, Principal] = {}
 
     def principal(self, token: str) -> Principal:
-        if token in self.known:
-            return self.known[token]
-        found = demo_principal(token)
+        found = self.standing(token, {})
         if found is None:
             raise NotAuthentic("unknown-token")
         return found
+
+    def access(self, store: AccessStore) -> Access:
+        """Their sessions."""
+        return Access("demo", Sessions(store, b"s" * 32, "demo", self.standing))
+
+    def standing(self, actor: str, claims: Mapping[str, Any]) -> Principal | None:
+        """The same people at pages."""
+        del claims
+        return self.known.get(actor) or demo_principal(actor)
 
 
 class World:
@@ -73,6 +83,11 @@ class World:
         return httpx.AsyncClient(
             transport=self._transport, base_url="http://test/api/v1", headers=headers
         )
+
+    def browser(self, token: str | None = "demo-supervisor") -> "Browser":
+        """Somebody who has signed in at the pages, or nobody yet."""
+        word = None if token is None else self.site.access.sessions.open(token, {})
+        return Browser(self, word)
 
     async def get(self, path: str, token: str = "demo-supervisor", **params: Any) -> Any:
         """The JSON of a 200."""
@@ -132,9 +147,46 @@ class World:
             await asyncio.sleep(0.05)
 
 
+class Browser:
+    """A browser with a session: it sends the cookie, and forms as our pages send them."""
+
+    def __init__(self, made: World, word: str | None) -> None:
+        self._world = made
+        self.word = word
+        cookies = {} if word is None else {made.site.access.cookie(): word}
+        self.client = httpx.AsyncClient(
+            transport=made._transport, base_url="http://test", cookies=cookies
+        )
+
+    @property
+    def csrf(self) -> str:
+        """What a form of its pages brings."""
+        return self._world.site.access.sessions.form_token(self.word or "")
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        """One page."""
+        return await self.client.get(path, headers=headers)
+
+    async def post(self, path: str, **form: Any) -> httpx.Response:
+        """A form of one of our pages, sent."""
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        return await self.client.post(path, data={"csrf": self.csrf, **form}, headers=headers)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
+
+
 @asynccontextmanager
 async def world(
-    folder: Path, *, limits: Limits | None = None, patients: int = PATIENTS
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    patients: int = PATIENTS,
+    access: Callable[[AccessStore], Access] | None = None,
+    authenticator: Callable[[AccessStore], Authenticator] | None = None,
 ) -> AsyncIterator[World]:
     """Everything running, the first patients' tasks there."""
     people = People()
@@ -143,9 +195,10 @@ async def world(
             folder=folder,
             feed=lambda: EmbeddedFeed(folder),
             sender=lambda: EmbeddedSender(folder),
-            authenticator=lambda _store: people,
+            authenticator=authenticator or (lambda _store: people),
             key_of=lambda subject: patient_key(SITE_KEY, subject),
             log_now=RealClock().now,
+            access=access or people.access,
             limits=lambda: limits or Limits(dict(FREELY)),
             action_wait=WAIT_S,
             policies=[policy.model_dump(mode="json") for policy in load_policies(None)],
@@ -153,8 +206,9 @@ async def world(
         async with opened(plan) as site:
             made = World(folder, site, application(site, version="test"), people)
             made.send(*(event for n in range(patients) for event in discharged(n)))
-            calls = "/tasks?kind=CALL_48H"
-            await made.until(calls, lambda found: found["total"] == patients)
+            if patients:
+                calls = "/tasks?kind=CALL_48H"
+                await made.until(calls, lambda found: found["total"] == patients)
             yield made
 
 

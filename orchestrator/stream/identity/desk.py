@@ -34,6 +34,7 @@ class Chart:
         taken: The number of the last item it consumed.
         low: Everything of it accepted before this instant is in here.
         queue: Taken, and waiting until its whole group is here.
+        numbers: Of its visits what the directory was told, once it has asked for it.
     """
 
     patient: Patient
@@ -42,10 +43,12 @@ class Chart:
     taken: int = 0
     low: int = 0
     queue: list[Body] = field(default_factory=list)
+    numbers: list[str] | None = None
 
     def dump(self) -> list[Any]:
         """What is not in the patient's own rows."""
-        return [self.router, self.partition, self.taken, self.low, self.queue]
+        numbers = [] if self.numbers is None else [self.numbers]
+        return [self.router, self.partition, self.taken, self.low, self.queue, *numbers]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.core import step
 from orchestrator.core.announce import Joined
 from orchestrator.core.facts import Told
-from orchestrator.core.identity import visit_of
+from orchestrator.core.marks import visit_of
 from orchestrator.core.patient import Patient
 from orchestrator.stream.identity.charts import Row
 from orchestrator.stream.identity.desk import Body, Desk
@@ -59,6 +59,7 @@ class AtDesk:
             found = working.unsealed(member, self._lies(desk, member.subject), one)
             if visit_of(member.subject) is None:
                 fresh.append((found, member))
+                working.say(one, patient.floor)
         teams = _teams(patient)
         changes = step.fact(
             patient,
@@ -71,6 +72,7 @@ class AtDesk:
         lane = told[0][1] if told else ""
         receipt = told[0][0].receipt if told else 0
         working.publish(changes, teams, lane, receipt, _partitions(desk))
+        working.show(patient, _partitions(desk))
         for cells, member in fresh:
             working.claim(cells, member)
 
@@ -82,6 +84,7 @@ class AtDesk:
         teams = _teams(patient)
         changes = step.clock(patient, until, self._working.processor.rules)
         self._working.publish(changes, teams, DEADLINE, partitions=_partitions(desk))
+        self._working.show(patient, _partitions(desk))
 
     def settled(self, desk: Desk, *, settled: bool) -> None:
         self._working.tally.moves(desk.key, self._working.stamp, under_way=not settled)

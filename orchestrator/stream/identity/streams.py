@@ -10,11 +10,17 @@ crashes.
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import orjson
+
 from orchestrator.core.announce import Joined
 from orchestrator.core.facts import Told
-from orchestrator.core.identity import GroupCell, Mark
+from orchestrator.core.identity import GroupCell
 from orchestrator.core.joining import GROUP, copy_of, flag_moved, moved_cell, said_of
+from orchestrator.core.marks import Mark
+from orchestrator.core.numbers import numbers_of
 from orchestrator.core.patient import Patient
+from orchestrator.core.stored import load_cell
+from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.identity.charts import Row, packed, unpacked
 from orchestrator.stream.identity.desk import Body, Chart, Desk, Route
 
@@ -85,6 +91,8 @@ class Streams:
             until = message["until"]
             known = self._desk.asks.get(message["name"], until)
             self._desk.asks[message["name"]] = min(known, until)
+        elif kind == "numbers":
+            self._put(message["name"], {"kind": "numbers"})
         self._close()
 
     def tell(self, body: Body, told: Told) -> None:
@@ -200,24 +208,38 @@ class Streams:
             self._pass_on(name, chart, body["n"], body["to"])
         elif kind == "split":
             self._split(chart, body)
+        elif kind == "numbers":
+            chart.numbers = chart.numbers or []
+            self._tell_numbers(chart)
         else:
             chart.queue.append(body)
+
+    def _tell_numbers(self, chart: Chart) -> None:
+        """Tell the directory what visits of this chart go by, where it does not know."""
+        if chart.numbers is None:
+            return
+        found = numbers_of(chart.patient.subject, chart.patient.cells.values())
+        marks = [mark for mark in found if mark.source not in chart.numbers]
+        if marks:
+            chart.numbers += [mark.source for mark in marks]
+            said = {"kind": "marks", "marks": [list(mark) for mark in marks]}
+            self._shell.send(IDENTITY, said)
 
     def _split(self, chart: Chart, body: Body) -> None:
         """A visit of this chart belongs to somebody else: it gets a chart of its own."""
         name = body["name"]
+        here, cell = chart.patient, moved_cell(name)
+        for kind, number, value in self._shell.put_away(self._desk, here.subject):
+            if (kind, number) == cell and cell not in here.cells:
+                here.sealed.setdefault(cell, load_cell(kind, orjson.loads(value)))
         # What waits to be told of the visit goes along; it is told of the origin, too.
         queue = [one for one in chart.queue if said_of(self._shell.told(one)[0], name) is not None]
-        patient = copy_of(chart.patient, name, "")
-        patient.floor = chart.patient.floor
-        low = self._low(chart.patient.subject)
-        part = Chart(patient, chart.router, chart.partition, 0, low, queue)
-        cell = moved_cell(name)
-        rows = self._shell.put_away(self._desk, chart.patient.subject)
-        put_away = [row for row in rows if row[:2] == cell and cell not in chart.patient.cells]
-        flag_moved(chart.patient, name, Mark(*body["mark"]))
+        patient = copy_of(here, name, "")
+        patient.floor = here.floor
+        part = Chart(patient, chart.router, chart.partition, 0, self._low(here.subject), queue)
+        flag_moved(here, name, Mark(*body["mark"]))
         self._changed(body["why"])
-        self._ship(name, part, put_away, body["n"], body["to"])
+        self._ship(name, part, (), body["n"], body["to"])
 
     def _pass_on(self, name: str, chart: Chart, number: int, to: str) -> None:
         chart.low = self._low(name)
@@ -282,6 +304,8 @@ class Streams:
             chart.patient.floor = floor
         if told or why is not None:
             self._shell.step(desk, patient, told, None if why is None else Joined(*why))
+            for chart in charts.values():
+                self._tell_numbers(chart)
         self._shell.fire(desk, patient, low)
         for chart in charts.values():
             chart.patient.floor = low

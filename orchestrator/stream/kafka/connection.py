@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 PROBE_S: Final = 5.0
+HANG_UP_S: Final = 1.0
 _ADDRESS: Final = re.compile(r"\S+:\d{1,5}")
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -156,7 +157,8 @@ async def _why(kafka: Kafka, server: str) -> str:
     try:
         async with asyncio.timeout(PROBE_S):
             connection = await create_conn(host, int(port), **arguments)
-            connection.close()
+            # TLS takes leave of the other end first, and the loop may end with us.
+            await asyncio.wait([connection.close()], timeout=HANG_UP_S)
     except (AuthenticationFailedError, SaslAuthenticationFailed):
         return "the broker refuses CARE_KAFKA_USERNAME with CARE_KAFKA_PASSWORD"
     except UnsupportedSaslMechanismError:

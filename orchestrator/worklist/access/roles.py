@@ -7,6 +7,8 @@ route is a matter of facilities, teams and view, judged per object.
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from orchestrator.worklist.access.scopes import narrowed
+
 View = Literal["clinical", "minimal", "pseudonymous"]
 Permission = Literal[
     "self",  # about the caller alone, and how fresh the data is
@@ -96,6 +98,7 @@ class Principal:
         teams: ``None``: all.
         facilities: ``None``: all.
         until: When the token ends, in seconds since 1970; ``None``: a demo's never does.
+        scopes: What a token's SMART scopes leave of it; ``None``: they narrow nothing.
     """
 
     actor: str
@@ -106,11 +109,13 @@ class Principal:
     part2: bool = False
     client_id: str | None = None
     until: int | None = None
+    scopes: frozenset[str] | None = None
 
     @property
     def may(self) -> frozenset[Permission]:
-        """Everything that one of its roles may do."""
-        return frozenset(word for role in self.roles for word in ROLES[role].may)
+        """Everything that one of its roles may do, and its scopes do not take away."""
+        words: frozenset[Permission] = frozenset(w for role in self.roles for w in ROLES[role].may)
+        return narrowed(words, self.scopes)
 
     @property
     def patients(self) -> Literal["facility", "team"] | None:
@@ -144,6 +149,7 @@ def principal(
     part2: bool = False,
     client_id: str | None = None,
     until: int | None = None,
+    scopes: frozenset[str] | None = None,
 ) -> Principal:
     """
     The principal of these claims; unknown roles give nothing.
@@ -166,4 +172,5 @@ def principal(
         part2=part2,
         client_id=client_id,
         until=until,
+        scopes=scopes,
     )

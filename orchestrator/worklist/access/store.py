@@ -1,16 +1,17 @@
-"""What the worklist itself must remember: revoked tokens, users, break-glass, actions begun.
+"""What the worklist itself must remember: users, sessions, tokens taken back, grants, actions.
 
 Not part of the read model, which can be made anew from the topics at any time; this cannot.
 """
 
-import os
 import sqlite3
 import threading
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from orchestrator import private_file
+
 FILE: Final = "access.sqlite"
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 # As long as the log tells a repeat of an event (contract.md 2): 30 days, in microseconds.
 REMEMBERED: Final = 30 * 24 * 3600 * 1_000_000
 
@@ -28,6 +29,13 @@ CREATE TABLE grants (
     actor TEXT NOT NULL, patient_key TEXT NOT NULL, until INTEGER NOT NULL,
     PRIMARY KEY (actor, patient_key)) WITHOUT ROWID;
 """
+# What layout 2 has beside them.
+_SINCE_2: Final = """
+CREATE TABLE disabled (actor TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (
+    digest BLOB PRIMARY KEY, mode TEXT NOT NULL, actor TEXT NOT NULL, claims TEXT NOT NULL,
+    opened INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
+"""
 
 
 class Action(NamedTuple):
@@ -42,24 +50,35 @@ class Action(NamedTuple):
     action: str
 
 
+class SessionRow(NamedTuple):
+    """A session as it is kept: by the digest of its secret, never the secret."""
+
+    mode: str
+    actor: str
+    claims: str
+    opened: int
+    seen: int
+
+
 class AccessStore:
     """The file, safe between threads; each call is short."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / FILE
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        private_file.make(path)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA busy_timeout = 5000")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("BEGIN IMMEDIATE")
-        if self._db.execute("PRAGMA user_version").fetchone() == (0,):
-            for statement in _TABLES.split(";"):
-                if statement.strip():
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {_LAYOUT}")
+        (layout,) = self._db.execute("PRAGMA user_version").fetchone()
+        for statement in (_TABLES, _SINCE_2)[layout:] if layout < _LAYOUT else ():
+            for one in statement.split(";"):
+                if one.strip():
+                    self._db.execute(one)
+        self._db.execute(f"PRAGMA user_version = {max(layout, _LAYOUT)}")
         self._db.execute("COMMIT")
 
     def close(self) -> None:
@@ -81,15 +100,57 @@ class AccessStore:
         """Add a user, or replace one of that name."""
         self._run("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", name, hash_, claims, at)
 
-    def remove_user(self, name: str) -> bool:
-        """Whether there was one."""
-        return self._run("DELETE FROM users WHERE name = ?", name) > 0
+    def users(self) -> list[tuple[str, str, bool]]:
+        """Name, claims and whether disabled, by name."""
+        return [
+            (str(name), str(claims), bool(disabled))
+            for name, claims, disabled in self._rows(
+                "SELECT name, claims, actor IS NOT NULL FROM users"
+                " LEFT JOIN disabled ON actor = name ORDER BY name"
+            )
+        ]
+
+    def disable(self, actor: str, at: int) -> None:
+        """Nothing of *actor* is good any more: no session, no token, whoever has signed it."""
+        self._run("INSERT OR IGNORE INTO disabled VALUES (?, ?)", actor, at)
+        self._run("DELETE FROM sessions WHERE actor = ?", actor)
+
+    def enable(self, actor: str) -> None:
+        self._run("DELETE FROM disabled WHERE actor = ?", actor)
+
+    def is_disabled(self, actor: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM disabled WHERE actor = ?", actor))
 
     def user(self, name: str) -> tuple[str, str] | None:
         """The password's hash and the claims of a user."""
         for hash_, claims in self._rows("SELECT hash, claims FROM users WHERE name = ?", name):
             return str(hash_), str(claims)
         return None
+
+    # Sessions
+
+    def open_session(self, digest: bytes, row: SessionRow) -> None:
+        self._run("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", digest, *row)
+
+    def session(self, digest: bytes) -> SessionRow | None:
+        for row in self._rows(
+            "SELECT mode, actor, claims, opened, seen FROM sessions WHERE digest = ?", digest
+        ):
+            return SessionRow(*row)
+        return None
+
+    def touch_session(self, digest: bytes, at: int) -> None:
+        """Somebody used it."""
+        self._run("UPDATE sessions SET seen = max(seen, ?) WHERE digest = ?", at, digest)
+
+    def end_session(self, digest: bytes) -> None:
+        self._run("DELETE FROM sessions WHERE digest = ?", digest)
+
+    def end_sessions_of(self, actor: str) -> None:
+        self._run("DELETE FROM sessions WHERE actor = ?", actor)
+
+    def forget_sessions(self, opened_before: int) -> None:
+        self._run("DELETE FROM sessions WHERE opened < ?", opened_before)
 
     # Break-glass
 

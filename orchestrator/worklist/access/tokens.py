@@ -14,8 +14,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from orchestrator.worklist import edge
+from orchestrator.worklist.access.claims import principal_of
 from orchestrator.worklist.access.demo import demo_principal
-from orchestrator.worklist.access.roles import Principal, principal
+from orchestrator.worklist.access.roles import Principal
 
 ISSUER: Final = "care-orchestrator"
 KEY_FILE: Final = "auth-key.json"
@@ -45,7 +46,12 @@ class Authenticator(Protocol):
         """
         Raises:
             NotAuthentic: Nobody.
+            KeysDue: `look_up`, off the event loop, then ask again.
         """
+        ...
+
+    def look_up(self) -> None:
+        """Learn of keys that are new; blocks."""
         ...
 
 
@@ -58,11 +64,16 @@ class DemoTokens:
             raise NotAuthentic("unknown-token")
         return found
 
+    def look_up(self) -> None:
+        """Words have no keys."""
+
 
 class Revocations(Protocol):
-    """Which tokens were taken back."""
+    """Which tokens were taken back, and whose count no more."""
 
     def is_revoked(self, jti: str) -> bool: ...
+
+    def is_disabled(self, actor: str) -> bool: ...
 
 
 class LocalTokens:
@@ -91,18 +102,12 @@ class LocalTokens:
             raise NotAuthentic("claims")
         if self._revoked.is_revoked(jti):
             raise NotAuthentic("revoked")
-        client = claims.get("client_id")
-        view = claims.get("view")
-        return principal(
-            subject,
-            _words(claims.get("roles")),
-            _words(claims.get("teams")),
-            _words(claims.get("facilities")),
-            view=view if isinstance(view, str) else None,
-            part2=claims.get("part2") is True,
-            client_id=client if isinstance(client, str) else None,
-            until=claims["exp"],
-        )
+        if self._revoked.is_disabled(subject):
+            raise NotAuthentic("disabled")
+        return principal_of(subject, claims, until=claims["exp"])
+
+    def look_up(self) -> None:
+        """The one key is ours."""
 
     @staticmethod
     def _check_times(claims: dict[str, Any]) -> None:
@@ -117,12 +122,6 @@ class LocalTokens:
         starts = claims.get("nbf", issued)
         if type(starts) is not int or starts - SKEW_S > now:
             raise NotAuthentic("times")
-
-
-def _words(claim: Any) -> frozenset[str]:
-    if not isinstance(claim, list):
-        return frozenset()
-    return frozenset(word for word in claim if isinstance(word, str))
 
 
 def signed(key: OKPKey, audience: str, claims: dict[str, Any], lifetime_s: int) -> tuple[str, str]:

@@ -65,7 +65,7 @@ async def changes(call: CallOf, query: Annotated[ChangeQuery, Query()]) -> Respo
     """The change log behind a cursor, or what one event has brought about."""
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
-        (generation,) = db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        generation = stories.generation(db)
         begin = 0
         if query.after is not None:
             try:

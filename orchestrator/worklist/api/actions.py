@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Path, Query, Response
@@ -300,11 +301,16 @@ async def bulk(
         Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
         for one in body.items
     ]
-    call.account.objects += [f"task/{one.task_id}" for one in body.items]
-    # Together: one after the other, each would wait for the round of the one before.
-    results = await asyncio.gather(*(_one_of_many(call, one, wait_s) for one in asked))
+    results = await many(call, asked, wait_s)
     whole = all(result["status"] == 200 for result in results)
     return json_response({"items": results}, 200 if whole else 207)
+
+
+async def many(call: Call, asked: Sequence[Asked], wait_s: float) -> list[dict[str, Any]]:
+    """What became of each, in the order of *asked*."""
+    call.account.objects += [f"task/{one.name}" for one in asked]
+    # Together: one after the other, each would wait for the round of the one before.
+    return await asyncio.gather(*(_one_of_many(call, one, wait_s) for one in asked))
 
 
 async def _one_of_many(call: Call, asked: Asked, wait_s: float) -> dict[str, Any]:

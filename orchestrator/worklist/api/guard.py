@@ -4,6 +4,7 @@ Each route names its rule (`rule`); one without cannot be added.  Authentication
 body is read: a peer's worst hole was a parser open to anyone.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeVar, cast
@@ -13,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from orchestrator.worklist import measures
+from orchestrator.worklist.access.keys import KeysDue
 from orchestrator.worklist.access.roles import Permission, Principal
 from orchestrator.worklist.access.tokens import NotAuthentic
 from orchestrator.worklist.api.bodies import StrictRequest, refuse_other_media
@@ -42,12 +44,16 @@ class Rule:
         permission: ``None``: anyone, without a token.
         deed: What the audit calls it; ``None``: it tells nothing about a patient.
         media: What it answers with.
+        touches: Whether asking keeps a page's session alive; what pages ask by themselves does not.
+        forms: Whether a page that is open to anyone shows a form.
     """
 
     permission: Permission | None
     deed: Deed | None
     limit: Kind = "api"
     media: str = JSON
+    touches: bool = True
+    forms: bool = False
 
 
 def rule(
@@ -56,11 +62,13 @@ def rule(
     *,
     limit: Kind = "api",
     media: str = JSON,
+    touches: bool = True,
+    forms: bool = False,
 ) -> Callable[[F], F]:
     """Say the rule of the endpoint below."""
 
     def said(endpoint: F) -> F:
-        RULES[endpoint] = Rule(permission, deed, limit, media)
+        RULES[endpoint] = Rule(permission, deed, limit, media, touches, forms)
         return endpoint
 
     return said
@@ -111,27 +119,33 @@ async def _guarded(
     if guarded.permission is None:
         return await _answered(inner(StrictRequest(request.scope, request.receive)), request)
     try:
-        who = identified(request, site)
+        who = await identified(request, site)
         site.limits.take(who.actor, "api")
     except Problem as problem:
         return answer(problem, request.scope)
     call = Call(site, who, guarded, request_id)
     request.state.call = call
     response = await _answered(_permitted(request, call, inner, takes_body), request)
-    if guarded.deed is not None and _recorded(response.status_code, guarded.deed):
-        outcome = OUTCOMES.get(response.status_code, "success")
-        if response.status_code >= 400 and outcome == "success":
-            outcome = "refused"
-        try:
-            await site.audit.write(who, guarded.deed, outcome, call.account, request_id)
-        except Problem as problem:
-            return answer(problem, request.scope)
+    try:
+        await record(call, response.status_code)
+    except Problem as problem:
+        return answer(problem, request.scope)
     response.headers.update(call.extra_headers)
     return response
 
 
-def _recorded(status: int, deed: Deed) -> bool:
-    return status < 300 or status in (304, 307, 403, 404) or deed == "act"
+async def record(call: Call, status: int) -> None:
+    """
+    Write down what *call* is about to be answered, where its rule says so.
+
+    Raises:
+        Problem: ``audit-unavailable``: the answer may not be sent.
+    """
+    deed = call.rule.deed
+    if deed is None or not (status < 400 or status in (403, 404) or deed == "act"):
+        return
+    outcome = OUTCOMES.get(status, "success" if status < 400 else "refused")
+    await call.site.audit.write(call.who, deed, outcome, call.account, call.request_id)
 
 
 async def _permitted(request: Request, call: Call, inner: Handler, takes_body: bool) -> Response:
@@ -140,7 +154,7 @@ async def _permitted(request: Request, call: Call, inner: Handler, takes_body: b
         raise Problem("forbidden")
     if call.rule.limit != "api":
         call.site.limits.take(call.who.actor, call.rule.limit)
-    _refuse_unacceptable(request, call.rule.media)
+    refuse_unacceptable(request, call.rule.media)
     if takes_body:
         refuse_other_media(request)
     return await inner(StrictRequest(request.scope, request.receive))
@@ -155,7 +169,7 @@ async def _answered(answering: Awaitable[Response], request: Request) -> Respons
         return answer(of_status(fault), request.scope)
 
 
-def identified(request: Request, site: Site) -> Principal:
+async def identified(request: Request, site: Site) -> Principal:
     """
     Who asks, by the bearer token; the cookie is never read here, so no other site can ask for them.
 
@@ -166,21 +180,37 @@ def identified(request: Request, site: Site) -> Principal:
     try:
         if scheme.lower() != "bearer" or not token.strip():
             raise NotAuthentic("missing")
-        return site.authenticator.principal(token.strip())
+        try:
+            return site.authenticator.principal(token.strip())
+        except KeysDue:
+            await asyncio.to_thread(site.authenticator.look_up)
+        try:
+            return site.authenticator.principal(token.strip())
+        except KeysDue:
+            raise NotAuthentic("unknown-key") from None
     except NotAuthentic as problem:
         measures.AUTH_FAILURES.labels(problem.cause).inc()
         raise Problem("unauthenticated") from None
 
 
-def _refuse_unacceptable(request: Request, media: str) -> None:
-    accept = request.headers.get("accept")
+def refuse_unacceptable(request: Request, media: str) -> None:
+    """
+    Only *media* is written; ``_format`` of FHIR's requests has the last word over ``Accept``.
+
+    Raises:
+        Problem: ``not-acceptable``.
+    """
+    also = (JSON, "application/json+fhir", "text/json", "json") if media == FHIR_MEDIA else ()
+    said = request.query_params.get("_format") if media == FHIR_MEDIA else None
+    accept = said or request.headers.get("accept")
     if not accept:
         return
     kind = media.partition("/")[0]
-    also = (JSON, "application/json+fhir") if media == FHIR_MEDIA else ()
     for part in accept.split(","):
         wanted, _, more = part.partition(";")
         refused = more.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-        if wanted.strip().lower() in (media, *also, "*/*", f"{kind}/*") and not refused:
+        # A plus sign in an address means a blank.
+        plain = wanted.strip().lower().replace("application/fhir json", FHIR_MEDIA)
+        if plain in (media, *also, "*/*", f"{kind}/*") and not refused:
             return
     raise Problem("not-acceptable")

@@ -1,17 +1,14 @@
 """``/patients``: whom the work is about, found by identifier or name, and what happened to them."""
 
-import asyncio
 import sqlite3
-from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import orjson
-import structlog
 from fastapi import Path, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field, model_validator
 
-from orchestrator.worklist import edge, measures, views
+from orchestrator.worklist import views
 from orchestrator.worklist.api.answers import (
     account_changes,
     contacts,
@@ -21,19 +18,23 @@ from orchestrator.worklist.api.answers import (
 )
 from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import Call, CallOf, rule
-from orchestrator.worklist.api.queries import GapQuery, TaskQuery
+from orchestrator.worklist.api.queries import Cursor, GapQuery, TaskQuery
 from orchestrator.worklist.api.queries import Query as NoQuery
-from orchestrator.worklist.instants import SECOND, text_of
 from orchestrator.worklist.model import lists, stories
-from orchestrator.worklist.model.filters import Where, gaps_of, tasks_of
+from orchestrator.worklist.model.filters import (
+    BadCursor,
+    Where,
+    cursor_of,
+    gaps_of,
+    list_name,
+    read_cursor,
+    tasks_of,
+)
 from orchestrator.worklist.model.fold import folded
+from orchestrator.worklist.opened import admitted, open_by_force
 from orchestrator.worklist.problems import Problem
 
 FOUND_MAX: Final = 20
-GRANT: Final = 3600 * SECOND
-BREAK_GLASS: Final = "break-glass"
-
-logger = structlog.get_logger()
 
 Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
@@ -62,12 +63,13 @@ class BreakGlass(Body):
 
 class TimelineQuery(NoQuery):
     limit: Annotated[int, Field(ge=1, le=500)] = 100
-    cursor: Annotated[int, Field(ge=1)] | None = None
+    cursor: Cursor = None
 
 
 @rule("patients", "search")
-async def search(call: CallOf, body: PatientSearch) -> Response:
+async def search(call: CallOf, body: PatientSearch, query: Annotated[NoQuery, Query()]) -> Response:
     """At most 20 patients with something open."""
+    del query
     call.account.query_hash = call.site.key_of(f"search|{body.model_dump_json()}")
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
@@ -85,7 +87,7 @@ def _candidates(call: Call, db: sqlite3.Connection, body: PatientSearch) -> list
         return [stories.survivor(db, call.site.key_of(body.identifier))]
     wanted = (folded(body.name) or "").split()
     found = db.execute(
-        "SELECT patient_key, name FROM patients WHERE birth_date = ? ORDER BY name",
+        "SELECT patient_key, name FROM patients WHERE birth_date = ? ORDER BY name, patient_key",
         (body.birth_date,),
     ).fetchall()
     return [key for key, name in found if set(wanted) <= set((name or "").split())]
@@ -117,22 +119,7 @@ async def _seen(call: Call, key: str, suffix: str = "") -> Response | None:
     Raises:
         Problem: ``not-found``, also for who may not see the patient.
     """
-
-    def read(db: sqlite3.Connection) -> tuple[str, bool]:
-        survivor = stories.survivor(db, key)
-        return survivor, stories.may_see_patient(db, call.who, survivor)
-
-    survivor, may_see = await call.site.reader.ask(read)
-    call.account.patient_keys.add(key)
-    if not may_see:
-        opened = await asyncio.to_thread(
-            call.site.store.is_granted, call.who.actor, survivor, edge.now()
-        )
-        if not opened:
-            raise Problem("not-found")
-        # This one patient, whoever's they are; not what Part 2 keeps back, and never an export.
-        call.who = replace(call.who, facilities=None, teams=None)
-        call.account.purpose = BREAK_GLASS
+    survivor = await admitted(call, key)
     if survivor != key:
         return RedirectResponse(f"/api/v1/patients/{survivor}{suffix}", 307)
     return None
@@ -144,23 +131,8 @@ async def break_glass(
 ) -> Response:
     """See one patient for an hour without belonging to their care team; it is recorded and told."""
     del query
-
-    def read(db: sqlite3.Connection) -> str | None:
-        survivor = stories.survivor(db, key)
-        known = db.execute("SELECT 1 FROM changes WHERE patient_key = ? LIMIT 1", (survivor,))
-        return survivor if known.fetchone() is not None else None
-
-    survivor = await call.site.reader.ask(read)
-    call.account.patient_keys.add(key)
-    call.account.purpose = body.reason
-    if survivor is None:
-        raise Problem("not-found")
-    until = edge.now() + GRANT
-    await asyncio.to_thread(call.site.store.grant, call.who.actor, survivor, until)
-    measures.BREAK_GLASS.inc()
-    # The alert: whoever watches over privacy is told by the log and the metric.
-    logger.warning("auth.break_glass", patient_key=survivor)
-    return json_response({"patient_key": survivor, "until": text_of(until)})
+    survivor, until = await open_by_force(call, key, body.reason)
+    return json_response({"patient_key": survivor, "until": until})
 
 
 @rule("patients", "read")
@@ -177,7 +149,7 @@ async def card(call: CallOf, key: Key, query: Annotated[NoQuery, Query()]) -> Re
         own.add("patient_key = ?", key)
         transitions = db.execute(
             f"SELECT id, value, why FROM transitions JOIN transitions_said USING (id)"
-            f" WHERE {own.sql} ORDER BY updated_at DESC",
+            f" WHERE {own.sql} ORDER BY updated_at DESC, transition_id",
             own.values,
         ).fetchall()
         tasks, gaps = tasks_of(call.who), gaps_of(call.who)
@@ -205,11 +177,18 @@ async def timeline(call: CallOf, key: Key, query: Annotated[TimelineQuery, Query
         return elsewhere
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
-        told = stories.timeline(db, call.who, key, query.cursor, query.limit + 1)
+        name = list_name("timeline", stories.generation(db), key)
+        before = None
+        if query.cursor is not None:
+            try:
+                (before,) = read_cursor(query.cursor, name, 1)
+            except BadCursor:
+                raise Problem("malformed", "The cursor is not one of this list.") from None
+        told = stories.timeline(db, call.who, key, before, query.limit + 1)
         shown = told[: query.limit]
         changes = [views.change(one.value, call.who) for one in shown]
         account_changes(call, changes)
-        following = shown[-1].number if len(told) > query.limit else None
+        following = cursor_of(name, [shown[-1].number]) if len(told) > query.limit else None
         return {"items": changes, "next": following, "freshness": freshness(call, db)}
 
     return json_response(await call.site.reader.ask(read))

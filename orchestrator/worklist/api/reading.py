@@ -76,9 +76,15 @@ async def read_task(
     """One task, with the sentence that says why it is as it is."""
     found = await task_of(call, task_id, query.min_version)
     tag = etag(found["version"])
-    if request.headers.get("if-none-match") in (tag, "*"):
+    if _is_known(tag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers={"ETag": tag})
     return json_response(found, headers={"ETag": tag})
+
+
+def _is_known(tag: str, said: str) -> bool:
+    """Whether ``If-None-Match`` names *tag*; weakly compared (RFC 9110, 13.1.2)."""
+    words = {word.strip().removeprefix("W/") for word in said.split(",")}
+    return tag in words or "*" in words
 
 
 async def task_of(call: Call, task_id: str, min_version: int | None = None) -> dict[str, Any]:

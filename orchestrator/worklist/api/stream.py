@@ -5,8 +5,8 @@ again (``resync``): nothing is ever left out in silence.
 """
 
 import sqlite3
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any, Final, Literal
 
 import orjson
@@ -16,6 +16,7 @@ from fastapi.sse import format_sse_event
 from pydantic import Field, field_validator
 
 from orchestrator.worklist import edge, measures, views
+from orchestrator.worklist.access.roles import Principal, View
 from orchestrator.worklist.api.guard import Call, CallOf, rule
 from orchestrator.worklist.api.queries import PatientKey, Word
 from orchestrator.worklist.api.queries import Query as NoQuery
@@ -23,6 +24,8 @@ from orchestrator.worklist.audit import Account
 from orchestrator.worklist.hub import Subscriber
 from orchestrator.worklist.instants import SECOND
 from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model.filters import sees_change
+from orchestrator.worklist.model.fold import Seen
 from orchestrator.worklist.problems import Problem
 
 EACH_S: Final = 15.0  # freshness, and with it a sign of life
@@ -31,6 +34,7 @@ SLICE_S: Final = 1.0  # how often a quiet stream looks whether it must end
 STREAMS_MAX: Final = 5
 MISSED_MAX: Final = 10_000
 AWAY_MAX: Final = 3600 * SECOND
+WRITTEN_MAX: Final = 1_000
 MEDIA: Final = "text/event-stream"
 
 Type = Literal["task", "gap", "freshness"]
@@ -51,20 +55,49 @@ class StreamQuery(NoQuery):
 
 
 class Streams:
-    """How many streams each subject has open."""
+    """How many streams each subject has open, and what they tell, written once for all."""
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self._written: OrderedDict[tuple[str, View | None, bool], bytes] = OrderedDict()
 
-    def enter(self, actor: str) -> None:
+    def check(self, actor: str) -> None:
+        """
+        See whether *actor* may have one more.
+
+        Raises:
+            Problem: ``rate-limited``.
+        """
         if self._open[actor] >= STREAMS_MAX:
             raise Problem("rate-limited", f"At most {STREAMS_MAX} streams at once.")
+
+    def enter(self, actor: str) -> None:
+        self.check(actor)
         self._open[actor] += 1
         measures.STREAMS.inc()
 
     def leave(self, actor: str) -> None:
         self._open[actor] -= 1
+        if not self._open[actor]:
+            del self._open[actor]
         measures.STREAMS.dec()
+
+    def event(self, change: dict[str, Any], who: Principal, place: str) -> bytes:
+        """The change at *place* as an event in the view of *who*."""
+        name = (place, who.view, who.part2)
+        found = self._written.get(name)
+        if found is None:
+            kind = kind_of(change)
+            item = views.item(kind, change[kind], change["why"], who)
+            data = {"change": change["change"], "why": item["why"], kind: item}
+            found = self._written[name] = _event(kind, data, place)
+            if len(self._written) > WRITTEN_MAX:
+                self._written.popitem(last=False)
+        return found
+
+
+def kind_of(change: dict[str, Any]) -> str:
+    return "task" if change.get("task") is not None else "gap"
 
 
 @rule("tasks", "read", media=MEDIA)
@@ -74,7 +107,7 @@ async def stream(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Tasks, gaps and freshness as they change."""
-    call.site.streams.enter(call.who.actor)
+    call.site.streams.check(call.who.actor)
     live = _Live(call, query, last_event_id)
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(live.events(), media_type=MEDIA, headers=headers)
@@ -97,6 +130,11 @@ class _Live:
         self._account = Account()
 
     async def events(self) -> AsyncIterator[bytes]:
+        # Counted from here on: an answer that could not be audited is never begun.
+        try:
+            self._site.streams.enter(self._call.who.actor)
+        except Problem:
+            return  # others were faster since it was checked
         try:
             async with self._site.hub.subscribed() as news:
                 async for event in self._follow(news):
@@ -107,16 +145,14 @@ class _Live:
     async def _follow(self, news: Subscriber) -> AsyncIterator[bytes]:
         if await self._site.reader.ask(self._begin):
             yield _event("resync", {}, self._id())
-        else:
-            for event in await self._new():
-                yield event
+        elif missed := await self._missed():
+            yield missed
         told = audited = edge.elapsed()
         if self._tells_freshness:
             yield await self._freshness()
         while not self._over():
-            if await news.next(SLICE_S):
-                for event in await self._new():
-                    yield event
+            if (seen := await news.next(SLICE_S)) and (events := await self._new(seen)):
+                yield events
             if news.overrun:
                 news.overrun = False
                 await self._site.reader.ask(self._to_end)
@@ -133,9 +169,7 @@ class _Live:
 
     def _begin(self, db: sqlite3.Connection) -> bool:
         """Find the place to go on from; whether the reader must read the lists again."""
-        (self._generation,) = db.execute(
-            "SELECT value FROM meta WHERE name = 'generation'"
-        ).fetchone()
+        self._generation = stories.generation(db)
         self._to_end(db)
         if self._last is None:
             return False
@@ -152,35 +186,59 @@ class _Live:
         return False
 
     def _to_end(self, db: sqlite3.Connection) -> None:
-        (end,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
-        self._position = end
+        self._position = stories.end(db)
 
-    async def _new(self) -> list[bytes]:
-        """What changed since the last look, as far as the caller sees it."""
+    async def _missed(self) -> bytes:
+        """What changed behind the place at which the caller was."""
 
         def read(db: sqlite3.Connection) -> tuple[list[stories.Told], int]:
-            (end,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
             told = stories.live(db, self._call.who, self._position, self._kinds, MISSED_MAX)
-            return told, end
+            return told, stories.end(db)
 
         told, end = await self._site.reader.ask(read)
-        events = []
-        for one in told:
-            change = orjson.loads(one.value)
-            kind = "task" if change.get("task") is not None else "gap"
-            thing = change[kind]
-            if self._teams and thing["team"] not in self._teams:
-                continue
-            if self._patients and change.get("patient_key") not in self._patients:
-                continue
-            item = views.item(kind, thing, change["why"], self._call.who)
-            if change.get("patient_key"):
-                self._account.patient_keys.add(change["patient_key"])
-            self._position = one.number
-            data = {"change": change["change"], "why": item["why"], kind: item}
-            events.append(_event(kind, data, self._id()))
+        events = self._written((one.number, orjson.loads(one.value)) for one in told)
         self._position = max(self._position, end)
         return events
+
+    async def _new(self, seen: list[Seen]) -> bytes:
+        """Of what has become visible, what the caller sees."""
+        new = [one for one in seen if one.id > self._position]
+        verdicts = [
+            one.kind in self._kinds
+            and sees_change(self._call.who, one.kind, one.team, one.facility)
+            for one in new
+        ]
+        if None in verdicts:
+            mine = await self._site.reader.ask(self._gaps_of_my_patients)
+            verdicts = [
+                one.id in mine if verdict is None else verdict
+                for one, verdict in zip(new, verdicts, strict=True)
+            ]
+        events = self._written(
+            (one.id, one.content) for one, sees in zip(new, verdicts, strict=True) if sees
+        )
+        self._position = max(self._position, *(one.id for one in seen))
+        return events
+
+    def _gaps_of_my_patients(self, db: sqlite3.Connection) -> set[int]:
+        told = stories.live(db, self._call.who, self._position, {"gap"}, MISSED_MAX)
+        return {one.number for one in told}
+
+    def _written(self, changes: Iterable[tuple[int, dict[str, Any]]]) -> bytes:
+        """What of *changes* passes the caller's filters, as events."""
+        events: list[bytes] = []
+        for number, change in changes:
+            thing = change[kind_of(change)]
+            if self._teams and thing["team"] not in self._teams:
+                continue
+            key = change.get("patient_key")
+            if self._patients and key not in self._patients:
+                continue
+            if key:
+                self._account.patient_keys.add(key)
+            place = f"{self._generation}.{number}"
+            events.append(self._site.streams.event(change, self._call.who, place))
+        return b"".join(events)
 
     async def _freshness(self) -> bytes:
         site = self._site

@@ -1,209 +1,195 @@
-"""``/fhir``: metadata, Task read and search, Patient read."""
+"""``/fhir``: reading and searching each type; one patient's everything; what this door is.
+
+Task is written by `writing`.
+"""
 
 import sqlite3
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
-import orjson
 from fastapi import Path, Request, Response
 
-from orchestrator.worklist import edge
-from orchestrator.worklist.api.answers import contacts, freshness, items
+from orchestrator.worklist.api.answers import freshness
 from orchestrator.worklist.api.guard import Call, CallOf, rule
-from orchestrator.worklist.fhir import resources
-from orchestrator.worklist.fhir.search import Search, task_search
-from orchestrator.worklist.instants import SECOND, text_of
-from orchestrator.worklist.model import lists, stories
-from orchestrator.worklist.model.filters import BadCursor, Where, tasks_of
+from orchestrator.worklist.fhir import about, everything, names, pages, search
+from orchestrator.worklist.fhir.answering import fhir_response, only, scoped, versioned
+from orchestrator.worklist.fhir.bundles import base_of, link, searchset, summarized
+from orchestrator.worklist.fhir.elements import Resource
+from orchestrator.worklist.fhir.finding import find, is_visible
+from orchestrator.worklist.fhir.kind import Kind
+from orchestrator.worklist.fhir.kinds import KINDS
+from orchestrator.worklist.fhir.search import Search
+from orchestrator.worklist.model.filters import BadCursor
+from orchestrator.worklist.opened import admitted
 from orchestrator.worklist.problems import FHIR_MEDIA, Problem
 
-PAGE_S: Final = 15 * 60
 FORM: Final = "application/x-www-form-urlencoded"
-FORM_MAX: Final = 64 * 1024
+# A search travels on in the address of its next page, which has to fit a request's headers.
+SAID_MAX: Final = 12 * 1024
 
-Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9.-]{1,64}$")]
+ID: Final = r"^[A-Za-z0-9.-]{1,64}$"  # R4's id
 
-
-def fhir_response(
-    content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
-) -> Response:
-    return Response(orjson.dumps(content), status, headers, media_type=FHIR_MEDIA)
+Endpoint = Callable[..., Awaitable[Response]]
 
 
-@rule(None, media=FHIR_MEDIA)
-async def metadata() -> Response:
-    """What this door can do."""
-    return fhir_response(
-        resources.capability(version("care-orchestrator"), text_of(edge.now())[:10])
-    )
+def _reading(kind: Kind) -> Endpoint:
+    @rule(kind.permission, "read", media=FHIR_MEDIA)
+    async def read(
+        request: Request,
+        call: CallOf,
+        name: Annotated[str, Path(alias=kind.path, pattern=ID)],
+    ) -> Response:
+        """One resource; 304 where the caller has this version."""
+        only(request, ("_summary",))
+        scoped(call, kind, "r")
+        summary = _summary(request)
+        if kind.account is None:
+            survivor = await admitted(call, name)
+            if survivor != name:
+                where = f"{base_of(request)}/{kind.name}/{survivor}"
+                return Response(status_code=307, headers={"Location": where})
+        found = await resource_of(call, kind, name)
+        if found is None:
+            call.account.objects.append(f"{kind.account}/{name}")
+            raise Problem("not-found")
+        return versioned(request, summarized(kind, found, summary))
+
+    return read
 
 
-@rule("tasks", "read", media=FHIR_MEDIA)
-async def read_task(call: CallOf, task_id: Id) -> Response:
-    """One task."""
-    found = await task_resource(call, task_id)
-    if found is None:
-        call.account.objects.append(f"task/{task_id}")
-        raise Problem("not-found")
-    return fhir_response(found, headers=_version_headers(found))
+def _summary(request: Request) -> str:
+    said = request.query_params.get("_summary", "false")
+    if said not in search.SUMMARIES or said == "count":
+        raise search.wrong("_summary")
+    return said
 
 
-async def task_resource(call: Call, task_id: str) -> dict[str, Any] | None:
-    """The task as an R4 resource in the caller's view; ``None``: it is not there for them."""
+async def resource_of(call: Call, kind: Kind, name: str) -> Resource | None:
+    """The resource in the caller's view; ``None``: it is not there for them."""
 
-    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
-        row = lists.one(db, "tasks", task_id, tasks_of(call.who))
-        return None if row is None else _tasks(call, db, [row])[0]
+    def read(db: sqlite3.Connection) -> Resource | None:
+        # Whether a patient may be seen was judged before.
+        if kind.account is not None and not is_visible(db, Search(kind, kind.visible(call)), name):
+            return None
+        found = kind.resources(call, db, [name])
+        return found[0] if found else None
 
     return await call.site.reader.ask(read)
 
 
-@rule("patients", "read", media=FHIR_MEDIA)
-async def read_patient(call: CallOf, key: Id) -> Response:
-    """Whom a task is for."""
-    call.account.patient_keys.add(key[:32])
+def _searching(kind: Kind) -> Endpoint:
+    @rule(kind.permission, "search", media=FHIR_MEDIA)
+    async def search_type(request: Request, call: CallOf) -> Response:
+        """A page of what the parameters ask for, in the address or in a form."""
+        scoped(call, kind, "s")
+        said = _query(request)
+        posted = request.method == "POST"
+        if posted:
+            said += await _form(request)
+        return await _found(request, call, kind, said, posted=posted)
 
-    def read(db: sqlite3.Connection) -> tuple[str, dict[str, Any] | None]:
-        survivor = stories.survivor(db, key)
-        if not stories.may_see_patient(db, call.who, survivor):
-            return survivor, None
-        return survivor, _patients(call, db, [survivor])[0]
-
-    survivor, found = await call.site.reader.ask(read)
-    if found is None:
-        raise Problem("not-found")
-    if survivor != key:
-        return Response(status_code=307, headers={"Location": f"/fhir/Patient/{survivor}"})
-    return fhir_response(found)
+    return search_type
 
 
-@rule("tasks", "search", media=FHIR_MEDIA)
-async def search_tasks(request: Request, call: CallOf) -> Response:
-    """Tasks by R4 parameters, in the address or, where they name a person, in a form."""
-    said = parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=100)
-    if request.method == "POST":
-        said += await _form(request)
-    lenient = "handling=lenient" in request.headers.get("prefer", "")
-    search = task_search(said, call.who, lenient=lenient)
-    call.account.query_hash = call.site.key_of(f"query|fhir-task|{sorted(said)!r}")
-    bundle = await call.site.reader.ask(lambda db: _bundle(call, db, search, said))
-    return fhir_response(bundle)
+def _query(request: Request) -> list[tuple[str, str]]:
+    query = request.url.query
+    if len(query) > SAID_MAX and pages.PARAMETER not in request.query_params:
+        raise Problem("too-large")
+    return _pairs(query)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=100, errors="strict")
+    except ValueError:
+        raise Problem("malformed", "The parameters cannot be read.") from None
 
 
 async def _form(request: Request) -> list[tuple[str, str]]:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if not body:
+        return []
     if media != FORM:
         raise Problem("unsupported-media-type")
-    body = await request.body()
-    if len(body) > FORM_MAX:
+    if len(body) > SAID_MAX:
         raise Problem("too-large")
     try:
-        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        raise Problem("malformed") from None
+        return _pairs(body.decode())
+    except UnicodeDecodeError:
+        raise Problem("malformed", "The form is not UTF-8.") from None
 
 
-def _bundle(
-    call: Call, db: sqlite3.Connection, search: Search, said: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    cursor = _cursor_at(search.cursor)
-    limit = max(1, search.count)
-    try:
-        page = lists.page(db, "tasks", search.where, search.keys, limit, cursor)
-    except BadCursor:
-        raise Problem("malformed", "The page is not one of this search.") from None
-    fresh = freshness(call, db)
-    counted = search.summary == "count" or search.count == 0
-    entries: list[dict[str, Any]] = []
-    if not counted:
-        found = _tasks(call, db, page.rows)
-        entries = [_entry(one, "match") for one in found]
-        if search.include:
-            keys = {one["for"]["reference"].partition("/")[2] for one in found if "for" in one}
-            entries += [_entry(one, "include") for one in _patients(call, db, sorted(keys))]
-    kept = [(name, value) for name, value in said if name != "_cursor"]
-    links = [{"relation": "self", "url": _url(kept)}]
-    if page.next is not None and not counted:
-        following = f"{edge.now() // SECOND}.{page.next}"
-        links.append({"relation": "next", "url": _url([*kept, ("_cursor", following)])})
-    bundle: dict[str, Any] = {
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "meta": {"lastUpdated": fresh["data_until"]},
-        "total": page.total,
-        "link": links,
-        "entry": entries,
-    }
-    if fresh["data_until"] is None:
-        del bundle["meta"]
-    if page.total is None or search.total == "none":
-        del bundle["total"]
-    if not entries:
-        del bundle["entry"]  # R4: no empty arrays
-    return bundle
+async def _found(
+    request: Request, call: Call, kind: Kind, said: list[tuple[str, str]], *, posted: bool
+) -> Response:
+    own = f"{base_of(request)}/{kind.name}"
+    cursor, page = None, [pair for pair in said if pair[0] == pages.PARAMETER]
+    if page:
+        if len(said) > 1:
+            raise Problem("malformed", "A page is asked for as its link has it.")
+        place = pages.opened(call.site.key_of, page[0][1], kind.name)
+        said, posted, cursor = place.said, place.posted, place.cursor
+    asked = search.read(kind, said, kind.visible(call), lenient=_lenient(request), posted=posted)
+    if asked.named and call.who.view not in ("clinical", "minimal"):
+        raise Problem("forbidden", "This view may not know whom a key stands for.")
+    if asked.include:
+        scoped(call, names.PATIENT, "r")
+    call.account.query_hash = call.site.key_of(f"query|fhir|{kind.name}|{sorted(asked.said)!r}")
+
+    def read(db: sqlite3.Connection) -> Resource:
+        try:
+            found = find(db, asked, cursor)
+        except BadCursor:
+            raise Problem("malformed", "The page is not one of this search.") from None
+        matches = kind.resources(call, db, found.ids) if found.ids else []
+        entries = [("match", summarized(kind, one, asked.summary)) for one in matches]
+        if asked.include:
+            entries += [("include", one) for one in _patients(call, db, matches)]
+        links = [_self(own, asked, page)]
+        if found.cursor is not None:
+            place = pages.Place(kind.name, asked.said, posted, found.cursor)
+            word = pages.sealed(call.site.key_of, place)
+            links.append(link("next", own, [(pages.PARAMETER, word)]))
+        until = freshness(call, db)["data_until"]
+        return searchset(base_of(request), entries, links=links, total=found.total, until=until)
+
+    return fhir_response(await call.site.reader.ask(read))
 
 
-def _cursor_at(said: str | None) -> str | None:
-    if said is None:
-        return None
-    made, _, cursor = said.partition(".")
-    if not (made.isascii() and made.isdigit() and len(made) <= 12):
-        raise Problem("malformed", "The page is not one of this search.")
-    if edge.now() // SECOND - int(made) > PAGE_S:
-        raise Problem("gone")
-    return cursor
+def _self(own: str, asked: Search, page: list[tuple[str, str]]) -> dict[str, str]:
+    if page:
+        return link("self", own, page)
+    if asked.named:
+        return link("self", f"{own}/_search")  # what it said may not stand in an address
+    return link("self", own, asked.said)
 
 
-def _url(said: Sequence[tuple[str, str]]) -> str:
-    query = urlencode(said)
-    return f"/fhir/Task?{query}" if query else "/fhir/Task"
+def _patients(call: Call, db: sqlite3.Connection, matches: list[Resource]) -> list[Resource]:
+    keys = set()
+    for one in matches:
+        subject = one.get("for") or one.get("subject") or one.get("patient") or {}
+        kind, _, key = subject.get("reference", "").partition("/")
+        if kind == names.PATIENT:
+            keys.add(key)
+    return KINDS[names.PATIENT].resources(call, db, sorted(keys)) if keys else []
 
 
-def _entry(resource: dict[str, Any], mode: str) -> dict[str, Any]:
-    where = f"{resource['resourceType']}/{resource['id']}"
-    return {"fullUrl": f"/fhir/{where}", "resource": resource, "search": {"mode": mode}}
+def _lenient(request: Request) -> bool:
+    words = request.headers.get("prefer", "").replace(";", ",").split(",")
+    return "handling=lenient" in (word.strip().lower() for word in words)
 
 
-def _tasks(call: Call, db: sqlite3.Connection, rows: Sequence[lists.Row]) -> list[dict[str, Any]]:
-    marks = ", ".join("?" * len(rows))
-    updated = dict(
-        db.execute(
-            f"SELECT id, updated_at FROM tasks WHERE id IN ({marks})",
-            [row.number for row in rows],
-        )
-    )
-    seen = items(call, db, "task", rows)
-    return [resources.task(item, updated[row.number]) for row, item in zip(rows, seen, strict=True)]
+def _routes() -> list[tuple[str, list[str], Any]]:
+    made: list[tuple[str, list[str], Any]] = [*about.ROUTES]
+    for kind in KINDS.values():
+        found = _searching(kind)
+        made.append((f"/fhir/{kind.name}", ["GET"], found))
+        made.append((f"/fhir/{kind.name}/_search", ["POST"], found))
+    made += everything.ROUTES
+    made += [(f"/fhir/{k.name}/{{{k.path}}}", ["GET"], _reading(k)) for k in KINDS.values()]
+    return made
 
 
-def _patients(call: Call, db: sqlite3.Connection, keys: Sequence[str]) -> list[dict[str, Any]]:
-    known = contacts(db, keys, call.who)
-    named = call.who.view in ("clinical", "minimal")
-    found = []
-    for key in keys:
-        where = Where()
-        where.add("patient_key = ?", key)
-        row = db.execute(
-            f"SELECT json_extract(value, '$.patient') FROM tasks JOIN tasks_said USING (id)"
-            f" WHERE {where.sql} LIMIT 1",
-            where.values,
-        ).fetchone()
-        identifier = row[0] if row is not None and named else None
-        found.append(resources.patient(key, identifier, known.get(key)))
-        call.account.patient_keys.add(key)
-    return found
-
-
-def _version_headers(resource: dict[str, Any]) -> dict[str, str]:
-    return {"ETag": f'W/"{resource["meta"]["versionId"]}"'}
-
-
-ROUTES: Final = (
-    ("/fhir/metadata", ["GET"], metadata),
-    ("/fhir/Task", ["GET"], search_tasks),
-    ("/fhir/Task/_search", ["POST"], search_tasks),
-    ("/fhir/Task/{task_id}", ["GET"], read_task),
-    ("/fhir/Patient/{key}", ["GET"], read_patient),
-)
+ROUTES: Final = tuple(_routes())

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, cast
 
 import orjson
-from fastapi import Header, Request, Response
+from fastapi import Header, Path, Request, Response
 
 from orchestrator.worklist import commands
 from orchestrator.worklist.acting import Asked, Outcome
@@ -18,11 +18,14 @@ from orchestrator.worklist.api import action_bodies
 from orchestrator.worklist.api.actions import again, perform, version_of, wait_of
 from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import Call, CallOf, rule
-from orchestrator.worklist.fhir import resources
-from orchestrator.worklist.fhir.routes import Id, fhir_response, task_resource
+from orchestrator.worklist.fhir import names, tasks
+from orchestrator.worklist.fhir.answering import fhir_response, only, scoped, version_headers
+from orchestrator.worklist.fhir.capability import PATCH_MEDIA
+from orchestrator.worklist.fhir.patching import BadPatch, patched
+from orchestrator.worklist.fhir.routes import ID, resource_of
 from orchestrator.worklist.problems import FHIR_MEDIA, Problem
 
-PATCH_MEDIA: Final = "application/json-patch+json"
+Id = Annotated[str, Path(pattern=ID)]
 _BODIES: Final[dict[str, type[Body]]] = {
     "accept": action_bodies.Accept,
     "release": action_bodies.Release,
@@ -54,7 +57,7 @@ async def put_task(
     prefer: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Change a task by sending it as it should be."""
-    _require_media(request, (FHIR_MEDIA, "application/json"))
+    _require(request, call, (FHIR_MEDIA, "application/json"))
     return await _change(call, task_id, await request.json(), if_match, prefer, patch=False)
 
 
@@ -67,11 +70,13 @@ async def patch_task(
     prefer: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Change a task by a JSON patch (RFC 6902)."""
-    _require_media(request, (PATCH_MEDIA,))
+    _require(request, call, (PATCH_MEDIA,))
     return await _change(call, task_id, await request.json(), if_match, prefer, patch=True)
 
 
-def _require_media(request: Request, known: tuple[str, ...]) -> None:
+def _require(request: Request, call: Call, known: tuple[str, ...]) -> None:
+    only(request)
+    scoped(call, names.TASK, "u")
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if said not in known:
         raise Problem("unsupported-media-type")
@@ -82,7 +87,7 @@ async def _change(
 ) -> Response:
     call.account.objects.append(f"task/{task_id}")
     version = version_of(if_match)
-    stands = await task_resource(call, task_id)
+    stands = await resource_of(call, tasks.KIND, task_id)
     if stands is None:
         raise Problem("not-found")
     sent = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
@@ -90,18 +95,25 @@ async def _change(
     # Once it is done, the same request differs from what stands in another way: it is a repeat.
     known = await again(call, task_id, key, wait_s)
     if known is not None:
-        return await _response(call, task_id, known)
-    wanted = patched(stands, body) if patch else body
-    if not isinstance(wanted, dict) or wanted.get("resourceType") != "Task":
+        return await _response(call, task_id, known, prefer)
+    wanted = _patched(stands, body) if patch else body
+    if not isinstance(wanted, dict) or wanted.get("resourceType") != names.TASK:
         raise wrong("/resourceType")
     if wanted.get("id") != task_id:
         raise wrong("/id")
     action, said = action_of(stands, wanted, call.who.actor)
     asked = Asked(action, "task", task_id, key, version, said)
-    return await _response(call, task_id, await perform(call, asked, wait_s))
+    return await _response(call, task_id, await perform(call, asked, wait_s), prefer)
 
 
-async def _response(call: Call, task_id: str, outcome: Outcome) -> Response:
+def _patched(stands: dict[str, Any], operations: Any) -> Any:
+    try:
+        return patched(stands, operations)
+    except BadPatch as bad:
+        raise wrong(bad.pointer) from None
+
+
+async def _response(call: Call, task_id: str, outcome: Outcome, prefer: str | None) -> Response:
     if outcome.thing is None:
         issue = {
             "severity": "information",
@@ -110,11 +122,13 @@ async def _response(call: Call, task_id: str, outcome: Outcome) -> Response:
         }
         where = {"Location": f"/api/v1/actions/{outcome.event_id}"}
         return fhir_response({"resourceType": "OperationOutcome", "issue": [issue]}, 202, where)
-    stands = await task_resource(call, task_id)
+    stands = await resource_of(call, tasks.KIND, task_id)
     if stands is None:  # passed on to a team that the caller does not see
         return Response(status_code=204)
-    tag = f'W/"{stands["meta"]["versionId"]}"'
-    return fhir_response(stands, headers={"ETag": tag})
+    headers = version_headers(stands)
+    if "return=minimal" in (prefer or "").replace(" ", "").lower().split(","):
+        return Response(status_code=200, headers=headers)
+    return fhir_response(stands, headers=headers)
 
 
 def action_of(
@@ -186,7 +200,7 @@ def _identifier(owner: Any) -> str:
     found = owner.get("identifier") if isinstance(owner, dict) else None
     value = found.get("value") if isinstance(found, dict) else None
     system = found.get("system") if isinstance(found, dict) else None
-    if not isinstance(value, str) or system not in (resources.ACTOR, resources.TEAM):
+    if not isinstance(value, str) or system not in (names.ACTOR, names.TEAM):
         raise wrong("/owner")
     return value
 
@@ -241,37 +255,6 @@ def wrong(pointer: str) -> Problem:
     """*pointer* cannot be so, or cannot be changed."""
     errors = [{"pointer": f"#{pointer}", "code": "value", "detail": "cannot be changed so"}]
     return Problem("unprocessable", "This part of a task cannot be changed so.", errors=errors)
-
-
-def patched(stands: Mapping[str, Any], operations: Any) -> dict[str, Any]:
-    """
-    *stands* after a JSON patch of its top level; lists are only added to.
-
-    Raises:
-        Problem: ``unprocessable``: another operation, or a ``test`` that does not hold.
-    """
-    made = dict(stands)
-    if not isinstance(operations, list) or not operations or len(operations) > 50:
-        raise wrong("")
-    for number, one in enumerate(operations):
-        if not isinstance(one, dict) or not isinstance(one.get("path"), str):
-            raise wrong(f"/{number}")
-        name, _, rest = one["path"].removeprefix("/").partition("/")
-        what, value = one.get("op"), one.get("value")
-        if what == "test" and not rest:
-            if made.get(name) != value:
-                raise wrong(f"/{number}")
-        elif what in ("add", "replace") and not rest:
-            made[name] = value
-        elif what == "add" and rest == "-":
-            made[name] = [*(made.get(name) or []), value]
-        elif what == "remove" and not rest:
-            made.pop(name, None)
-        elif what in ("add", "replace") and (name, rest) == ("statusReason", "text"):
-            made[name] = {"text": value}
-        else:
-            raise wrong(f"/{number}")
-    return made
 
 
 ROUTES: Final = (

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from orchestrator.stream.clock import SpeedClock
+from orchestrator.stream.clock import Clock, ManualClock, SpeedClock
 from orchestrator.stream.log_errors import LogError
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.stream.store import LogStore
@@ -32,17 +32,27 @@ TOGETHER: Final = 200
 
 
 class EmbeddedFeed:
-    """The followed topics in the log of *folder*; for the thread that made it."""
+    """
+    The followed topics in the log of *folder*; for the thread that made it.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        clock: Where another than the one that the log remembers is in somebody's hand.
+    """
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         try:
-            self._log = Log.open(folder)
+            self._log = Log.open(folder, clock=clock)
         except LogError as problem:
             raise LogAway(str(problem)) from problem
         self._store = LogStore(self._log)
         self.name = f"{self._log.site_id}/{self._log.journal_id}"
+
+    @property
+    def pace(self) -> float:
         clock = self._log.clock
-        self.pace = float(clock.factor) if isinstance(clock, SpeedClock) else 1.0
+        if isinstance(clock, ManualClock):
+            return clock.pace
+        return float(clock.factor) if isinstance(clock, SpeedClock) else 1.0
 
     def now(self) -> int:
         return self._log.clock.now()
@@ -80,7 +90,10 @@ class EmbeddedFeed:
                 if start >= end:
                     continue
                 records = self._log.read(*place, start, limit - len(found))
-                found += [Record(*place, one.offset, one.key, one.value) for one in records]
+                found += [
+                    Record(*place, one.offset, one.key, one.value, one.stamp, one.headers)
+                    for one in records
+                ]
                 if len(found) >= limit:
                     break
         except LogError as problem:
@@ -108,10 +121,16 @@ class _Letter(NamedTuple):
 
 
 class EmbeddedSender:
-    """Appends to the log of *folder*, what waits together in one transaction."""
+    """
+    Appends to the log of *folder*, what waits together in one transaction.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        clock: As for `EmbeddedFeed`.
+    """
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
         self._folder = folder
+        self._clock = clock
         self._waiting: queue.SimpleQueue[_Letter | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="worklist-sender", daemon=True)
         self._thread.start()
@@ -132,7 +151,7 @@ class EmbeddedSender:
             while (first := self._waiting.get()) is not None:
                 letters = [first, *self._more()]
                 try:
-                    log = log or Log.open(self._folder)
+                    log = log or Log.open(self._folder, clock=self._clock)
                     with log.transaction() as transaction:
                         for letter in letters:
                             transaction.append(letter.topic, letter.key, letter.value)

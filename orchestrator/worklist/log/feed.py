@@ -5,6 +5,7 @@ loop; what it returned from is durable.
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 TASKS: Final = "care.task.v1"
@@ -12,23 +13,32 @@ GAPS: Final = "care.gap.v1"
 CHANGES: Final = "care.change.v1"
 PATIENTS: Final = "care.patient-view.v1"
 AUDIT: Final = "care.audit.v1"
+LETTERS: Final = "care.dead-letter.v1"
 OUTCOMES: Final = "care.outcome.v1"
 
 # The change log first: it carries the sentence that says why.
-FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS, AUDIT)
+FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS, AUDIT, LETTERS)
 
 Place = tuple[str, int]  # topic, partition
 Positions = Mapping[Place, int]  # the offset at which reading goes on
 
 
 class Record(NamedTuple):
-    """One record of a followed topic; a value of ``None`` is a tombstone."""
+    """
+    One record of a followed topic; a value of ``None`` is a tombstone.
+
+    Attributes:
+        at: When it was appended, by the log's clock; looked at where the value says no time.
+        headers: What a dead letter's say of it.
+    """
 
     topic: str
     partition: int
     offset: int
     key: str | None
     value: bytes | None
+    at: int = 0
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Sample(NamedTuple):
@@ -69,7 +79,7 @@ class Feed(Protocol):
 
     @property
     def pace(self) -> float:
-        """Seconds of the log's clock in a second; 1 but in a demo."""
+        """Seconds of the log's clock in a second; 1 but in a demo, 0 while that stands."""
         ...
 
     def now(self) -> int:

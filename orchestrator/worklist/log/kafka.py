@@ -33,6 +33,7 @@ REQUEST_S: Final = 10.0
 # Where reading the journal for its clocks begins: so far before the group's position.
 JOURNAL_BACK: Final = 5_000
 CLOCKS_KEPT: Final = 1_000
+MILLISECOND: Final = 1_000
 
 T = TypeVar("T")
 
@@ -121,7 +122,13 @@ class KafkaFeed:
                 continue
             for row in records:
                 key = None if row.key is None else row.key.decode()
-                found.append(Record(tp.topic, tp.partition, row.offset, key, row.value))
+                headers = {name: value.decode() for name, value in row.headers}
+                found.append(
+                    Record(
+                        tp.topic, tp.partition, row.offset, key, row.value,
+                        row.timestamp * MILLISECOND, headers,
+                    )
+                )  # fmt: skip
         following: dict[Place, int] = {}
         for tp in self._tps:
             # Behind markers of transactions, too: they hold offsets and no record.

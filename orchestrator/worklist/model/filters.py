@@ -83,21 +83,42 @@ def gaps_of(who: Principal) -> Where:
     return where
 
 
-def sees_patient(who: Principal) -> tuple[str, list[Any]]:
-    """A condition on the patient key in place of its one ``?``: whether *who* may see them."""
+def sees_change(who: Principal, kind: str, team: str | None, facility: str | None) -> bool | None:
+    """
+    Whether *who* may see a change of a task or gap: what `tasks_of` and `gaps_of` say of its row.
+
+    Returns:
+        ``None``: only the rows can tell, since it depends on the patient's other tasks.
+    """
+    if not who.sees_facility(facility) or (team == RESTRICTED_TEAM and not who.part2):
+        return False
+    if who.teams is None or team in who.teams:
+        return True
+    if kind == "gap":
+        return None if who.patients == "team" else True
+    return False
+
+
+def sees_patient(who: Principal, key: str) -> tuple[str, list[Any]]:
+    """A condition: whether *who* may see the patient whose key the column *key* has."""
+    if who.patients is None:
+        return "0", []
     if who.patients == "team":
         where = tasks_of(who)
-        return f"EXISTS (SELECT 1 FROM tasks WHERE patient_key = ? AND {where.sql})", where.values
+        sql = f"EXISTS (SELECT 1 FROM tasks AS own WHERE own.patient_key = {key} AND {where.sql})"
+        return sql, where.values
     where = Where()
     where.among("facility", who.facilities)
-    sql = (
-        f"EXISTS (SELECT 1 FROM transitions WHERE patient_key = ? AND {where.sql}"
-        " AND status <> 'closed')"
-        f" OR EXISTS (SELECT 1 FROM tasks WHERE patient_key = ? AND open = 1 AND {where.sql})"
-        f" OR EXISTS (SELECT 1 FROM gaps WHERE patient_key = ? AND status = 'open'"
+    sql = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table} AS own WHERE own.patient_key = {key} AND {is_open}"
         f" AND {where.sql})"
+        for table, is_open in (
+            ("transitions", "own.status <> 'closed'"),
+            ("tasks", "own.open = 1"),
+            ("gaps", "own.status = 'open'"),
+        )
     )
-    return sql, where.values
+    return f"({sql})", where.values * 3
 
 
 def order(sort: str, columns: dict[str, tuple[str, bool]], last: str) -> list[Key]:
@@ -155,6 +176,11 @@ def cursor_of(name: str, values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([name, *values])).decode().rstrip("=")
 
 
+def _is_of_a_column(value: Any) -> bool:
+    """Whether SQLite has such values: a forged cursor may hold any number."""
+    return isinstance(value, str) or (type(value) is int and -(2**63) <= value < 2**63)
+
+
 def read_cursor(cursor: str, name: str, length: int) -> list[Any]:
     """
     The inverse of `cursor_of`.
@@ -169,6 +195,6 @@ def read_cursor(cursor: str, name: str, length: int) -> list[Any]:
         raise BadCursor from None
     if not isinstance(plain, list) or len(plain) != length + 1 or plain[0] != name:
         raise BadCursor
-    if not all(isinstance(value, str | int) for value in plain):
+    if not all(_is_of_a_column(value) for value in plain):
         raise BadCursor
     return plain[1:]

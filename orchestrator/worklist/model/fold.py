@@ -13,7 +13,16 @@ import orjson
 import structlog
 
 from orchestrator.worklist.instants import micros
-from orchestrator.worklist.log.feed import AUDIT, CHANGES, GAPS, PATIENTS, TASKS, Record
+from orchestrator.worklist.log.feed import (
+    AUDIT,
+    CHANGES,
+    GAPS,
+    LETTERS,
+    PATIENTS,
+    TASKS,
+    Record,
+)
+from orchestrator.worklist.model import letters
 from schemas.tasks import TERMINAL
 
 # The most urgent first, so that the default order is ascending throughout and one index serves it.
@@ -37,6 +46,7 @@ class Seen(NamedTuple):
     facility: str | None
     team: str | None
     caused_by: tuple[str, ...]  # the events whose answer this is
+    content: dict[str, Any]  # the change itself; nobody alters it
 
 
 class Fold:
@@ -55,7 +65,7 @@ class Fold:
     def apply(self, record: Record) -> Seen | None:
         """Take in one record; the change that it brought, if it is one and new."""
         if record.topic == CHANGES and record.value is not None:
-            return self._change(orjson.loads(record.value))
+            return self._change(orjson.loads(record.value), record.value)
         if record.topic == TASKS and record.value is not None:
             self._task(orjson.loads(record.value), record.value, None, None)
         elif record.topic == GAPS and record.value is not None:
@@ -64,9 +74,11 @@ class Fold:
             self._patient(record.key, record.value)
         elif record.topic == AUDIT and record.value is not None:
             self._audit(orjson.loads(record.value), record.value)
+        elif record.topic == LETTERS:
+            letters.fold(self._db, record)
         return None
 
-    def _change(self, change: dict[str, Any]) -> Seen | None:
+    def _change(self, change: dict[str, Any], value: bytes) -> Seen | None:
         kind = next((k for k in ("task", "gap", "transition") if change.get(k) is not None), None)
         thing = change[kind] if kind is not None else None
         if kind is None:
@@ -86,7 +98,7 @@ class Fold:
                 name,
                 thing["facility"] if thing is not None else None,
                 thing.get("team") if thing is not None else None,
-                orjson.dumps(change),
+                value,
             ),
         )
         if not added.rowcount:
@@ -109,6 +121,7 @@ class Fold:
             thing["facility"] if thing is not None else None,
             thing.get("team") if thing is not None else None,
             () if kind in NO_VERDICT else tuple(change["caused_by"]),
+            change,
         )
 
     def _subject(self, change: dict[str, Any]) -> None:
@@ -190,6 +203,7 @@ class Fold:
                 "severity": gap["severity"],
                 "rank": SEVERITY[gap["severity"]],
                 "status": gap["status"],
+                "occurrence": gap["occurrence"],
                 "since": micros(gap["since"]),
                 "opened_at": micros(gap["opened_at"]),
                 "updated_at": _changed(gap, at),
@@ -231,6 +245,7 @@ class Fold:
                 "version": view.get("version", 0),
                 "name": folded(view.get("name")),
                 "birth_date": view.get("birth_date"),
+                "hours": _hours(view),
                 "value": value,
             },
         )
@@ -271,12 +286,20 @@ class Fold:
 def folded(name: Any) -> str | None:
     """A name as it is searched for: words without case, in the order of the alphabet."""
     if isinstance(name, dict):
-        parts = [name.get("family"), *(name.get("given") or []), name.get("text")]
+        given = name.get("given") or []
+        first = [given] if isinstance(given, str) else given
+        parts = [name.get("family"), *first, name.get("text")]
         name = " ".join(part for part in parts if isinstance(part, str))
     if not isinstance(name, str):
         return None
     words = {word for word in name.casefold().replace(",", " ").split() if word}
     return " ".join(sorted(words)) or None
+
+
+def _hours(view: dict[str, Any]) -> str | None:
+    """When the patient asked to be called, as JSON; ``None``: they did not say."""
+    hours = (view.get("preferences") or {}).get("hours")
+    return None if hours is None else orjson.dumps(hours).decode()
 
 
 def _changed(thing: dict[str, Any], at: int | None) -> int:

@@ -41,7 +41,7 @@ class Freshness:
         self._waiting: Sample | None = None
 
     def runs_at(self, pace: float) -> None:
-        """The pace of the log's clock."""
+        """The pace of the log's clock; 0: it stands, and then nothing grows old."""
         self._pace = pace
 
     def sampled(self, sample: Sample, elapsed: float) -> None:
@@ -60,7 +60,7 @@ class Freshness:
             if sample is None or any(positions.get(p, 0) < end for p, end in sample.ends.items()):
                 return
             self._waiting = None
-            if self._until is None or sample.until > self._until:
+            if self._until is None or sample.until > self._until or not self._pace:
                 self._until = sample.until
                 self._moved = elapsed
 
@@ -83,7 +83,7 @@ class Freshness:
         """Seconds since the instant up to which everything is there; ``None``: not known."""
         with self._lock:
             until = self._until
-        return None if until is None else max(0.0, (now.log - until) / SECOND / self._pace)
+        return None if until is None else self._real(now.log - until)
 
     def _judged(self, now: Now) -> tuple[State, int | None]:
         with self._lock:
@@ -92,5 +92,9 @@ class Freshness:
             return "unknown", None
         if now.elapsed - moved > STALE_AFTER_S:
             return "stale", until
-        age = (now.log - until) / SECOND / self._pace
+        age = self._real(now.log - until)
         return ("behind" if age > self._behind_after else "current"), until
+
+    def _real(self, length: int) -> float:
+        """Real seconds of *length* of the log's clock."""
+        return max(0.0, length / SECOND / self._pace) if self._pace else 0.0

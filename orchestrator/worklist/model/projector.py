@@ -43,13 +43,23 @@ class Batch(NamedTuple):
 
 
 class Projection:
-    """The read model as its writer holds it."""
+    """
+    The read model as its writer holds it.
 
-    def __init__(self, path: Path, feed: Feed, key_of: Callable[[str], str]) -> None:
+    Args:
+        rebuilding: Until `finished`, the file counts as one that is being made anew.
+    """
+
+    def __init__(
+        self, path: Path, feed: Feed, key_of: Callable[[str], str], *, rebuilding: bool = False
+    ) -> None:
         self._lock = tables.lock(path)
         self._db = tables.connect(path, write=True)
         self.feed = feed
-        self.made_anew = tables.prepare(self._db, feed.name, edge.new_id())
+        self.taken = 0  # records, by this process
+        self.made_anew = tables.prepare(self._db, feed.name, edge.new_id(), rebuilding=rebuilding)
+        if not rebuilding:
+            self.finished()  # whoever serves a file that was left half made goes on with it
         self.positions = self._start()
         self._fold = Fold(self._db, key_of)
 
@@ -87,6 +97,7 @@ class Projection:
                 self._db.execute("ROLLBACK")
             raise
         self.positions = following
+        self.taken += len(records)
         return Batch(seen, self.left())
 
     def left(self) -> int:
@@ -104,6 +115,10 @@ class Projection:
     def differences(self) -> int:
         """Records of one id and version that were not equal."""
         return self._fold.differences
+
+    def finished(self) -> None:
+        """What is there was made to its end: another `rebuild` begins anew."""
+        self._db.execute("DELETE FROM meta WHERE name = ?", (tables.REBUILDING,))
 
     def close(self) -> None:
         """Let the planner know the sizes, and let go of the file."""
@@ -169,7 +184,6 @@ class Projector:
         try:
             projection = Projection(self._path, feed, self._key_of)
             try:
-                self._freshness.runs_at(feed.pace)
                 self._keep_up(projection)
             finally:
                 projection.close()
@@ -184,6 +198,7 @@ class Projector:
             if now >= next_sample:
                 next_sample = now + SAMPLE_EACH_S
                 self.ahead = projection.ahead()
+                self._freshness.runs_at(projection.feed.pace)
                 sample = projection.feed.sample()
                 if sample is not None:
                     self._freshness.sampled(sample, now)

@@ -16,6 +16,18 @@ class Told(NamedTuple):
     value: bytes
 
 
+def generation(db: sqlite3.Connection) -> str:
+    """Names the file: in one that was made anew, row numbers mean something else."""
+    (name,) = db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+    return str(name)
+
+
+def end(db: sqlite3.Connection) -> int:
+    """The row of the last change."""
+    (number,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+    return int(number)
+
+
 def verdict(db: sqlite3.Connection, event: str) -> Told | None:
     """What became of a command: the change that it brought, or its refusal; the task's first."""
     row = db.execute(
@@ -55,13 +67,19 @@ def changes_after(
 def timeline(
     db: sqlite3.Connection, who: Principal, key: str, before: int | None, limit: int
 ) -> list[Told]:
-    """Everything about one patient that *who* may see, newest first."""
+    """
+    Everything about one patient that *who* may see, newest first.
+
+    Args:
+        before: The row behind which it goes on.
+    """
     where = _visible(who, one_patient=True)
     where.add("c.patient_key = ?", key)
     if before is not None:
-        where.add("c.id < ?", before)
+        where.add("(c.at, c.id) < (SELECT at, id FROM changes WHERE id = ?)", before)
     found = db.execute(
-        f"SELECT c.id, c.value FROM changes c WHERE {where.sql} ORDER BY c.id DESC LIMIT ?",
+        f"SELECT c.id, c.value FROM changes c WHERE {where.sql} ORDER BY c.at DESC, c.id DESC"
+        " LIMIT ?",
         (*where.values, limit),
     ).fetchall()
     return [Told(*row) for row in found]
@@ -112,12 +130,10 @@ def survivor(db: sqlite3.Connection, key: str) -> str:
 
 def may_see_patient(db: sqlite3.Connection, who: Principal, key: str) -> bool:
     """Whether *who* may see the patient of *key*."""
-    if who.patients is None:
-        return False
-    condition, values = sees_patient(who)
-    marks = condition.count("patient_key = ?")
-    bound = [value for _ in range(marks) for value in (key, *values)]
-    (seen,) = db.execute(f"SELECT {condition}", bound).fetchone()
+    condition, values = sees_patient(who, "asked.key")
+    (seen,) = db.execute(
+        f"SELECT {condition} FROM (SELECT ? AS key) AS asked", (*values, key)
+    ).fetchone()
     return bool(seen)
 
 

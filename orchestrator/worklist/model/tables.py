@@ -10,12 +10,23 @@ The file holds nothing that the topics do not: with another layout or another lo
 import fcntl
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar, Final
 
+from orchestrator import private_file
+
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 4
+LAYOUT: Final = 6
+
+# A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
+REBUILDING: Final = "rebuilding"
+# The writer keeps the inner pages of all indexes; with SQLite's own 2 MB it would read them again
+# for each row of a large file.
+_CACHE_KIB: Final = 65_536
+_CHECKPOINT_PAGES: Final = 4_000
+_READER_CACHE_KIB: Final = 16_384
 
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -39,11 +50,14 @@ CREATE INDEX tasks_transition ON tasks (transition_id);
 CREATE INDEX tasks_due ON tasks (due_at, task_id);
 CREATE INDEX tasks_opened ON tasks (opened_at, task_id);
 CREATE INDEX tasks_updated ON tasks (updated_at, task_id);
+CREATE INDEX tasks_open_due ON tasks (
+    due_at, task_id, team, facility, rank, overdue, born_overdue, owner, kind, status, open)
+    WHERE open = 1;
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY, gap_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     patient_key TEXT, transition_id TEXT, facility TEXT, team TEXT NOT NULL, code TEXT NOT NULL,
     severity TEXT NOT NULL, rank INTEGER NOT NULL, status TEXT NOT NULL, since INTEGER NOT NULL,
-    opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL);
+    opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, occurrence INTEGER NOT NULL);
 CREATE TABLE gaps_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX gaps_grave ON gaps (rank, since, gap_id);
 CREATE INDEX gaps_queue ON gaps (facility, status, rank, since, gap_id, team);
@@ -73,10 +87,15 @@ CREATE TABLE subjects (
 CREATE INDEX subjects_key ON subjects (key);
 CREATE TABLE patients (
     id INTEGER PRIMARY KEY, patient_key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
-    name TEXT, birth_date TEXT, value BLOB);
+    name TEXT, birth_date TEXT, hours TEXT, value BLOB NOT NULL);
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY, audit_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
     actor TEXT NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL, value BLOB NOT NULL);
+CREATE TABLE letters (
+    id INTEGER PRIMARY KEY, place TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, reason TEXT NOT NULL,
+    stage TEXT NOT NULL, topic TEXT NOT NULL, facility TEXT, headers BLOB NOT NULL,
+    size INTEGER NOT NULL, value BLOB NOT NULL);
+CREATE INDEX letters_reason ON letters (reason, at);
 CREATE INDEX audit_at ON audit (at, audit_id);
 CREATE INDEX audit_actor ON audit (actor, at, audit_id);
 CREATE INDEX patients_born ON patients (birth_date, name) WHERE birth_date IS NOT NULL;
@@ -121,29 +140,48 @@ def remove(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_half_rebuilt(path: Path, log: str) -> bool:
+    """Whether the file at *path* is what a `rebuild` from *log* left when it was ended."""
+    if not path.is_file():
+        return False
+    with closing(connect(path, write=False)) as connection:
+        try:
+            if connection.execute("PRAGMA user_version").fetchone() != (LAYOUT,):
+                return False
+            meta = dict(connection.execute("SELECT name, value FROM meta"))
+        except sqlite3.DatabaseError:
+            return False
+    return meta.get("log") == log and REBUILDING in meta
+
+
 def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     """Open the read model; readers are never held up by the one writer."""
     if write:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives its -wal and -shm files the mode of the main one.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        private_file.make(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA busy_timeout = 5000")
     if write:
         connection.execute("PRAGMA journal_mode = WAL")
         # A power cut may take back the last commits, rows and offsets together: they come again.
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     else:
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
         connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def prepare(connection: sqlite3.Connection, log: str, generation: str) -> bool:
+def prepare(
+    connection: sqlite3.Connection, log: str, generation: str, *, rebuilding: bool = False
+) -> bool:
     """
     Make the tables for *log* if they are not there or are another's.
 
     Args:
         generation: Names the file made now: row numbers mean nothing in another one.
+        rebuilding: Mark a file made now as one that `rebuild` has not finished.
 
     Returns:
         Whether the file was made anew.
@@ -162,9 +200,8 @@ def prepare(connection: sqlite3.Connection, log: str, generation: str) -> bool:
         for statement in _TABLES.split(";"):
             if statement.strip():
                 connection.execute(statement)
-        connection.executemany(
-            "INSERT INTO meta VALUES (?, ?)", [("log", log), ("generation", generation)]
-        )
+        named = [("log", log), ("generation", generation), *[(REBUILDING, 1)] * rebuilding]
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", named)
         connection.execute(f"PRAGMA user_version = {LAYOUT}")
         connection.execute("COMMIT")
     except BaseException:

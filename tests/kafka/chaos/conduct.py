@@ -1,12 +1,12 @@
 """What must never be published, not even for a moment: rules over the change log alone.
 
-They need no model: one task for one cause, nothing before its time, nobody else's patient, nothing
-shown to a reader that is taken back, and nothing later than the faults around it excuse.
+They need no model: one task for one cause, nothing before its time, nobody else's patient, and
+nothing shown to a reader that is taken back.  What comes too late: `lateness`.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from orchestrator.core.instants import SECOND
 from orchestrator.core.instants import read as instant
@@ -14,26 +14,12 @@ from orchestrator.stream.keys import partition_of, patient_key
 from schemas.topics import JOURNAL
 from tests.kafka.chaos.findings import Class, Finding
 from tests.kafka.chaos.recorded import CHANGES, Plain, Recorded
-from tests.kafka.chaos.stories import Change, Step, Story
+from tests.kafka.chaos.stories import Change, Story
 
 OVER: Final = frozenset({"completed", "cancelled", "failed", "entered-in-error"})
 # Opened by a record of its own, which is no event and cuts no piece.
 PARKED: Final = "EVENT_PARKED"
 FIELDS: Final = ("patient", "subject", "patient_key")
-
-
-class Excuse(NamedTuple):
-    """A time in which something was broken, recovery included."""
-
-    begins: int  # microseconds
-    ends: int
-
-
-class Bounds(NamedTuple):
-    """How late something may be seen: in a healthy time, and beyond the end of a fault."""
-
-    healthy: int = 5 * SECOND
-    recovery: int = 15 * SECOND
 
 
 def misconduct(told: Iterable[Story], site_key: bytes, partitions: int) -> Iterator[Finding]:
@@ -146,58 +132,3 @@ def taken_back(recorded: Recorded) -> Iterator[Finding]:
             if value is None or zlib.crc32(value) != sight.crc:
                 where = f"{CHANGES}-{partition}@{offset}"
                 yield Finding("DIVERGED", where, "shown to a reader, and not there any more")
-
-
-class Timing(NamedTuple):
-    """How long things took to be readable, in seconds, and what took too long."""
-
-    healthy: list[float]  # no fault was near
-    faulted: list[float]
-    findings: list[Finding]
-
-
-def timing(
-    recorded: Recorded, told: Iterable[Story], excuses: Sequence[Excuse], bounds: Bounds
-) -> Timing:
-    """From an event's receipt, or a deadline's instant, to the follower's sight of the change."""
-    found = Timing([], [], [])
-    ordered = sorted(excuses)
-    for story in told:
-        seen = recorded.seen.get(story.partition, {})
-        for step, piece in zip(story.steps, story.pieces, strict=True):
-            for change in piece:
-                sight = seen.get(change.offset)
-                if sight is None:
-                    continue
-                since = _since(step, change)
-                if sight.at < instant(change.plain["at"]) and since > step.receipt:
-                    where = f"{CHANGES}-{change.partition}@{change.offset}"
-                    found.findings.append(Finding("PREMATURE", where, "seen before its instant"))
-                took = (sight.at - since) / SECOND
-                near = _is_near(since, sight.at, ordered, bounds)
-                (found.faulted if near else found.healthy).append(took)
-                if sight.at > _limit(since, ordered, bounds):
-                    where = f"{CHANGES}-{change.partition}@{change.offset}"
-                    text = f"{change.name} seen after {took:.1f} s"
-                    found.findings.append(Finding("LATE", where, text))
-    return found
-
-
-def _since(step: Step, change: Change) -> int:
-    """When all that it needed was there: the event's receipt, or the deadline's instant."""
-    at = instant(change.plain["at"])
-    return step.receipt if at <= step.stamp else at
-
-
-def _is_near(since: int, seen: int, excuses: Sequence[Excuse], bounds: Bounds) -> bool:
-    return any(e.begins <= seen and e.ends + bounds.recovery >= since for e in excuses)
-
-
-def _limit(since: int, excuses: Sequence[Excuse], bounds: Bounds) -> int:
-    limit = since + bounds.healthy
-    for excuse in excuses:
-        if excuse.begins > limit:
-            break
-        if excuse.ends + bounds.recovery >= since:
-            limit = max(limit, excuse.ends + bounds.recovery + bounds.healthy)
-    return limit

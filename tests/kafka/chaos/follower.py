@@ -26,11 +26,13 @@ class Follower:
     Attributes:
         seen: Of the change log, by partition and offset.
         clocks: The latest T in each journal partition, and its offset.
+        looked: When it looked last, microseconds.
     """
 
     def __init__(self, bootstrap: str, partitions: int) -> None:
         self.seen: dict[int, dict[int, Sight]] = defaultdict(dict)
         self.clocks: dict[int, tuple[int, int]] = dict.fromkeys(range(partitions), (0, -1))
+        self.looked = 0
         self._tps = [TopicPartition(t, p) for t in (CHANGES, JOURNAL) for p in range(partitions)]
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -41,6 +43,11 @@ class Follower:
             retry_backoff_ms=500,
         )
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def sights(self) -> int:
+        """How much it was shown."""
+        return sum(map(len, self.seen.values()))
 
     async def start(self) -> None:
         """Begin at the beginning."""
@@ -59,7 +66,7 @@ class Follower:
     async def _run(self) -> None:
         while True:
             found: dict[Any, list[Any]] = await self._consumer.getmany(timeout_ms=500)
-            now = time.time_ns() // 1000
+            now = self.looked = time.time_ns() // 1000
             for tp, rows in found.items():
                 if tp.topic == CHANGES:
                     seen = self.seen[tp.partition]

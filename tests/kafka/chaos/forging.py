@@ -64,6 +64,7 @@ def copied(run: Recorded) -> Recorded:
         {p: list(rows) for p, rows in run.state.items()},
         dict(run.committed),
         {p: dict(of) for p, of in run.seen.items()},
+        run.looked,
     )
 
 

@@ -19,9 +19,10 @@ from tests.kafka.chaos import wrong_clock
 from tests.kafka.chaos.fleet import Fleet
 from tests.kafka.chaos.gauge import Gauge
 from tests.kafka.chaos.ground import Ground
+from tests.kafka.chaos.lateness import HARMLESS
 from tests.kafka.chaos.schedule import Settings, Strike
 from tests.kafka.chaos.senders import Senders
-from tests.kafka.proxy import CUT, HEALTHY, REPLIES_LOST, Proxy, Toxic
+from tests.kafka.proxy import CUT, HEALTHY, REPLIES_LOST, Direction, Proxy, Toxic
 
 SESSION_S: Final = 10.0  # of the product's worker
 BEYOND_S: Final = SESSION_S + 5
@@ -29,6 +30,7 @@ POINT_S: Final = 45.0  # until a kill point is met
 RECOVERY_S: Final = 120.0  # after which a run is given up
 DRAINED_A_SECOND: Final = 100  # of a backlog, at the very least
 SLOW: Final = Toxic(latency_s=0.15, bytes_per_s=400_000)
+NOT_DONE: Final = "NOT DONE"
 JUMPS: Final = ("+40d", "-1h", "+1h", "-1d")
 
 
@@ -42,6 +44,13 @@ class Fault:
     heals: int = 0
     recovers: int = 0
     met: bool = True  # a kill point that no process came to is none
+    since: int = 0  # from when on it disturbs: preparations may
+    sent: int = 0  # attempts while it lasted
+
+    @property
+    def breaks(self) -> bool:
+        """Whether it takes anything away from the product, so that something may be late."""
+        return self.kind not in HARMLESS and not self.detail.startswith(NOT_DONE)
 
 
 class Nemesis:
@@ -62,9 +71,11 @@ class Nemesis:
     async def strike(self, strike: Strike) -> Fault:
         """Bring about one fault, heal it, and wait until every partition goes on."""
         act: Callable[[Fault], Awaitable[None]] = getattr(self, f"_{strike.kind.replace('-', '_')}")
-        fault = Fault(strike.kind, strike.detail, _now())
+        fault = Fault(strike.kind, strike.detail, _now(), since=_now())
         self.faults.append(fault)
+        said = self._senders.said()
         await act(fault)
+        fault.sent = self._senders.said() - said
         fault.heals = fault.heals or _now()
         await self._gauge.progress(RECOVERY_S)
         fault.recovers = _now()
@@ -198,7 +209,7 @@ class Nemesis:
         disk = self._ground.disk
         if not disk.can_fill:
             fault.met = False
-            fault.detail = f"NOT DONE: mounting is not allowed here ({disk.why_not})"
+            fault.detail = f"{NOT_DONE}: mounting is not allowed here ({disk.why_not})"
             self.left_out.append("disk-full")
             return
         taken = await asyncio.to_thread(disk.fill)
@@ -233,11 +244,17 @@ class Nemesis:
     async def _replies_lost(self, fault: Fault) -> None:
         """Requests arrive, answers do not, connections break: who asks again says it twice."""
         times = 8
+        asked, lost = self._through("to-broker"), self._lost()
         for _ in range(times):
             await self._toxic(fault, REPLIES_LOST, self._rng.uniform(0.5, 1.5))
             self._reset()
             await asyncio.sleep(self._rng.uniform(0.2, 1.0))
-        fault.detail = f"{times} times about a second"
+        asked, lost = self._through("to-broker") - asked, self._lost() - lost
+        fault.met = asked > 0 and lost > 0
+        fault.detail = (
+            f"{times} times about a second: {asked >> 10} KiB asked, "
+            f"{lost >> 10} KiB of answers destroyed"
+        )
 
     async def _connections_reset(self, fault: Fault) -> None:
         broken = 0
@@ -252,6 +269,12 @@ class Nemesis:
         await self._toxic(fault, CUT, BEYOND_S, name)
         fault.detail = f"replica {name.lower()}, {BEYOND_S:.0f} s"
         await asyncio.sleep(3)
+
+    def _through(self, way: Direction) -> int:
+        return sum(proxy.passed[way] for proxy in self._ground.proxies.values())
+
+    def _lost(self) -> int:
+        return sum(proxy.lost["to-client"] for proxy in self._ground.proxies.values())
 
     def _reset(self) -> int:
         proxies: list[Proxy] = list(self._ground.proxies.values())

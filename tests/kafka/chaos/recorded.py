@@ -83,6 +83,7 @@ class Recorded:
         outputs: What the workers published, by topic and partition; dead letters excepted.
         offsets: Of the change log's records, by partition, in order.
         seen: What a follower was shown of the change log while it ran, by partition and offset.
+        looked: Until when it looked, microseconds; 0: nobody followed.
     """
 
     attempts: dict[str, Attempt]
@@ -95,6 +96,7 @@ class Recorded:
     state: dict[int, list[StateRow]] = field(default_factory=dict)
     committed: dict[int, int] = field(default_factory=dict)
     seen: dict[int, dict[int, Sight]] = field(default_factory=dict)
+    looked: int = 0
 
     @cached_property
     def changes(self) -> dict[int, list[Plain]]:

@@ -42,6 +42,8 @@ POLL: Final = 20
 REDONE: Final = 0.05
 CLOCK_EVERY: Final = 2  # polls
 EVENTS_A_SECOND: Final = 3
+# Beyond every bound, so that nothing may stay unseen.
+FOLLOWED_ON: Final = 600 * SECOND
 
 
 class Rehearsal:
@@ -90,6 +92,7 @@ class Rehearsal:
         while any(len(rows) > self.recorded.decided.get(p, 0) for p, rows in self._journal):
             self._decide()
         self.recorded.outputs = dict(self.recorded.outputs)
+        self.recorded.looked = self._now + FOLLOWED_ON
         return self.recorded
 
     def _tick(self) -> int:

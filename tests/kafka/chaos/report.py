@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tests.kafka.chaos.fleet import End, Fleet
+from orchestrator.core.instants import SECOND
+from tests.kafka.chaos.fleet import End
 from tests.kafka.chaos.nemesis import Fault
 from tests.kafka.chaos.recorded import Recorded
 from tests.kafka.chaos.schedule import Settings
@@ -36,11 +37,13 @@ class Run:
 
     settings: Settings
     began: float
+    started: float  # the workers
     ended: float
     faults: list[Fault]
     left_out: list[str]
-    fleet: Fleet
+    ends: list[End]
     codes: list[int]
+    tree: str
 
 
 def report(run: Run, recorded: Recorded, verdict: Verdict) -> dict[str, Any]:
@@ -50,12 +53,18 @@ def report(run: Run, recorded: Recorded, verdict: Verdict) -> dict[str, Any]:
         "seed": run.settings.seed,
         "began": datetime.fromtimestamp(run.began, UTC).isoformat(timespec="seconds"),
         "lasted_s": round(run.ended - run.began),
+        "tree": run.tree,
+        "bounds_s": {
+            "slo": run.settings.bounds.slo / SECOND,
+            "back": run.settings.bounds.back / SECOND,
+            "drained_a_second": run.settings.bounds.drained,
+        },
         "classes": verdict.classes,
         "faults_struck": sum(fault["overlapped"] for fault in faults),
         "kinds_struck": len({fault["kind"] for fault in faults if fault["overlapped"]}),
         "left_out": run.left_out,
         "recovery_s": _recovery(faults),
-        "exits": _exits(run.fleet.ends),
+        "exits": _exits(run.ends),
         "last_stop": run.codes,
         "figures": verdict.figures,
         "faults": faults,
@@ -112,7 +121,10 @@ def page(found: dict[str, Any]) -> str:
     parted = len(figures["core_and_model_part_without_a_fault"])
     paragraphs = [
         f"# Chaos run, seed {found['seed']}, {found['began']}",
-        f"Written by `python -m tests.kafka.chaos.run`; the words: {WORDS}.",
+        _sentence(
+            "Written by `python -m tests.kafka.chaos.run`, on the sources of commit",
+            f"{found['tree']}; the words: {WORDS}.",
+        ),
         _sentence(
             f"{found['faults_struck']} faults of {found['kinds_struck']} kinds struck while work",
             f"was under way, in {found['lasted_s'] // 60} minutes. {figures['landed']:,} records",
@@ -137,6 +149,15 @@ def page(found: dict[str, Any]) -> str:
             "and from a fault's end until every partition goes on:",
             f"{_listed(found['recovery_s']['all'])}.",
             f"Exits of processes: {_listed(found['exits'])}.",
+        ),
+        _sentence(
+            f"LATE: more than {found['bounds_s']['slo']:.0f} s after all was there, or, where a",
+            f"fault lay over it, after its healing, {found['bounds_s']['back']:.0f} s, and what",
+            f"was accepted meanwhile at {found['bounds_s']['drained_a_second']:,} a second.",
+            f"Faults excused {figures['excused']['seconds']:,} s of {found['lasted_s']:,} s, in",
+            f"{figures['excused']['windows']} stretches of {figures['excused']['longest']} s at",
+            "most. Had each change come so much later than it did, this share would have been",
+            f"found LATE: {_listed(figures['found_late_had_it_come_later_by'])}.",
         ),
         *(f"NOT DONE HERE: {kind}" for kind in found["left_out"]),
         _table(COLUMNS, map(_row, found["faults"])),

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, NamedTuple
 
+from orchestrator.core.instants import SECOND
+from tests.kafka.chaos.lateness import Bounds
+
 
 class Strike(NamedTuple):
     """One fault to come."""
@@ -21,24 +24,26 @@ class Settings:
     Attributes:
         seed: Of everything that is drawn.
         rate: Events a second while faults strike.
-        warm_s: Healthy time at the beginning, and between two faults at most a fifth of it.
+        warm_s: Healthy time at the beginning.
+        calm_s: Healthy time between two faults, at least and at most.
         strikes: In order.
         away_s: How long the broker is away at most.
         lag: Events that wait when the workers come back.
         seconds: How long the striking is expected to last; deadlines are laid into that.
-        healthy_s: Later than that is LATE in a healthy time.
-        recovery_s: The same after a fault is over.
+        bounds: Later than that is LATE.
+        apart: A fault waits until nothing may be late any more because of the one before it.
     """
 
     seed: int
     rate: float
     warm_s: float
+    calm_s: tuple[float, float]
     strikes: tuple[Strike, ...]
     away_s: float
     lag: int
     seconds: int
-    healthy_s: int
-    recovery_s: int
+    bounds: Bounds
+    apart: bool
 
     def only(self, kinds: Sequence[str]) -> "Settings":
         """The same with these faults alone, each once, whether or not they were drawn."""
@@ -89,16 +94,18 @@ EVERY: Final = (
 
 
 def long_run(seed: int) -> Settings:
-    """Every kind, most of them twice, every kill point, ten minutes away, a backlog of 100,000."""
+    """Every kind, half of them twice, every kill point, ten minutes away, a backlog of 100,000."""
     rng = Random(seed)
     points = [Strike("kill-in-intake", point) for point in INTAKE_POINTS]
     points += [Strike("kill-in-decide", point) for point in DECIDE_POINTS]
     points += [Strike("kill-in-clock-or-start", point) for point in OTHER_POINTS]
-    strikes = [*points, *map(Strike, PLAIN), *map(Strike, rng.sample(PLAIN, 12))]
+    strikes = [*points, *map(Strike, PLAIN), *map(Strike, rng.sample(PLAIN, 9))]
     rng.shuffle(strikes)
     strikes.insert(len(strikes) // 3, Strike("lag"))
     strikes.insert(2 * len(strikes) // 3, Strike("broker-away"))
-    return Settings(seed, 100.0, 30.0, tuple(strikes), 600.0, 100_000, 2400, 10, 30)
+    return Settings(
+        seed, 65.0, 30.0, (6.0, 12.0), tuple(strikes), 600.0, 100_000, 2900, Bounds(), apart=True
+    )
 
 
 def short_run(seed: int) -> Settings:
@@ -115,4 +122,7 @@ def short_run(seed: int) -> Settings:
         Strike(rng.choice(("network-cut", "one-worker-cut", "disk-full", "join-leave-storm"))),
     ]
     rng.shuffle(strikes)
-    return Settings(seed, 60.0, 8.0, tuple(strikes), 20.0, 2_000, 200, 60, 60)
+    bounds = Bounds(60 * SECOND, 60 * SECOND, 200)
+    return Settings(
+        seed, 60.0, 8.0, (0.4, 1.6), tuple(strikes), 20.0, 2_000, 200, bounds, apart=False
+    )

@@ -10,9 +10,11 @@ afterwards tells.  Most of those are said again, as a hospital's interface engin
 import argparse
 import asyncio
 import hashlib
+import queue
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -31,6 +33,7 @@ from tests.kafka.chaos.feed import Fate, Plan, Say, feed, large, poison
 
 HEADER: Final = "attempt"  # names the attempt in the record itself; the product passes it over
 IN_FLIGHT: Final = 400
+AHEAD: Final = 5000  # more than a block of the feed
 SAID_AGAIN: Final = 0.8  # of those whose outcome nobody knows
 LARGEST: Final = 4 * 1024 * 1024
 
@@ -67,6 +70,28 @@ def read(*paths: Path) -> dict[str, Attempt]:
     return found
 
 
+async def ahead_of(said: Iterator[Say]) -> AsyncIterator[tuple[int, Say]]:
+    """The same, counted and worked out in a thread: who sends does not stand still meanwhile."""
+    made: queue.Queue[Say | None] = queue.Queue(AHEAD)
+
+    def work() -> None:
+        for say in said:
+            made.put(say)
+        made.put(None)
+
+    threading.Thread(target=work, daemon=True).start()
+    count = 0
+    while True:
+        try:
+            next_one = made.get_nowait()
+        except queue.Empty:
+            next_one = await asyncio.to_thread(made.get)
+        if next_one is None:
+            return
+        count += 1
+        yield count, next_one
+
+
 class Sender:
     """Sends one plan and writes its history."""
 
@@ -93,7 +118,7 @@ class Sender:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
         await self._producer.start()
         began = time.monotonic()
-        for count, say in enumerate(said, 1):
+        async for count, say in ahead_of(said):
             if self._asked_to_stop:
                 break
             while not self._again.empty():

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGTERM
@@ -14,6 +15,7 @@ from tests.kafka.chaos.sender import Attempt, command, read
 
 LIMIT_S: Final = 300.0
 REPEATED: Final = 20_000
+ATTEMPT: Final = b'"sent":'  # in the line of each, and in no other
 # Numbers of patients: those of the steady feed, then those of each backlog.
 BACKLOG_FIRST: Final = 1_000_000
 BACKLOG_TOPIC: Final = "care.admission.v1"
@@ -29,6 +31,8 @@ class Senders:
         self._number = 0
         self._steady: subprocess.Popen[bytes] | None = None
         self._histories: list[Path] = []
+        self._said = 0
+        self._read: Counter[Path] = Counter()
 
     def start(self, rate: float) -> None:
         """The steady feed; it ends when it is told to."""
@@ -66,6 +70,18 @@ class Senders:
         if self._steady is not None:
             self._steady.kill()
             self._steady.wait()
+
+    def said(self) -> int:
+        """How many attempts were made so far."""
+        for path in self._histories:
+            if path.exists():
+                with path.open("rb") as history:
+                    history.seek(self._read[path])
+                    found = history.read()
+                whole = found.rfind(b"\n") + 1
+                self._read[path] += whole
+                self._said += found[:whole].count(ATTEMPT)
+        return self._said
 
     def attempts(self) -> dict[str, Attempt]:
         """Everything that anybody tried to send."""

@@ -14,9 +14,9 @@ from orchestrator.core.instants import SECOND, read, written
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from tests.kafka.chaos.accounting import account
 from tests.kafka.chaos.belief import against_model
-from tests.kafka.chaos.conduct import Bounds, Excuse
 from tests.kafka.chaos.findings import CLASSES, Class
 from tests.kafka.chaos.forging import copied, first, forged, live, somebody
+from tests.kafka.chaos.lateness import Bounds, Excuse
 from tests.kafka.chaos.recorded import CHANGES, Letter, Plain, Recorded, Sight, StateRow
 from tests.kafka.chaos.rehearsal import rehearsed
 from tests.kafka.chaos.stories import stories
@@ -24,7 +24,7 @@ from tests.kafka.chaos.verdict import Verdict, judge
 from tests.simulation.journal import SITE_KEY
 
 CLOCKED: Final = "2026-11-20T15:00:30Z"
-BOUNDS: Final = Bounds(60 * SECOND, 60 * SECOND)
+BOUNDS: Final = Bounds(60 * SECOND, 60 * SECOND, 1000)
 
 
 @pytest.fixture(scope="module")

@@ -75,6 +75,7 @@ async def test_lost_replies_leave_the_request_where_it_arrived() -> None:
         with pytest.raises(ConnectionResetError):
             await reader.readexactly(1)
         writer.close()
+        assert (proxy.passed["to-broker"], proxy.lost["to-client"]) == (1, 1)
 
 
 async def test_a_cut_link_refuses_who_comes_new() -> None:

@@ -8,10 +8,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from orchestrator.core.instants import SECOND
 from tests.kafka.chaos.accounting import Account, account
 from tests.kafka.chaos.belief import Belief, against_model
-from tests.kafka.chaos.conduct import Bounds, Excuse, Timing, misconduct, taken_back, timing
+from tests.kafka.chaos.conduct import misconduct, taken_back
 from tests.kafka.chaos.findings import Finding, counted
+from tests.kafka.chaos.lateness import Bounds, Excuse, Timing, noticed, timing
 from tests.kafka.chaos.recorded import Recorded
 from tests.kafka.chaos.stories import Story, stories
 from tests.kafka.chaos.undisturbed import different, kinds, not_the_fold, repeats, untrue_clocks
@@ -52,8 +54,8 @@ def judge(
     Args:
         recorded: What the run left.
         site_key: Under which patients are keyed.
-        excuses: When something was broken; deadlines and events may be late because of it.
-        bounds: What is late in a healthy time, and after a fault.
+        excuses: When something was broken; what comes then may be late because of it.
+        bounds: How late.
         processes: How many work on the model's comparison.
     """
     began = time.monotonic()
@@ -122,8 +124,16 @@ def _figures(
         "core_and_model_part_without_a_fault": dict(sorted(believed.parted.items())),
         "seconds_to_be_readable": {
             "healthy": quantiles(timed.healthy),
-            "near_a_fault": quantiles(timed.faulted),
+            "under_a_fault": quantiles(timed.excused),
         },
+        "excused": {
+            "windows": len(timed.windows),
+            "seconds": round(sum(w.ends - w.begins for w in timed.windows) / SECOND, 1),
+            "longest": round(
+                max((w.ends - w.begins for w in timed.windows), default=0) / SECOND, 1
+            ),
+        },
+        "found_late_had_it_come_later_by": noticed(timed.room),
     }
 
 

@@ -47,8 +47,8 @@ class Teller:
 
     def _fresh(self, tasks: Callable[[], Sequence[dict[str, Any]]]) -> Event:
         what = self._rng.choices(
-            (self._stay, self._other, self._joined, self._moved, self._linked),
-            (9, 3, 5, 2, 1),
+            (self._stay, self._other, self._joined, self._moved, self._linked, self._renumbered),
+            (9, 3, 5, 2, 1, 1),
         )[0]
         if self._commands and self._rng.random() < 0.25:
             known = tasks()
@@ -75,9 +75,16 @@ class Teller:
         }
 
     def _visit(self, subject: str) -> str:
-        """Numbers are a subject's own, but for one that several use."""
-        number = self._rng.randint(1, 3)
-        return f"V{number}{subject[-1]}" if self._rng.random() < 0.93 else "VX"
+        """Numbers are a subject's own; but for one that several use, and where records are one."""
+        what, number = self._rng.random(), self._rng.randint(1, 3)
+        if what < 0.05:
+            return "VX"
+        if what < 0.15:
+            subject = self._rng.choice(self.subjects)
+        return f"V{number}{subject[-1]}"
+
+    def _account(self, subject: str) -> str:
+        return f"AC{self._rng.randint(1, 2)}{subject[-1]}"
 
     def _stay(self) -> Event:
         rng, subject = self._rng, self._rng.choice(self.subjects)
@@ -85,7 +92,10 @@ class Teller:
         what = rng.random()
         if what < 0.35:
             kind = rng.choice(("INPATIENT", "INPATIENT", "OBSERVATION", "EMERGENCY"))
-            return self._event("admission.opened", subject, visit_number=visit, **{"class": kind})
+            said = {"class": kind} | (
+                {"account_number": self._account(subject)} if rng.random() < 0.3 else {}
+            )
+            return self._event("admission.opened", subject, visit_number=visit, **said)
         if what < 0.8:
             code = rng.choice(("01", "01", "01", "06", "03", "07", "20"))
             return self._event(
@@ -108,6 +118,8 @@ class Teller:
             )
         if what < 0.8:
             return self._event("patient.died", subject)
+        if what < 0.83:
+            return self._event("patient.updated", subject, test_patient=rng.random() < 0.5)
         wish = rng.choice(("accept", "decline-calls", "decline-all"))
         return self._event("patient.preference_changed", subject, outreach=wish)
 
@@ -123,9 +135,18 @@ class Teller:
 
     def _moved(self) -> Event:
         one, other = self._rng.sample(self.subjects, 2)
-        whose = self._rng.choice(self.subjects)
-        visit = self._visit(whose)
-        return self._event("patient.visit_moved", one, visit_number=visit, **{"from": other})
+        whose = other if self._rng.random() < 0.5 else self._rng.choice(self.subjects)
+        said = {"from": other, "visit_number": self._visit(whose)}
+        if self._rng.random() < 0.25:
+            account = self._account(whose)
+            said |= {"visit_number": account, "account_number": account}
+        return self._event("patient.visit_moved", one, **said)
+
+    def _renumbered(self) -> Event:
+        subject = self._rng.choice(self.subjects)
+        now, before = self._visit(subject), self._visit(subject)
+        said = {"visit_number": now, "previous_visit_number": before}
+        return self._event("admission.updated", subject, **said)
 
     def _linked(self) -> Event:
         subject = self._rng.choice(self.subjects)

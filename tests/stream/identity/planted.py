@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.identity import Homes, Mark, homes
+from orchestrator.core.identity import Homes, homes
+from orchestrator.core.marks import Mark
 from orchestrator.core.patient import Patient
 from orchestrator.stream.identity import directory, streams
 from orchestrator.stream.identity.desk import Body, Chart

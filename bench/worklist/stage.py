@@ -1,0 +1,177 @@
+"""A worklist to be measured: a log with a hundred thousand open tasks, and the product over it.
+
+The log is what the embedded runtime makes of that many discharges, so that actions on its tasks are
+decided, published, projected and shown by the same code as at a site.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from orchestrator.core.instants import HOUR, written
+from orchestrator.stream import embedded
+from orchestrator.stream.clock import RealClock
+from orchestrator.stream.processor import Processor
+from orchestrator.stream.rules import rules
+from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.access.tokens import signed, site_signing_key
+from schemas.facilities import Facilities
+from schemas.policy import load_policies
+from schemas.topics import topic_of
+
+SITE_KEY: Final = b"bench bench bench bench bench 32"
+FACILITIES: Final = Facilities.parse("default: {zone: America/New_York}\n")
+PLACES: Final = 5
+PARTITIONS: Final = 12
+TASKS_EACH: Final = 3  # of a discharge home: call, visit, reconciliation
+AT_ONCE: Final = 1_000
+FAMILIES: Final = ("Bluestem", "Wildrye", "Sedge", "Fescue", "Timothy", "Foxtail", "Brome")
+GIVEN: Final = ("Fern", "Ash", "Rowan", "Linden", "Hazel", "Juniper", "Alder", "Willow")
+READY_S: Final = 300.0
+MAIN: Final = "from orchestrator.cli import main; main()"
+
+
+def discharged(number: int, draw: random.Random, now: int) -> list[dict[str, Any]]:
+    """What the hospital says of one patient who has gone home."""
+    facility, ago = f"F{number % PLACES}", draw.uniform(0.5, 46)
+    person = {
+        "name": {"family": draw.choice(FAMILIES), "given": [draw.choice(GIVEN), f"N{number}"]},
+        "birth_date": f"19{draw.randrange(30, 99)}-{draw.randrange(1, 13):02}-{number % 28 + 1:02}",
+        "phones": [f"+1-212-555-{number % 10_000:04}"],
+        "language": "en",
+    }
+    visit = {"visit_number": f"V{number}"}
+    told = (
+        ("patient.updated", ago + 48, person),
+        ("admission.opened", ago + 48, {**visit, "class": "INPATIENT"}),
+        ("discharge.recorded", ago, {**visit, "disposition": "01"}),
+    )
+    return [
+        {
+            "specversion": "1.0",
+            "id": f"{facility}-{number}-{name}",
+            "source": f"hospital/{facility}/adt",
+            "type": f"care.{name}.v1",
+            "time": written(now - int(hours * HOUR)),
+            "subject": f"{facility}|MRN{number}",
+            "facility": facility,
+            "data": data,
+        }
+        for name, hours, data in told
+    ]
+
+
+def append(log: Log, events: list[dict[str, Any]]) -> None:
+    """Publish *events*."""
+    with log.transaction() as transaction:
+        for event in events:
+            topic = topic_of(event["type"])
+            assert topic is not None
+            transaction.append(topic, None, orjson.dumps(event))
+
+
+def fill(folder: Path, tasks: int) -> None:
+    """Make the log of *folder* with so many open tasks; one that is there already is kept."""
+    done = folder / "staged"
+    if done.exists() and done.read_text() == str(tasks):
+        return
+    draw, now = random.Random(1), RealClock().now()
+    in_force = rules(load_policies(None), FACILITIES)
+    with embedded.opened(
+        folder,
+        lambda store: Processor(store, in_force, FACILITIES, SITE_KEY),
+        FACILITIES,
+        SITE_KEY,
+        partitions=PARTITIONS,
+    ) as runtime:
+        patients = -(-tasks // TASKS_EACH)
+        for begin in range(0, patients, AT_ONCE):
+            events: list[dict[str, Any]] = []
+            for number in range(begin, min(begin + AT_ONCE, patients)):
+                events += discharged(number, draw, now)
+            append(runtime.log, events)
+            while runtime.turn():
+                pass
+    done.write_text(str(tasks))
+
+
+class Product:
+    """``up`` as a process: decides, projects and serves."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path, port: int) -> None:
+        self.process, self.folder = process, folder
+        self.url = f"http://127.0.0.1:{port}"
+        self._key = site_signing_key(folder)
+
+    def token(self, name: str, role: str, teams: list[str], facilities: list[str]) -> str:
+        """A token of this site."""
+        claims = {"sub": name, "roles": [role], "teams": teams, "facilities": facilities}
+        return signed(self._key, "care-orchestrator", claims, 24 * 3600)[0]
+
+    def rss_bytes(self) -> int:
+        """Memory that it holds now."""
+        text = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
+        return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far, of all its threads."""
+        text = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii")
+        fields = text.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def product(folder: Path) -> Iterator[Product]:
+    """The product over the log of *folder*, its read model up to date."""
+    said = folder / "up.log"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CARE_")},
+        "CARE_DATA_DIR": str(folder),
+        "CARE_SITE_KEY": SITE_KEY.decode(),
+        "CARE_PARTITIONS": str(PARTITIONS),
+        "CARE_WORKLIST_PORT": "0",
+        "CARE_OPS_PORT": "0",
+        "CARE_LOG_FORMAT": "json",
+    }
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", MAIN, "up"], env=environment, stdout=out, stderr=out
+        )
+    try:
+        yield Product(process, folder, _port(process, said))
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port(process: subprocess.Popen[bytes], said: Path) -> int:
+    end, port, level = time.monotonic() + READY_S, None, False
+    while port is None or not level:
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"the product did not start:\n{said.read_text()[-3000:]}")
+        time.sleep(0.1)
+        for line in said.read_text().splitlines():
+            if not line.startswith("{"):
+                continue
+            entry = json.loads(line)
+            if entry.get("event") == "process.started" and entry.get("role") == "worklist":
+                port = int(entry["port"])
+            level = level or entry.get("event") == "projection.caught_up"
+    return port
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]), int(sys.argv[2]))

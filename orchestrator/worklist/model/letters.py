@@ -1,0 +1,95 @@
+"""Dead letters as rows: what their headers say, and the bytes for those few who may see them."""
+
+import re
+import sqlite3
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from orchestrator.worklist.log.feed import Record
+
+# What is shown of a letter at most; its size is told.
+KEPT: Final = 64 * 1024
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HL7: Final = b"MSH|"
+
+
+class Letter(NamedTuple):
+    """One message that could not be taken, without what stood in it."""
+
+    place: str
+    at: int
+    reason: str
+    stage: str
+    topic: str
+    facility: str | None
+    headers: dict[str, str]
+    size: int
+
+
+def fold(db: sqlite3.Connection, record: Record) -> None:
+    """Take in one letter; the same one twice is one."""
+    place = f"{record.topic}-{record.partition}-{record.offset}"
+    raw, headers = record.value or b"", dict(record.headers)
+    db.execute(
+        "INSERT INTO letters (place, at, reason, stage, topic, facility, headers, size, value)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            place,
+            record.at,
+            headers.get("reason", "unknown"),
+            headers.get("stage", ""),
+            headers.get("topic", ""),
+            _facility(raw),
+            orjson.dumps(headers),
+            int(headers.get("size", len(raw))),
+            raw[:KEPT],
+        ),
+    )
+
+
+def _facility(raw: bytes) -> str | None:
+    """Who seems to have sent it, as far as that can still be read."""
+    said: Any = None
+    if raw.startswith(_HL7):
+        fields = raw.split(b"\r", 1)[0].split(raw[3:4])
+        said = fields[3].split(b"^")[0].decode("latin-1") if len(fields) > 3 else None
+    else:
+        try:
+            event = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return None
+        said = event.get("facility") if isinstance(event, dict) else None
+    return said if isinstance(said, str) and _NAME.fullmatch(said) else None
+
+
+def counts(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    """Per reason how many there are, and since when the oldest lies there."""
+    return db.execute(
+        "SELECT reason, count(*), min(at) FROM letters GROUP BY reason ORDER BY min(at), reason"
+    ).fetchall()
+
+
+def listed(
+    db: sqlite3.Connection, reason: str | None, after: int, limit: int
+) -> list[tuple[int, Letter]]:
+    """Letters in the order of their reasons, then the oldest first, behind row *after*."""
+    where, values = ("reason = ? AND", [reason]) if reason is not None else ("", [])
+    rows = db.execute(
+        "SELECT id, place, at, reason, stage, topic, facility, headers, size FROM letters"
+        f" WHERE {where} id > ? ORDER BY id LIMIT ?",
+        (*values, after, limit),
+    ).fetchall()
+    return [(row[0], Letter(*row[1:7], orjson.loads(row[7]), row[8])) for row in rows]
+
+
+def one(db: sqlite3.Connection, place: str) -> tuple[Letter, bytes] | None:
+    """The letter of that place, with its bytes."""
+    row = db.execute(
+        "SELECT place, at, reason, stage, topic, facility, headers, size, value FROM letters"
+        " WHERE place = ?",
+        (place,),
+    ).fetchone()
+    if row is None:
+        return None
+    return Letter(*row[:6], orjson.loads(row[6]), row[7]), bytes(row[8])

@@ -1,0 +1,165 @@
+"""Live pages: what changes on an open page, as HTML that takes its place there (SSE).
+
+The address of a stream names the place in the change log at which its page was made.  So a stream
+that begins again, after a pause or another server's start, tells the same as if it had never
+stopped: it needs to know nothing of the one before.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Final, NamedTuple
+
+from fastapi import Response
+from fastapi.responses import StreamingResponse
+from fastapi.sse import format_sse_event
+from pydantic import Field
+
+from orchestrator.worklist import edge
+from orchestrator.worklist.api.answers import freshness
+from orchestrator.worklist.api.stream import AUDIT_EACH_S, EACH_S, MEDIA, MISSED_MAX, SLICE_S
+from orchestrator.worklist.audit import Account
+from orchestrator.worklist.hub import Subscriber
+from orchestrator.worklist.pages.frame import fragment, zone_of
+from orchestrator.worklist.pages.fresh import fresh_words
+from orchestrator.worklist.pages.guard import PageCall
+from orchestrator.worklist.problems import Problem
+
+# How often a stream looks whether its session has ended.
+SESSION_EACH_S: Final = 5.0
+
+PlaceText = Annotated[str, Field(max_length=80, pattern=r"^[0-9a-f-]{36}\.[0-9]{1,18}$")]
+
+
+class Place(NamedTuple):
+    """A place in the change log of one read model."""
+
+    generation: str
+    number: int
+
+
+class Span(NamedTuple):
+    """The changes to tell: behind *begin*, up to *end*; *page* is where the page was made."""
+
+    page: int
+    begin: int
+    end: int
+
+
+# The HTML of a span of changes.
+Tell = Callable[[sqlite3.Connection, Span], str]
+
+
+def place_of(text: str) -> Place:
+    generation, _, number = text.rpartition(".")
+    return Place(generation, int(number))
+
+
+def place(db: sqlite3.Connection) -> str:
+    """Up to where a page that is made now knows the changes."""
+    here = _end(db)
+    return f"{here.generation}.{here.number}"
+
+
+def _end(db: sqlite3.Connection) -> Place:
+    (generation,) = db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+    (end,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
+    return Place(str(generation), int(end))
+
+
+def streamed(call: PageCall, at: str, tell: Tell) -> Response:
+    """
+    The live updates of a page.
+
+    Args:
+        at: Where the page was made.
+        tell: What it tells of changes.
+
+    Raises:
+        Problem: ``rate-limited``: too many streams of one reader.
+    """
+    call.site.streams.enter(call.who.actor)
+    live = _Live(call, place_of(at), tell)
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(live.events(), media_type=MEDIA, headers=headers)
+
+
+class _Live:
+    """One open stream."""
+
+    def __init__(self, call: PageCall, at: Place, tell: Tell) -> None:
+        self._call = call
+        self._site = call.site
+        self._at = at
+        self._tell = tell
+        self._position = at.number
+        self._lost = False
+        self._state: str | None = None
+
+    async def events(self) -> AsyncIterator[bytes]:
+        try:
+            async with self._site.hub.subscribed() as news:
+                async for text in self._follow(news):
+                    yield format_sse_event(data_str=text)
+        finally:
+            self._site.streams.leave(self._call.who.actor)
+
+    async def _follow(self, news: Subscriber) -> AsyncIterator[str]:
+        told = audited = looked = edge.elapsed()
+        yield await self._freshness()
+        if text := await self._news():
+            yield text
+        while not self._site.closing.is_set() and not self._lost:
+            if await news.next(SLICE_S) or news.overrun:
+                news.overrun = False
+                if text := await self._news():
+                    yield text
+            now = edge.elapsed()
+            state = self._site.freshness.state(self._site.now())
+            if now - told >= EACH_S or state != self._state:
+                told = now
+                yield await self._freshness()
+            if now - looked >= SESSION_EACH_S:
+                looked = now
+                if not self._call.seconds_left():
+                    return
+            if now - audited >= AUDIT_EACH_S:
+                audited = now
+                if not await self._audited():
+                    return
+
+    async def _news(self) -> str:
+        def read(db: sqlite3.Connection) -> tuple[str, int]:
+            end = _end(db)
+            # Another file's numbers mean nothing here, and of too much only the whole helps.
+            if end.generation != self._at.generation or end.number - self._position > MISSED_MAX:
+                return "", -1
+            if end.number == self._position:
+                return "", end.number
+            span = Span(self._at.number, self._position, end.number)
+            return self._tell(db, span), end.number
+
+        text, end = await self._site.reader.ask(read)
+        if end < 0:
+            self._lost = True
+            return fragment("macros.html", "lost")
+        self._position = end
+        return text
+
+    async def _freshness(self) -> str:
+        site = self._site
+        self._state = site.freshness.state(site.now())
+        told = await site.reader.ask(lambda db: freshness(self._call, db))
+        age = site.freshness.age(site.now())
+        words = fresh_words(told, age, zone_of(site, None), site.log_now())
+        return fragment("macros.html", "freshness_part", words)
+
+    async def _audited(self) -> bool:
+        account, self._call.account = self._call.account, Account()
+        account.objects = ["live"]
+        try:
+            await self._site.audit.write(
+                self._call.who, "read", "success", account, self._call.request_id
+            )
+        except Problem:
+            return False  # what cannot be recorded is not shown
+        return True

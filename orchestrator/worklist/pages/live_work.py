@@ -1,0 +1,196 @@
+"""``/live/work``: rows of My work that change where they stand; what is new or has moved, counted.
+
+What a task was when the page was made stands in the change log; whether it was in the list then is
+asked of the same condition as whether it is now.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Query, Response
+from pydantic import Field
+
+from orchestrator.worklist.api.guard import rule
+from orchestrator.worklist.api.stream import MEDIA
+from orchestrator.worklist.instants import micros
+from orchestrator.worklist.model import lists, work
+from orchestrator.worklist.model.filters import Where, tasks_of
+from orchestrator.worklist.model.fold import RANK
+from orchestrator.worklist.pages import rows, wording
+from orchestrator.worklist.pages.filters import WorkQuery, days_of, where_of
+from orchestrator.worklist.pages.frame import fragment
+from orchestrator.worklist.pages.guard import PageCall, PageCallOf
+from orchestrator.worklist.pages.live import PlaceText, Span, streamed
+from schemas.tasks import TERMINAL
+
+Numbers = Annotated[str, Field(max_length=8000, pattern=r"^[0-9,]*$")]
+
+
+class LiveWork(WorkQuery):
+    """The filters of the page, where it was made, and the rows that it shows."""
+
+    at: PlaceText
+    rows: Numbers = ""
+
+
+@rule("tasks", "read", media=MEDIA, touches=False)
+async def live_work(call: PageCallOf, query: Annotated[LiveWork, Query()]) -> Response:
+    """What changes in a page of My work."""
+    shown = frozenset(int(number) for number in query.rows.split(",") if number)
+    filters = WorkQuery.model_validate(query.model_dump(exclude={"at", "rows"}))
+    return streamed(call, query.at, _Changes(call, filters, shown).told)
+
+
+@dataclass(slots=True)
+class _Changes:
+    call: PageCall
+    query: WorkQuery
+    shown: frozenset[int]
+    new: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
+    bar: tuple[int, int] = (0, 0)
+
+    def told(self, db: sqlite3.Connection, span: Span) -> str:
+        """The rows that changed in *span*, and the bar if its numbers did."""
+        now = self.call.site.log_now()
+        where = where_of(self.call.site, db, self.call.who, self.query, owners=True)
+        days = days_of(self.call.site, now)
+        things = db.execute(
+            "SELECT DISTINCT thing FROM changes WHERE id > ? AND id <= ? AND kind = 'task'",
+            (span.begin, span.end),
+        ).fetchall()
+        parts: list[str] = []
+        for (thing,) in things:
+            row = db.execute("SELECT id FROM tasks WHERE task_id = ?", (thing,)).fetchone()
+            if row is None:
+                continue
+            number = int(row[0])
+            self._count(db, span, str(thing), number, where, days)
+            if number in self.shown:
+                parts.append(self._row(db, span, str(thing), number, now))
+        bar = (len(self.new), len(self.moved))
+        if bar != self.bar:
+            self.bar = bar
+            parts.append(fragment("rows.html", "news_part", *bar, f"/work?{self.query.text(())}"))
+        return "".join(parts)
+
+    def _count(
+        self,
+        db: sqlite3.Connection,
+        span: Span,
+        thing: str,
+        number: int,
+        where: Where,
+        days: list[work.Days],
+    ) -> None:
+        self.new.discard(thing)
+        self.moved.discard(thing)
+        after = work.group_of(db, number, where, days)
+        if after is None:
+            return
+        was = state_at(db, thing, span.page)
+        before = None if was is None else _group_then(db, was, where, days)
+        if before is None:
+            self.new.add(thing)
+        elif was is not None:
+            (due,) = db.execute("SELECT due_at FROM tasks WHERE id = ?", (number,)).fetchone()
+            if (before, micros(was["due_at"])) != (after, due):
+                self.moved.add(thing)
+
+    def _row(self, db: sqlite3.Connection, span: Span, thing: str, number: int, now: int) -> str:
+        call = self.call
+        columns = 8 if "bulk" in call.who.may else 7
+        row = lists.one(db, "tasks", thing, tasks_of(call.who))
+        if row is None:
+            return fragment("rows.html", "left", f"t-{number}", columns)
+        actor = call.who.actor
+        pending = call.site.pages.pending(actor)
+        opened = call.site.pages.opened_versions(actor, [thing])
+        was = state_at(db, thing, span.begin)
+        (line,) = rows.lines(call, db, [row], now, pending=pending, opened=opened)
+        if thing in pending and not line.pending:
+            call.site.pages.came(actor, thing)
+        line.said = said_of(was, line.task, actor, _changed(db, number))
+        return fragment("rows.html", "partial", line, "bulk" in call.who.may, columns)
+
+
+def _changed(db: sqlite3.Connection, number: int) -> int:
+    (at,) = db.execute("SELECT updated_at FROM tasks WHERE id = ?", (number,)).fetchone()
+    return int(at)
+
+
+def state_at(db: sqlite3.Connection, thing: str, place: int) -> dict[str, Any] | None:
+    """The task as the change log had it at *place*; ``None``: not yet there."""
+    row = db.execute(
+        "SELECT value FROM changes WHERE thing = ? AND kind = 'task' AND id <= ?"
+        " ORDER BY id DESC LIMIT 1",
+        (thing, place),
+    ).fetchone()
+    if row is None:
+        return None
+    task: dict[str, Any] | None = orjson.loads(row[0]).get("task")
+    return task
+
+
+# The columns of a task that conditions and groups ask for.
+_COLUMNS: Final = (
+    "patient_key",
+    "subject",
+    "transition_id",
+    "facility",
+    "team",
+    "kind",
+    "status",
+    "open",
+    "rank",
+    "due_at",
+    "owner",
+    "overdue",
+    "born_overdue",
+    "attribution",
+    "flags",
+    "task_id",
+)
+
+
+def _group_then(
+    db: sqlite3.Connection, task: Mapping[str, Any], where: Where, days: list[work.Days]
+) -> str | None:
+    """In which group a task that was so stood; ``None``: it was not in the list."""
+    values = {
+        **{name: task.get(name) for name in _COLUMNS},
+        "open": task["status"] not in TERMINAL,
+        "rank": RANK[task["priority"]],
+        "due_at": micros(task["due_at"]),
+        "flags": "".join(f"|{flag}|" for flag in task["flags"]),
+    }
+    return work.group_then(db, values, where, days)
+
+
+def said_of(
+    was: Mapping[str, Any] | None, task: Mapping[str, Any], actor: str, at: int
+) -> str | None:
+    """What has just happened to a task that somebody looks at."""
+    if was is None or task["status"] in wording.WITHDRAWN:
+        return None
+    clock = wording.clock(at, str(task["zone"]))
+    owner = task["owner"]
+    if was["status"] in wording.WITHDRAWN:
+        return "Back: the original due time stands."
+    if task["status"] == "completed" and was["status"] != "completed":
+        return None if was["owner"] == actor else f"Done at {clock}."
+    if owner != was["owner"]:
+        if owner is None:
+            return f"Released at {clock}."
+        return None if owner == actor else f"Taken by someone else at {clock}."
+    if task["overdue"] and not was["overdue"]:
+        return "Overdue now."
+    if task["attempts"] != was["attempts"] and owner != actor:
+        return f"Attempt logged at {clock}."
+    return None
+
+
+ROUTES: Final = (("/live/work", ["GET"], live_work),)

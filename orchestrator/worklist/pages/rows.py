@@ -1,0 +1,192 @@
+"""A task as a row of a list: everything that its line says, for one reader, from one state."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+import orjson
+
+from orchestrator.worklist.api.answers import contacts, items
+from orchestrator.worklist.api.guard import Call
+from orchestrator.worklist.instants import micros
+from orchestrator.worklist.model import stories
+from orchestrator.worklist.model.lists import Row
+from orchestrator.worklist.pages import calling, wording
+from orchestrator.worklist.pages.wording import Due
+from schemas.tasks import TERMINAL
+
+FLAGS_SHOWN: Final = 3
+STOPS: Final = {
+    "EXPIRED": "{facility} reports that the patient has died. All outreach is withdrawn; do not"
+    " call the home.",
+    "HOSPICE": "{facility} reports hospice care. All outreach is withdrawn.",
+    "DECLINED": "The patient has declined all outreach. Do not call.",
+}
+
+
+@dataclass(slots=True)
+class Line:
+    """
+    One row.
+
+    Attributes:
+        dom: The id of its part of the page; a row number is short and names nobody.
+        said: What has just happened to it (`taken by someone else`), told once.
+        pending: The reader's action on it is stored, but not here yet.
+        withdrawn: Taken out of the reader's hands; stays until they have said `Got it`.
+    """
+
+    number: int
+    task: dict[str, Any]
+    due: Due
+    person: calling.Person
+    owner: str
+    mine: bool
+    flags: tuple[str, ...]
+    more_flags: int
+    stop: str | None
+    withdrawn: bool
+    moved: str | None
+    may_release: bool
+    pending: bool = False
+    said: str | None = None
+
+    @property
+    def dom(self) -> str:
+        return f"t-{self.number}"
+
+    @property
+    def open(self) -> bool:
+        return self.task["status"] not in TERMINAL
+
+
+def lines(
+    call: Call,
+    db: sqlite3.Connection,
+    rows: Sequence[Row],
+    now: int,
+    *,
+    pending: Mapping[str, str] | None = None,
+    opened: Mapping[str, int] | None = None,
+    said: Mapping[int, str] | None = None,
+) -> list[Line]:
+    """
+    The lines of *rows*; told to the audit.
+
+    Args:
+        pending: By task, the event that the reader waits for.
+        opened: By task, the version in which the reader opened it last.
+        said: By row number, what has just happened.
+    """
+    tasks = items(call, db, "task", rows)
+    return [
+        _line(
+            call,
+            row,
+            task,
+            now,
+            pending=_waits(db, (pending or {}).get(task["task_id"])),
+            moved=_moved(db, task, now, (opened or {}).get(task["task_id"], 0)),
+            said=(said or {}).get(row.number),
+        )
+        for row, task in zip(rows, tasks, strict=True)
+    ]
+
+
+def _line(
+    call: Call,
+    row: Row,
+    task: dict[str, Any],
+    now: int,
+    *,
+    pending: bool,
+    moved: str | None,
+    said: str | None,
+) -> Line:
+    who, owner = call.who, task["owner"]
+    flags = [wording.flag(one) for one in task["flags"]]
+    if task["masked"]:
+        flags.insert(0, "Restricted")
+    mine = owner is not None and owner == who.actor
+    return Line(
+        number=row.number,
+        task=task,
+        due=wording.due(task, now),
+        person=person_of(task, now),
+        owner="you" if mine else owner or "-",
+        mine=mine,
+        flags=tuple(flags[:FLAGS_SHOWN]),
+        more_flags=max(0, len(flags) - FLAGS_SHOWN),
+        stop=stop_of(task),
+        withdrawn=task["status"] in wording.WITHDRAWN,
+        moved=moved,
+        may_release=owner is not None and (mine or "act-for-others" in who.may),
+        pending=pending,
+        said=said,
+    )
+
+
+def name_of(row: Row) -> str:
+    """The task id of a row."""
+    return str(orjson.loads(row.value)["task_id"])
+
+
+def person_of(task: Mapping[str, Any], now: int) -> calling.Person:
+    """Whom a task is about, as far as the reader may know."""
+    today = wording.local(now, str(task["zone"])).date()
+    fallback = task["patient"] or f"Patient {str(task['patient_key'])[:6]}"
+    return calling.person(task["contact"], str(fallback), today)
+
+
+def stop_of(task: Mapping[str, Any]) -> str | None:
+    """What outranks everything else about a withdrawn task, in a sentence."""
+    if task["status"] not in wording.WITHDRAWN:
+        return None
+    text = STOPS.get(str(task["status_reason"]))
+    return None if text is None else text.format(facility=task["facility"])
+
+
+def _waits(db: sqlite3.Connection, event: str | None) -> bool:
+    return event is not None and stories.verdict(db, event) is None
+
+
+def _moved(db: sqlite3.Connection, task: Mapping[str, Any], now: int, opened: int) -> str | None:
+    """``Due 13:10, was 14:00: …``, until the reader has opened the task in that version."""
+    if task["version"] < 2 or task["version"] <= opened or task["status"] in TERMINAL:
+        return None
+    found = db.execute(
+        "SELECT json_extract(value, '$.task.version'), json_extract(value, '$.task.due_at')"
+        " FROM changes WHERE thing = ? AND kind = 'task' ORDER BY seq DESC LIMIT 20",
+        (task["task_id"],),
+    ).fetchall()
+    for (version, due), (_, before) in pairwise(found):
+        if due != before and version > opened:
+            return moved_words(task, before, now)
+    return None
+
+
+def moved_words(task: Mapping[str, Any], before: str, now: int) -> str:
+    """What a due time was, and whose word moved it."""
+    zone = str(task["zone"])
+    new, old = micros(str(task["due_at"])), micros(before)
+    why = f"{task['facility']} corrected what it had told"
+    if task["kind"] == "MED_REC":
+        why = "the primary-care visit sets the day"
+    same_day = wording.local(new, zone).date() == wording.local(old, zone).date()
+    if same_day and not wording.is_end_of_day(new, zone) and not wording.is_end_of_day(old, zone):
+        return f"Due {wording.clock(new, zone)}, was {wording.clock(old, zone)}: {why}"
+    return f"Due {wording.due_at(new, zone, now)}, was {wording.due_at(old, zone, now)}: {why}"
+
+
+def contact_of(
+    db: sqlite3.Connection, call: Call, task: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """The contact of one task's patient."""
+    if task["masked"] or not task.get("patient_key"):
+        return None
+    found: Mapping[str, Any] | None = contacts(db, [task["patient_key"]], call.who).get(
+        task["patient_key"]
+    )
+    return found

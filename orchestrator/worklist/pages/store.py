@@ -1,0 +1,198 @@
+"""What pages remember per person: how they like them, saved views, drafts, what they have seen.
+
+None of it is care: it can be lost without a patient being called once too often or too seldom.
+Kept apart from the read model, which is made anew at any time, and from `access.sqlite`.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from orchestrator import private_file
+
+FILE: Final = "pages.sqlite"
+_LAYOUT: Final = 1
+VIEWS_MAX: Final = 50  # saved views of one person
+# A draft that nobody came back to within 30 days is about a task that is long over.
+DRAFT_KEPT: Final = 30 * 24 * 3600 * 1_000_000
+# As long as a transition and its tasks may live on in a queue.
+SEEN_KEPT: Final = 90 * 24 * 3600 * 1_000_000
+
+_TABLES: Final = """
+CREATE TABLE preferences (
+    actor TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (actor, name))
+    WITHOUT ROWID;
+CREATE TABLE views (
+    actor TEXT NOT NULL, name TEXT NOT NULL, query TEXT NOT NULL, PRIMARY KEY (actor, name))
+    WITHOUT ROWID;
+CREATE TABLE drafts (
+    actor TEXT NOT NULL, thing TEXT NOT NULL, at INTEGER NOT NULL, fields BLOB NOT NULL,
+    PRIMARY KEY (actor, thing)) WITHOUT ROWID;
+CREATE TABLE opened (
+    actor TEXT NOT NULL, thing TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (actor, thing)) WITHOUT ROWID;
+CREATE TABLE got (
+    actor TEXT NOT NULL, thing TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (actor, thing)) WITHOUT ROWID;
+CREATE TABLE pending (
+    actor TEXT NOT NULL, thing TEXT NOT NULL, event TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (actor, thing)) WITHOUT ROWID;
+CREATE TABLE flashes (actor TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Around(NamedTuple):
+    """What the frame of a page needs to know about a person."""
+
+    preferences: dict[str, str]
+    flash: dict[str, Any] | None
+
+
+class PagesStore:
+    """The file, safe between threads; each call is short."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / FILE
+        private_file.make(path)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        if self._db.execute("PRAGMA user_version").fetchone() == (0,):
+            for statement in _TABLES.split(";"):
+                if statement.strip():
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {_LAYOUT}")
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # The frame
+
+    def around(self, actor: str) -> Around:
+        """Preferences, and what the last action has to say: once."""
+        preferences = {"theme": "", "keys": "on", "team": ""}
+        with self._lock:
+            preferences.update(
+                self._db.execute("SELECT name, value FROM preferences WHERE actor = ?", (actor,))
+            )
+            row = self._db.execute("SELECT value FROM flashes WHERE actor = ?", (actor,)).fetchone()
+            if row is not None:
+                self._db.execute("DELETE FROM flashes WHERE actor = ?", (actor,))
+        return Around(preferences, None if row is None else orjson.loads(row[0]))
+
+    def prefer(self, actor: str, name: str, value: str) -> None:
+        self._run("INSERT OR REPLACE INTO preferences VALUES (?, ?, ?)", actor, name, value)
+
+    def flash(self, actor: str, told: dict[str, Any]) -> None:
+        """Have the next page say it."""
+        self._run("INSERT OR REPLACE INTO flashes VALUES (?, ?)", actor, orjson.dumps(told))
+
+    # Saved views
+
+    def views(self, actor: str) -> list[tuple[str, str]]:
+        """Names and queries of the views that *actor* has saved."""
+        return self._rows("SELECT name, query FROM views WHERE actor = ? ORDER BY name", actor)
+
+    def save_view(self, actor: str, name: str, query: str) -> bool:
+        """Whether there was room for it."""
+        known = [one for one, _ in self.views(actor)]
+        if name not in known and len(known) >= VIEWS_MAX:
+            return False
+        self._run("INSERT OR REPLACE INTO views VALUES (?, ?, ?)", actor, name, query)
+        return True
+
+    def drop_view(self, actor: str, name: str) -> None:
+        self._run("DELETE FROM views WHERE actor = ? AND name = ?", actor, name)
+
+    # Drafts
+
+    def draft(self, actor: str, thing: str) -> dict[str, Any]:
+        """What *actor* has written about *thing* without sending it."""
+        for (fields,) in self._rows(
+            "SELECT fields FROM drafts WHERE actor = ? AND thing = ?", actor, thing
+        ):
+            found: dict[str, Any] = orjson.loads(fields)
+            return found
+        return {}
+
+    def keep_draft(self, actor: str, thing: str, fields: dict[str, Any], at: int) -> None:
+        self._run(
+            "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?)",
+            actor,
+            thing,
+            at,
+            orjson.dumps(fields),
+        )
+
+    def drop_draft(self, actor: str, thing: str) -> None:
+        self._run("DELETE FROM drafts WHERE actor = ? AND thing = ?", actor, thing)
+
+    # What was seen
+
+    def opened(self, actor: str, thing: str, version: int, at: int) -> None:
+        """*actor* has opened *thing* in this version."""
+        self._run("INSERT OR REPLACE INTO opened VALUES (?, ?, ?, ?)", actor, thing, version, at)
+
+    def opened_versions(self, actor: str, things: Collection[str]) -> dict[str, int]:
+        """In which version *actor* has opened each of *things* last."""
+        marks = ", ".join("?" * len(things))
+        return dict(
+            self._rows(
+                f"SELECT thing, version FROM opened WHERE actor = ? AND thing IN ({marks})",
+                actor,
+                *things,
+            )
+        )
+
+    def got_it(self, actor: str, thing: str, version: int, at: int) -> None:
+        """*actor* has understood that *thing* is withdrawn."""
+        self._run("INSERT OR REPLACE INTO got VALUES (?, ?, ?, ?)", actor, thing, version, at)
+
+    def got(self, actor: str, things: Collection[str]) -> dict[str, int]:
+        """Which of *things* are understood, and in which version."""
+        marks = ", ".join("?" * len(things))
+        return dict(
+            self._rows(
+                f"SELECT thing, version FROM got WHERE actor = ? AND thing IN ({marks})",
+                actor,
+                *things,
+            )
+        )
+
+    # What is not here yet
+
+    def wait_for(self, actor: str, thing: str, event: str, at: int) -> None:
+        """What *actor* did to *thing* is stored, but has not come back as a change."""
+        self._run("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)", actor, thing, event, at)
+
+    def pending(self, actor: str) -> dict[str, str]:
+        """By thing, the event that *actor* waits for."""
+        return dict(self._rows("SELECT thing, event FROM pending WHERE actor = ?", actor))
+
+    def came(self, actor: str, thing: str) -> None:
+        self._run("DELETE FROM pending WHERE actor = ? AND thing = ?", actor, thing)
+
+    def forget(self, now: int) -> None:
+        """Drop what nobody will come back to."""
+        self._run("DELETE FROM drafts WHERE at < ?", now - DRAFT_KEPT)
+        self._run("DELETE FROM opened WHERE at < ?", now - SEEN_KEPT)
+        self._run("DELETE FROM got WHERE at < ?", now - SEEN_KEPT)
+        self._run("DELETE FROM pending WHERE at < ?", now - DRAFT_KEPT)
+
+    def _run(self, statement: str, *values: object) -> int:
+        with self._lock:
+            return self._db.execute(statement, values).rowcount
+
+    def _rows(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
