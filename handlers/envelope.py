@@ -73,7 +73,7 @@ class Said:
         at_once: list[Fact] = []
         if stop or effective <= stamp.receipt:
             effective = 0
-        elif isinstance(self.data.get("visit_number"), str) and command is None:
+        elif facts and isinstance(self.data.get("visit_number"), str):
             known = stamp._replace(time=stamp.receipt)
             at_once.append(VisitSaid(self.facility, self.visit, {"clock_skew": True}, known))
         return Told(

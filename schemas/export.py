@@ -19,6 +19,7 @@ from schemas.facilities import STAY_CLASSES, TYPES
 from schemas.gaps import Gap
 from schemas.patient_view import PatientView
 from schemas.policy import Policy
+from schemas.queues import Queued
 from schemas.tasks import Task
 from schemas.transitions import Episode, Notice, Score, Stay, Transition
 
@@ -40,6 +41,7 @@ PUBLISHED: Final[dict[str, type[BaseModel]]] = {
     "care.task.v1": Task,
     "care.gap.v1": Gap,
     "care.change.v1": Change,
+    "care.queue.v1": Queued,
     "care.patient-view.v1": PatientView,
     "transition.v1": Transition,
     "stay.v1": Stay,

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 View = Literal["clinical", "minimal", "pseudonymous"]
-Kind = Literal["task", "gap", "transition"]
 
-_HIDDEN: Final[dict[Kind, dict[View, tuple[str, ...]]]] = {
+_HIDDEN: Final[dict[str, dict[View, tuple[str, ...]]]] = {
     "task": {
         "clinical": (),
         "minimal": ("outcome", "evidence"),
@@ -67,16 +66,17 @@ NOTICE: Final = (
 
 
 def seen(
-    kind: Kind, published: Mapping[str, Any], why: str | None, view: View, *, part2: bool
+    kind: str, published: Mapping[str, Any], why: str | None, view: View, *, part2: bool
 ) -> dict[str, Any]:
     """
     A task, gap or transition in *view*, with ``why`` and ``hidden``.
 
     Args:
+        kind: ``task``, ``gap`` or ``transition``.
         part2: The reader may see what consent withholds from others.
     """
     thing = dict(published)
-    hidden = list(_HIDDEN[kind][view])
+    hidden = [name for name in _HIDDEN[kind][view] if name != "contact" or name in thing]
     if kind == "gap" and view == "minimal" and thing["code"] in _CLINICAL_WORDS:
         hidden.append("subject")  # names the medicine or the list
     masked = bool(thing.get("masked")) and not part2

@@ -96,7 +96,7 @@ class Load:
         self._in_hand: list[tuple[Person, dict[str, Any]]] = []
         self._awaited: dict[tuple[str, int], float] = {}  # task and version: acted on since
         self._deep = ""
-        self._patients = 10_000_000
+        self._patients = int(time.time()) * 100  # ids that no earlier load on this folder has used
         self._log = Log.open(product.folder)
 
     async def prepare(self) -> None:

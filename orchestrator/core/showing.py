@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from orchestrator.core import picture
 from orchestrator.core.cells import AppointmentCell
 from orchestrator.core.instants import written
@@ -49,7 +47,7 @@ def showings(patient: Patient, rules: Rules, now: int) -> list[Showing]:
     if not any(_open(one.ledger) for one in members):
         return [*found, Showing(patient, None)] if _ends(patient) else found
     content = _content(patient, members, seen, rules, now)
-    digest = blake2b(orjson.dumps(content), digest_size=12).hexdigest()
+    digest = blake2b(repr(content).encode(), digest_size=12).hexdigest()
     version, shown = patient.ledger.shown
     if shown == digest:
         return found

@@ -177,7 +177,7 @@ def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
 
 
 def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | None], str]) -> Stay:
-    newest = _newest(members)
+    newest = newest_of(members)
     single = len(members) == 1
     moved = min((cell.moved for cell in members if cell.moved), default=None)
     stay = Stay(
@@ -334,7 +334,7 @@ def first_seen(cell: VisitCell) -> tuple[int, str]:
     return (min(since, default=cell.last_update), cell.number)
 
 
-def _newest(members: list[VisitCell]) -> VisitCell:
+def newest_of(members: list[VisitCell]) -> VisitCell:
     """The cell whose number is nobody's previous number."""
     if len(members) == 1:
         return members[0]

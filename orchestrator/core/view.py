@@ -21,7 +21,7 @@ from orchestrator.core.facts import Command, Stamp
 from orchestrator.core.identity import GroupCell
 from orchestrator.core.marks import moved_visit, origin_of
 from orchestrator.core.registers import Register, Registers, value_of
-from orchestrator.core.stays import Stay, connected, derive, first_seen
+from orchestrator.core.stays import Stay, connected, derive, first_seen, newest_of
 
 Cells = Mapping[tuple[str, str], Cell]
 
@@ -162,8 +162,8 @@ def _stays(
                 stay.given = given.get((stay.subject, stay.facility, stay.visit), 0)
         seen.stays += found.stays
         if found.orphans and not any(cell.moved for cell in group):
-            newest = found.stays[-1].visit if found.stays else group[0].number
-            where = (group[0].under, group[0].facility, newest)
+            newest = found.stays[-1].visit if found.stays else newest_of(group).number
+            where = (min(group, key=first_seen).under, group[0].facility, newest)
             seen.orphans += [(*where, stamp) for stamp in found.orphans]
 
 

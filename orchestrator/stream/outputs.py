@@ -1,7 +1,8 @@
 """From a change record to the records of the public topics (``contract.md`` §1, §3 to §5).
 
 Each change goes to the change log; a task or gap also goes, whole, to its compacted topic; a task
-change also to the queue of its team, and to the queue of the team that lost it.
+change also to the queue of its team, and to the queue of the team that lost it, in the view that
+either has.
 """
 
 from collections.abc import Iterator
@@ -11,17 +12,13 @@ import orjson
 
 from orchestrator.core.showing import Showing
 from orchestrator.stream.rounds import Out
+from schemas.queues import WITHDRAWN, queued
 
 TASKS: Final = "care.task.v1"
 GAPS: Final = "care.gap.v1"
 CHANGES: Final = "care.change.v1"
 PATIENTS: Final = "care.patient-view.v1"
 LOST: Final = ("cancelled", "entered-in-error")
-
-
-def queue_topic(team: str) -> str:
-    """The topic of one team's queue."""
-    return f"care.queue.{team}.v1"
 
 
 def outputs(change: dict[str, Any], partition: int, teams: dict[str, str]) -> Iterator[Out]:
@@ -53,15 +50,15 @@ def _task(
     change: dict[str, Any], task: dict[str, Any], key: str, partition: int, teams: dict[str, str]
 ) -> Iterator[Out]:
     yield Out(TASKS, task["task_id"], partition, orjson.dumps(task))
-    queued = {
-        "change": "task.withdrawn" if task["status"] in LOST else change["change"],
-        "at": change["at"],
-        "task": task,
-        "why": change["why"],
-    }
-    yield Out(queue_topic(task["team"]), key, partition, orjson.dumps(queued))
+    at, why = change["at"], change["why"]
+    what = WITHDRAWN if task["status"] in LOST else change["change"]
+    yield _queued(key, partition, *queued(task["team"], what, at, task, why))
     before = teams.get(task["task_id"])
     if before is not None and before != task["team"]:
-        lost = {**queued, "change": "task.withdrawn", "why": f"Passed on to {task['team']}."}
-        yield Out(queue_topic(before), key, partition, orjson.dumps(lost))
+        gone = f"Passed on to {task['team']}."
+        yield _queued(key, partition, *queued(before, WITHDRAWN, at, task, gone))
     teams[task["task_id"]] = task["team"]
+
+
+def _queued(key: str, partition: int, topic: str, value: dict[str, Any]) -> Out:
+    return Out(topic, key, partition, orjson.dumps(value))

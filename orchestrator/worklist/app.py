@@ -26,6 +26,7 @@ from orchestrator.worklist.api import (
 from orchestrator.worklist.api.guard import GuardedRoute
 from orchestrator.worklist.fhir import routes as fhir
 from orchestrator.worklist.fhir import writing
+from orchestrator.worklist.http11 import HEAD_BYTES
 from orchestrator.worklist.pages import router as pages
 from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
 from orchestrator.worklist.site import Site
@@ -90,32 +91,35 @@ def _api() -> APIRouter:
         for code in (400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 428, 429, 503)
     }
 
-    def get(path: str, endpoint: Any, shape: Any = None) -> None:
+    def get(path: str, endpoint: Any, shape: Any = None, **more: Any) -> None:
         shown: Responses = {200: {"model": shape}} if shape is not None else {}
-        api.add_api_route(path, endpoint, methods=["GET"], responses={**problems, **shown})
+        responses = {**problems, **shown, **_others(more)}
+        api.add_api_route(path, endpoint, methods=["GET"], responses=responses)
 
-    def post(path: str, endpoint: Any) -> None:
-        api.add_api_route(path, endpoint, methods=["POST"], responses=problems)
+    def post(path: str, endpoint: Any, shape: Any, **more: Any) -> None:
+        responses = {**problems, 200: {"model": shape}, **_others(more)}
+        api.add_api_route(path, endpoint, methods=["POST"], responses=responses)
 
-    get("/me", about.me)
-    get("/queues", about.queues)
+    moved = {"_307": "Under the key that survived a merge."}
+    get("/me", about.me, shapes.Me)
+    get("/queues", about.queues, shapes.Queues)
     get("/freshness", about.how_fresh, shapes.FreshnessShape)
-    get("/changes", about.changes)
+    get("/changes", about.changes, shapes.ChangeList)
     get("/tasks", reading.list_tasks, shapes.TaskList)
     get("/tasks.csv", exports.tasks_csv)
     get("/gaps.csv", exports.gaps_csv)
     get("/stream", stream.stream)
-    get("/tasks/{task_id}", reading.read_task, shapes.TaskItem)
-    get("/tasks/{task_id}/history", reading.task_history)
+    get("/tasks/{task_id}", reading.read_task, shapes.TaskItem, _304="The caller has it already.")
+    get("/tasks/{task_id}/history", reading.task_history, shapes.History)
     get("/gaps", reading.list_gaps, shapes.GapList)
     get("/gaps/{gap_id}", reading.read_gap, shapes.GapItem)
-    get("/transitions/{transition_id}", reading.read_transition)
-    post("/patients/search", patients.search)
-    post("/patients/{key}/break-glass", patients.break_glass)
-    get("/patients/{key}", patients.card)
-    get("/patients/{key}/timeline", patients.timeline)
-    get("/patients/{key}/medications", patients.medications)
-    post("/tasks/bulk", actions.bulk)
+    get("/transitions/{transition_id}", reading.read_transition, shapes.TransitionPage)
+    post("/patients/search", patients.search, shapes.FoundList)
+    post("/patients/{key}/break-glass", patients.break_glass, shapes.Opened)
+    get("/patients/{key}", patients.card, shapes.Card, **moved)
+    get("/patients/{key}/timeline", patients.timeline, shapes.Timeline, **moved)
+    get("/patients/{key}/medications", patients.medications, shapes.Medications, **moved)
+    post("/tasks/bulk", actions.bulk, shapes.Bulk, _207=shapes.Bulk)
     for endpoint in (
         actions.accept,
         actions.release,
@@ -125,21 +129,39 @@ def _api() -> APIRouter:
         actions.reassign,
         actions.note,
     ):
-        post(f"/tasks/{{task_id}}/{endpoint.__name__}", endpoint)
-    post("/gaps/{gap_id}/acknowledge", actions.acknowledge)
-    get("/actions/{event_id}", actions.action_state)
-    get("/audit", records.audit)
-    get("/policy", records.policies)
-    get("/policy/{version}", records.policy)
+        path = f"/tasks/{{task_id}}/{endpoint.__name__}"
+        post(path, endpoint, shapes.Applied, _202=shapes.Pending)
+    post("/gaps/{gap_id}/acknowledge", actions.acknowledge, shapes.Applied, _202=shapes.Pending)
+    get("/actions/{event_id}", actions.action_state, shapes.ActionState)
+    get("/audit", records.audit, shapes.AuditList)
+    get("/policy", records.policies, shapes.Policies)
+    get("/policy/{version}", records.policy, dict[str, Any])
     return api
+
+
+def _others(more: dict[str, Any]) -> Responses:
+    """Further answers by their status: ``_202=`` a shape, or a sentence where there is no body."""
+    return {
+        int(name.removeprefix("_")): {"description": said}
+        if isinstance(said, str)
+        else {"model": said}
+        for name, said in more.items()
+    }
 
 
 def _root() -> APIRouter:
     root = APIRouter(route_class=GuardedRoute)
-    root.add_api_route("/problems/{reason}", document.problem_type, methods=["GET"])
-    root.add_api_route("/schemas/{name}", document.schema, methods=["GET"])
+    refused: Responses = {
+        "default": {"model": shapes.ProblemShape, "description": "Problem details (RFC 9457)."}
+    }
+    for at, told in (
+        ("/problems/{reason}", document.problem_type),
+        ("/schemas/{name}", document.schema),
+    ):
+        root.add_api_route(at, told, methods=["GET"], responses=refused)
+    outcome: Responses = {"default": {"description": "An OperationOutcome says what was wrong."}}
     for path, methods, endpoint in (*fhir.ROUTES, *writing.ROUTES):
-        root.add_api_route(path, endpoint, methods=methods)
+        root.add_api_route(path, endpoint, methods=methods, responses=outcome)
     return root
 
 
@@ -215,7 +237,10 @@ class Envelope:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_on)
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:
+                await answer(Problem("headers-too-large"), scope)(scope, receive, send_on)
+            else:
+                await self.app(scope, receive, send_on)
         except Exception:
             # Answered and logged already (`_on_bug`), unless it broke an answer that had begun.
             if status != 500:

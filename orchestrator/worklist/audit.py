@@ -4,6 +4,7 @@ Who, in which role, what, about whom (by patient key), with what outcome.  What 
 is not shown.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -30,6 +31,7 @@ Deed = Literal[
 ]
 # A record is at most 1 MiB on the topic; of longer lists the query's hash and the count tell.
 KEYS_MAX: Final = 2_000
+OUTAGES: Final = 100
 
 logger = structlog.get_logger()
 
@@ -45,12 +47,26 @@ class Account:
     purpose: str | None = None
 
 
+@dataclass(slots=True)
+class Outage:
+    """A time in which no record could be written, and so nothing was shown."""
+
+    since: int
+    until: int | None = None  # ``None``: it goes on
+
+
 class Audit:
-    """Writes the records."""
+    """
+    Writes the records.
+
+    Attributes:
+        outages: Those that this process saw, the oldest first.
+    """
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self.failing = False
+        self.outages: deque[Outage] = deque(maxlen=OUTAGES)
 
     async def write(
         self, who: Principal, deed: Deed, outcome: str, account: Account, request_id: str
@@ -83,7 +99,10 @@ class Audit:
             measures.AUDIT_FAILURES.inc()
             if not self.failing:
                 logger.error("audit.failed", reason=type(problem).__name__)  # noqa: TRY400 - away
+                self.outages.append(Outage(edge.now()))
             self.failing = True
             raise Problem("audit-unavailable") from None
+        if self.failing:
+            self.outages[-1].until = edge.now()
         self.failing = False
         measures.AUDIT_RECORDS.labels(deed).inc()

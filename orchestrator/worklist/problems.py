@@ -20,6 +20,7 @@ REASONS: Final[dict[str, tuple[int, str, bool]]] = {
     "method-not-allowed": (405, "Not this way", False),
     "not-acceptable": (406, "Not in this form", False),
     "request-timeout": (408, "The request took too long to arrive", True),
+    "headers-too-large": (431, "The head of the request is too large", False),
     "unsupported-media-type": (415, "This form is not read here", False),
     "unauthenticated": (401, "Who asks is not known", False),
     "forbidden": (403, "This role may not do it", False),

@@ -20,6 +20,7 @@ from orchestrator.worklist.app import application
 from orchestrator.worklist.audit import Audit
 from orchestrator.worklist.demo import Demo
 from orchestrator.worklist.doors import Door
+from orchestrator.worklist.http11 import HEAD_BYTES, Guarded
 from orchestrator.worklist.hub import Hub
 from orchestrator.worklist.limits import Limits
 from orchestrator.worklist.log.feed import FeedFactory, Sender
@@ -156,7 +157,8 @@ async def serve(
             timeout_graceful_shutdown=10,
             ssl_certfile=door.certificate,
             ssl_keyfile=door.key,
-            h11_max_incomplete_event_size=32 * 1024,
+            http=Guarded,
+            h11_max_incomplete_event_size=HEAD_BYTES,
         )
         server = Server(config, lambda one: listening(one, site), site.closing)
         # `serve` would take the process's signals, which are whoever's who started this.

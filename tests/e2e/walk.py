@@ -5,6 +5,7 @@ longest that an event waited for its call.  Starts and ends a broker and the pro
 """
 
 import argparse
+import logging
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.e2e.flow import flowing
 from tests.e2e.stack import Stack, stack
 
 RATE: Final = 10.0
+WARM: Final = 100  # discharges; the first ones meet a product that has just started
 BEFORE_S: Final = 6.0
 AFTER_S: Final = 6.0
 AWAY_S: Final = 10.0
@@ -41,7 +43,11 @@ def main() -> None:
         command = [str(ROOT / "deploy/make-secrets.sh"), str(secrets)]
         subprocess.run(command, check=True, capture_output=True)
         (folder / "product").mkdir()
+        # Clients that lose their broker say so at length.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         with stack(folder / "product", secrets, before) as product:
+            with flowing(product.kafka(), "WARM", RATE) as flow:
+                flow.wait_for(WARM)
             walk(product, chosen.steps, upgraded=bool(before))
 
 

@@ -1,12 +1,20 @@
 """A worker ends itself when leaving it to somebody else would help, and not before."""
 
+import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 
-from orchestrator.stream.kafka import watchdog
+from orchestrator.stream.kafka import pulse, watchdog
+from orchestrator.stream.kafka.connection import Kafka
+from orchestrator.stream.kafka.leaving import STUCK
+from orchestrator.stream.kafka.pulse import STOP_TICKS, STUCK_TICKS, Pulse
 from orchestrator.stream.kafka.watchdog import Seen, Watchdog
+from orchestrator.stream.kafka.worker import Role
+from orchestrator.stream.status import Status
+from tests.kafka import world
 
 TP = TopicPartition("care.journal.v1", 0)
 OTHER = TopicPartition("care.journal.v1", 1)
@@ -82,3 +90,39 @@ def test_an_outage_is_nobodys_fault() -> None:
     assert dog.judge(Seen(701.0, **waiting)) is None  # type: ignore[arg-type]
     assert dog.judge(Seen(800.0, **waiting)) is None  # type: ignore[arg-type]
     assert dog.judge(Seen(822.0, **waiting)) == watchdog.FROZEN  # type: ignore[arg-type]
+
+
+def ticked(status: Status, ticks: int, *, stopping: bool, turning: bool) -> set[str]:
+    """What a pulse said in the course of *ticks*."""
+    one, said = Pulse(status, lambda: stopping), set()
+    for number in range(ticks):
+        if turning:
+            status.turned += number
+        said.add(one.tick())
+    return {reason for reason in said if reason is not None}
+
+
+def test_a_loop_that_does_not_turn_ends_it() -> None:
+    """A minute of its own ticks; a process that was paused makes none, and is not blamed."""
+    still, turning = Status("decide"), Status("decide")
+    assert ticked(still, STUCK_TICKS, stopping=False, turning=False) == set()
+    assert ticked(still, STUCK_TICKS + 1, stopping=False, turning=False) == {pulse.LOOP}
+    assert ticked(turning, 10 * STUCK_TICKS, stopping=False, turning=True) == set()
+
+
+def test_an_end_that_does_not_come_is_made() -> None:
+    """Asked to stop, or stopped by Faust itself: gone after a while, however the loop turns."""
+    assert ticked(Status("intake"), STOP_TICKS, stopping=True, turning=True) == set()
+    assert ticked(Status("intake"), STOP_TICKS + 1, stopping=True, turning=True) == {pulse.STOP}
+
+
+async def test_a_worker_that_hangs_in_its_end_is_gone_all_the_same(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    """SIGTERM, and the stop never gets on: exit code 75, at which supervisors start another."""
+    hanging: dict[Role, str] = {"decide": "stop.draining=sleep:300"}
+    async with world.workers(kafka, tmp_path, failpoints=hanging) as workers:
+        await workers.caught_up()
+        hung = workers.running["decide", "a"]
+        hung.terminate()
+        assert await asyncio.to_thread(hung.wait, 120) == STUCK

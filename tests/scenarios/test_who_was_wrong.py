@@ -237,6 +237,21 @@ def test_a_merge_of_a_time_to_come_waits_for_it(told: Told) -> None:
     assert {c["at"] for c in joined["changes"] if c.get("merged_from")} == {Told.at("07 12:00")}
 
 
+def test_a_move_of_a_time_to_come_says_nothing_of_the_visit_itself(told: Told) -> None:
+    """
+    One number under two patients is found out, although a move of it was heard of first.
+    """
+    told("patient.visit_moved", Q, "07 19:00", visit_number="V1", **{"from": B})
+    early = {"recordedtime": Told.at("07 12:00"), "receivedtime": Told.at("07 12:00")}
+    told.events[-1] |= early
+    told.discharged(A, "2026-10-09T12:00:00Z")
+    told.discharged(Q, "2026-10-12T12:00:00Z")
+    answer = told.answer("12 13:00")
+    found = [g["patient"] for g in things(answer, "gaps") if g["code"] == "IDENTITY_UNRESOLVED"]
+    assert sorted(found) == [A, Q]
+    assert {s["status"] for p in answer["patients"] for s in p["stays"]} == {"discharged"}
+
+
 def test_what_was_over_before_two_records_were_joined_stays_as_it_ended(told: Told) -> None:
     """
     Ruling 17 speaks of active transitions: a follow-up that was completed is not MERGED later.

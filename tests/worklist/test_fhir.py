@@ -217,7 +217,7 @@ async def test_a_search_is_posted_where_addresses_are_logged(shared: World) -> N
         {"_count": "many"},
         {"_sort": "colour"},
         {"_include": "Task:owner"},
-        {"_summary": "text"},
+        {"_summary": "some"},
         {"_page": "x"},
         {"_total": "all"},
         {"_id": ""},

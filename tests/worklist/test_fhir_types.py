@@ -380,9 +380,14 @@ async def test_everything_comes_in_pages_of_some_types_since_some_time(shared: W
 async def test_the_audit_is_for_auditors(shared: World) -> None:
     """Who looked at what, as R4 AuditEvent; and the look at the audit is in it."""
     key = await key_of_ann(shared)
+    since = written(RealClock().now() // 1_000_000 * 1_000_000)
     await ask(shared, f"/Patient/{key}")
-    events = await got(shared, "/AuditEvent", "demo-auditor", _count=200, patient=f"Patient/{key}")
-    (newest, *_) = [entry["resource"] for entry in events["entry"]]
+    asked = {"patient": f"Patient/{key}", "date": f"ge{since}", "action": "R"}
+    end = time.monotonic() + WAIT_S
+    while not (newest := await found(shared, "/AuditEvent", "demo-auditor", **asked)):
+        assert time.monotonic() < end, "the look was never seen"
+        await asyncio.sleep(0.05)
+    newest = newest[0]
     again = await got(shared, f"/AuditEvent/{newest['id']}", "demo-auditor")
     own = await got(shared, "/AuditEvent", "demo-auditor", agent="demo-auditor", subtype="search")
 

@@ -198,8 +198,9 @@ async def test_a_task_is_released_rejected_and_passed_to_a_team(shared: World) -
     made = (await ask(shared, f"/Task/{task['task_id']}")).json()
     accepted = (await put(shared, {**made, "status": "accepted"})).json()
     released = (await put(shared, {**accepted, "status": "requested"})).json()
+    again = (await put(shared, {**released, "status": "accepted"})).json()
     rejected = (
-        await put(shared, {**released, "status": "rejected", "statusReason": {"text": "no phone"}})
+        await put(shared, {**again, "status": "rejected", "statusReason": {"text": "no phone"}})
     ).json()
     team = {"identifier": {"system": "urn:care:team", "value": "case-management"}}
     passed = (await put(shared, {**rejected, "owner": team})).json()

@@ -261,9 +261,10 @@ def test_a_reader_cannot_write(records: list[Record], tmp_path: Path) -> None:
 
 
 def test_all_followed_topics_are_folded() -> None:
-    """The four topics of the read model (`design.md`, Read model), and the audit for auditors."""
+    """The four topics of the read model (`design.md`), the audit and the dead letters."""
     assert set(FOLLOWED) == {
         "care.audit.v1",
+        "care.dead-letter.v1",
         "care.task.v1",
         "care.gap.v1",
         "care.change.v1",

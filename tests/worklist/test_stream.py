@@ -213,6 +213,20 @@ async def test_a_stream_ends_with_its_token(running: World) -> None:
         await live.end()
 
 
+async def test_a_stream_ends_when_its_token_is_taken_back(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Revoking a token takes effect on what is open already."""
+    monkeypatch.setattr(stream, "EACH_S", 0.1)
+    running.people.known["lost"] = principal(
+        "lost", frozenset({"rn"}), frozenset({"nurse-outreach"}), frozenset({"*"})
+    )
+    async with reading(running, token="lost") as live:
+        await live.next("freshness")
+        del running.people.known["lost"]
+        await live.end()
+
+
 async def test_streams_end_when_the_server_goes_down(running: World) -> None:
     """They would be waited for otherwise."""
     async with reading(running) as live:

@@ -5,8 +5,6 @@ group of its own, so one may be scaled or stopped without the other.
 """
 
 import tempfile
-import threading
-from functools import partial
 from typing import Any, Final
 
 import faust
@@ -17,16 +15,14 @@ from orchestrator.stream.failpoints import hit
 from orchestrator.stream.kafka.clockwork import Clockwork
 from orchestrator.stream.kafka.decide import DecideShell
 from orchestrator.stream.kafka.intake import IntakeShell
-from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.recovery import TABLE
 from orchestrator.stream.kafka.rounds_in import RoundSchema
 from orchestrator.stream.kafka.site import Site
 from orchestrator.stream.kafka.topic_settings import STATE
-from orchestrator.stream.kafka.watchdog import watch
+from orchestrator.stream.kafka.watchdog import beat, watch
 from orchestrator.stream.status import Status
 from schemas.topics import INPUTS, JOURNAL
 
-STOP_S: Final = 15.0  # an orderly stop takes a second or two; after this it is none
 MODULES: Final = "orchestrator.stream.kafka"
 
 # Registered before any app is made: Faust makes the transport when the first agent is declared.
@@ -36,19 +32,22 @@ STORES.aliases["care"] = f"{MODULES}.recovery:Store"
 
 
 class App(faust.App):
-    """A Faust app with a shell that does the work; it ends even if its orderly stop does not."""
+    """A Faust app with a shell that does the work."""
 
+    site: Site
     shell: Any
     status: Status
 
+    async def on_start(self) -> None:
+        """Be watched from the beginning: app.task begins behind the first recovery only."""
+        await super().on_start()
+        self.add_future(beat(self.status))
+        self.add_future(watch(self.site, self, self.status))
+
     async def on_stop(self) -> None:
-        """Stop, within limits."""
+        """Tell; how long it may take is `pulse`'s."""
         hit("stop.draining")
         self.status.enter("stopping")
-        # A daemon: the thread of the limit must not keep the process itself.
-        limit = threading.Timer(STOP_S, leave, ("stop-took-too-long",))
-        limit.daemon = True
-        limit.start()
         await super().on_stop()
 
 
@@ -87,7 +86,7 @@ def app_of(site: Site, role: str, status: Status | None = None) -> App:
         datadir=tempfile.gettempdir(),  # named, or it makes a folder where it stands
         debug=False,
     )
-    app.status = status
+    app.site, app.status = site, status
     if role == "intake":
         app.shell = IntakeShell(site, app, status)
     else:
@@ -110,5 +109,4 @@ def app_of(site: Site, role: str, status: Status | None = None) -> App:
         async for rnd in stream:
             await app.shell.handle(rnd)
 
-    app.task(partial(watch, site, app, status))
     return app

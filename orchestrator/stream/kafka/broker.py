@@ -1,5 +1,6 @@
 """Where the brokers are, and what is asked of them outside the streams: topics, ends, offsets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import ClassVar, Final
@@ -172,6 +173,23 @@ class Admin:
         """The first offset that each partition still holds."""
         firsts: Mapping[TopicPartition, int] = await self._reader.beginning_offsets(list(tps))
         return firsts
+
+    async def first_value(self, tp: TopicPartition) -> bytes | None:
+        """What the first record that *tp* still holds says; ``None``: it holds none."""
+        end = (await self.ends([tp]))[tp]
+        self._reader.assign([tp])
+        try:
+            await self._reader.seek_to_beginning(tp)
+            async with asyncio.timeout(_REQUEST_MS / 1000):
+                while await self._reader.position(tp) < end:
+                    found = await self._reader.getmany(tp, timeout_ms=200, max_records=1)
+                    for rows in found.values():
+                        return bytes(rows[0].value or b"")
+        except TimeoutError:
+            raise BrokerAway(f"{tp.topic}: it cannot be read") from None
+        finally:
+            self._reader.unsubscribe()
+        return None
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """

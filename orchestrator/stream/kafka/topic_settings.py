@@ -25,8 +25,18 @@ STATE: Final = Topic(
     max_message_bytes=MAX_MESSAGE_BYTES,
     partitioned=True,
 )
-ALL: Final = (*TOPICS.values(), STATE)
-_ONE_LOG: Final = frozenset({DEAD_LETTER, "care.audit.v1"})
+# Which site key the records here were made with (`site_key`).
+SITE: Final = Topic(
+    "care.site.v1",
+    "internal",
+    "none",
+    "a fingerprint of the site key, by the first worker",
+    ("worker",),
+    ("worker",),
+    timedelta(days=36_500),
+)
+ALL: Final = (*TOPICS.values(), STATE, SITE)
+_ONE_LOG: Final = frozenset({DEAD_LETTER, "care.audit.v1", SITE.name})
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,12 +111,11 @@ def _behind(seen: Seen) -> list[TopicPartition]:
 async def watch(site: Site, app: Any, status: Status) -> None:
     """Look until the process ends."""
     dog = Watchdog(time.monotonic())
-    beat = asyncio.create_task(_beat(status))
     while not app.should_stop:
         try:
             async with admin(site.kafka, isolation="read_committed") as broker:
                 while not app.should_stop:
-                    positions = await _positions(app)
+                    positions = await _positions(app, status)
                     ends = await broker.ends(positions)
                     reason = dog.judge(_look(app, status, positions, ends))
                     if reason is not None:
@@ -127,18 +126,18 @@ async def watch(site: Site, app: Any, status: Status) -> None:
             await asyncio.sleep(1.0)
         except Exception as problem:  # noqa: BLE001 - nobody would watch
             leave("watchdog-failed", problem)
-    beat.cancel()
 
 
-async def _beat(status: Status) -> None:
+async def beat(status: Status) -> None:
+    """Show that the loop turns, to `pulse` and to ``/healthz``."""
     while True:
         status.turned = time.monotonic()
         await asyncio.sleep(1.0)
 
 
-async def _positions(app: Any) -> dict[TopicPartition, int]:
+async def _positions(app: Any, status: Status) -> dict[TopicPartition, int]:
     """Of the partitions that it works on; none during a rebalance."""
-    if not _is_settled(app):
+    if not _is_settled(app, status):
         return {}
     try:
         found = await asyncio.wait_for(app.consumer.stands(), 5.0)
@@ -147,8 +146,9 @@ async def _positions(app: Any) -> dict[TopicPartition, int]:
     return {TopicPartition(tp.topic, tp.partition): at for tp, at in found.items()}
 
 
-def _is_settled(app: Any) -> bool:
-    return not (app.rebalancing or app.tables.recovery.in_recovery)
+def _is_settled(app: Any, status: Status) -> bool:
+    """Whether it was given partitions, has recovered them, and is to keep them."""
+    return bool(status.rebalances and not (app.rebalancing or app.tables.recovery.in_recovery))
 
 
 def _look(
@@ -161,7 +161,7 @@ def _look(
     waiting = bool(status.held or status.clock_held)
     return Seen(
         now=time.monotonic(),
-        settled=_is_settled(app),
+        settled=_is_settled(app, status),
         restored=0 if status.recovery is None else status.recovery.read,
         positions=positions,
         ends=ends,

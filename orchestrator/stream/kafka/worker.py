@@ -17,9 +17,11 @@ from typing import Final, Literal
 
 import structlog
 
+from orchestrator.stream.kafka import pulse
 from orchestrator.stream.kafka.broker import admin
 from orchestrator.stream.kafka.leaving import leave
 from orchestrator.stream.kafka.site import Site
+from orchestrator.stream.kafka.site_key import claim
 from orchestrator.stream.kafka.topic_settings import wanted
 from orchestrator.stream.status import Status
 
@@ -40,6 +42,7 @@ def run(site: Site, role: Role, status: Status | None = None) -> int:
 
     Raises:
         TopicMismatch: The topics are not as they must be.
+        OtherSiteKey: Other workers have another site key.
         BrokerAway: No broker answers.
     """
     check_topics(site)
@@ -48,9 +51,12 @@ def run(site: Site, role: Role, status: Status | None = None) -> int:
 
     from orchestrator.stream.kafka.apps import app_of
 
+    status = status or Status(role)
+    app = app_of(site, role, status)
+    pulse.keep(status, lambda: app.should_stop)
     # Our logs, not Faust's: its texts hold keys and records.
     worker = faust.Worker(
-        app_of(site, role, status),
+        app,
         quiet=True,
         override_logging=False,
         redirect_stdouts=False,
@@ -101,16 +107,18 @@ def run_all(commands: Sequence[Sequence[str]]) -> int:
 
 def check_topics(site: Site) -> None:
     """
-    Refuse to start over topics that would lose or misplace records.
+    Refuse to start over topics that would lose or misplace records, or that others key otherwise.
 
     Raises:
         TopicMismatch: The topics are not as they must be; says which.
+        OtherSiteKey: Other workers have another site key.
         BrokerAway: No broker answers.
     """
 
     async def check() -> None:
         async with admin(site.kafka) as broker:
             await broker.check(wanted(site.partitions, site.replication, site.teams))
+            await claim(site.kafka, broker, site.site_key)
 
     asyncio.run(check())
 

@@ -8,6 +8,7 @@ import hmac
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from orchestrator.worklist import edge
@@ -23,6 +24,19 @@ LEFT_MOST: Final = 10_000
 ANSWER_S: Final = 10.0
 # Of the ID token, what a session keeps: who somebody is here, and nothing else about them.
 KEPT: Final = ("teams", "facilities", "view", "part2")
+
+
+@cache
+def _oauth() -> Any:
+    """authlib's client, which is an extra: sites without this way of signing in need it not."""
+    import authlib.deprecate  # noqa: F401 - it turns its own warnings on, so before they are off
+
+    with warnings.catch_warnings():
+        # It says at its import that it will want another HTTP client one day.
+        warnings.simplefilter("ignore")
+        from authlib.integrations.httpx_client import OAuth2Client
+
+    return OAuth2Client
 
 
 class NotSignedIn(Exception):
@@ -180,12 +194,7 @@ class Provider:
         return url
 
     def _client(self, home: str) -> Any:
-        with warnings.catch_warnings():
-            # It says at its import that it will want another HTTP client one day.
-            warnings.simplefilter("ignore")
-            from authlib.integrations.httpx_client import OAuth2Client
-
-        return OAuth2Client(
+        return _oauth()(
             client_id=self.client_id,
             client_secret=self._secret,
             token_endpoint_auth_method=self._method(),

@@ -21,7 +21,8 @@ Permission = Literal[
     "patients",  # read whom the tasks are about
     "break-glass",
     "operations",
-    "dead-letter-bytes",
+    "dead-letters",  # which messages could not be taken, and why
+    "dead-letter-bytes",  # and what stands in them
     "policy",
     "audit",
 ]
@@ -70,8 +71,10 @@ ROLES: Final[dict[str, Role]] = {
         patients="facility",
     ),
     "care-system": Role("clinical", _CARE, patients="team"),
-    "operator": Role("pseudonymous", frozenset({"self", "gaps", "operations", "policy"})),
-    "data-steward": Role(None, frozenset({"self", "dead-letter-bytes"})),
+    "operator": Role(
+        "pseudonymous", frozenset({"self", "gaps", "operations", "dead-letters", "policy"})
+    ),
+    "data-steward": Role(None, frozenset({"self", "dead-letters", "dead-letter-bytes"})),
     "auditor": Role("pseudonymous", frozenset({"self", "audit"})),
 }
 

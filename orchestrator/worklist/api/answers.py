@@ -26,7 +26,7 @@ def json_response(
 
 def freshness(call: Call, db: sqlite3.Connection) -> dict[str, Any]:
     """How fresh the rows of *db* are."""
-    return call.site.freshness.told(call.site.now(), lists.silent_feeds(db))
+    return call.site.freshness.told(call.site.now(), lists.silent_feeds(db, call.who))
 
 
 def contacts(db: sqlite3.Connection, keys: Iterable[str], who: Principal) -> dict[str, Any]:
@@ -43,7 +43,8 @@ def contacts(db: sqlite3.Connection, keys: Iterable[str], who: Principal) -> dic
             part,
         ):
             view = orjson.loads(value)
-            found[key] = {name: view.get(name) for name in CONTACT}
+            withheld = () if who.part2 else view.get("masks", ())
+            found[key] = {name: None if name in withheld else view.get(name) for name in CONTACT}
     return found
 
 

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 from orchestrator.worklist.api.answers import json_response
-from orchestrator.worklist.api.guard import GuardedRoute, rule
+from orchestrator.worklist.api.guard import JSON, GuardedRoute, rule
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.problems import MEDIA, REASONS, Problem
 from schemas.export import export_schemas
@@ -50,10 +50,17 @@ def _document(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
             )
             if guarded is not None and guarded.permission is not None:
                 operation["x-permission"] = guarded.permission
+            media = JSON if guarded is None else guarded.media
             for status, answer in operation["responses"].items():
-                if int(status) >= 400 and "application/json" in answer.get("content", {}):
-                    answer["content"] = {MEDIA: answer["content"]["application/json"]}
+                _name_media(answer, media if status.startswith("2") else MEDIA)
     return made
+
+
+def _name_media(answer: dict[str, Any], media: str) -> None:
+    """The framework takes every answer for JSON; what is no JSON is a text to it."""
+    if JSON in answer.get("content", {}):
+        told = answer["content"].pop(JSON)
+        answer["content"][media] = told if "json" in media else {"schema": {"type": "string"}}
 
 
 @cache

@@ -3,7 +3,7 @@
 An unknown parameter is refused, as a misspelt filter must not widen a list of patients.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -55,6 +55,10 @@ Word = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f
 PatientKey = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 Cursor = Annotated[str | None, Field(max_length=1024, pattern=r"^[A-Za-z0-9_-]*$")]
 
+T = TypeVar("T")
+# Each is a value of a statement, of which SQLite takes some thousands.
+Several = Annotated[list[T], Field(max_length=100)]
+
 
 class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -63,17 +67,17 @@ class Query(BaseModel):
 class TaskFilter(Query):
     """Which tasks: a repeated parameter means or, different ones mean and."""
 
-    team: list[Word] = []
-    status: list[TaskStatus] = []
-    kind: list[TaskKind] = []
-    owner: list[Word] = Field(default=[], description="`me`, `none`, or an actor")
-    facility: list[Word] = []
-    priority: list[Priority] = []
+    team: Several[Word] = []
+    status: Several[TaskStatus] = []
+    kind: Several[TaskKind] = []
+    owner: Several[Word] = Field(default=[], description="`me`, `none`, or an actor")
+    facility: Several[Word] = []
+    priority: Several[Priority] = []
     overdue: bool | None = None
     born_overdue: bool | None = None
-    attribution: list[Literal["FEED", "CORRECTION", "STAFF"]] = []
-    flag: list[TaskFlag] = []
-    patient_key: list[PatientKey] = []
+    attribution: Several[Literal["FEED", "CORRECTION", "STAFF"]] = []
+    flag: Several[TaskFlag] = []
+    patient_key: Several[PatientKey] = []
     due_before: Instant | None = None
     due_after: Instant | None = None
     opened_after: Instant | None = None
@@ -108,12 +112,12 @@ class TaskFilter(Query):
 class GapFilter(Query):
     """Which gaps."""
 
-    team: list[Word] = []
-    code: list[GapCode] = []
-    severity: list[Severity] = []
-    status: list[GapStatus] = []
-    facility: list[Word] = []
-    patient_key: list[PatientKey] = []
+    team: Several[Word] = []
+    code: Several[GapCode] = []
+    severity: Several[Severity] = []
+    status: Several[GapStatus] = []
+    facility: Several[Word] = []
+    patient_key: Several[PatientKey] = []
     opened_after: Instant | None = None
     updated_after: Instant | None = None
     sort: Annotated[str, _order_of(GAP_ORDER, "gap_id")] = GAP_DEFAULT

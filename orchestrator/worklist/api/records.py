@@ -7,11 +7,13 @@ import orjson
 from fastapi import Path, Query, Response
 from pydantic import Field
 
+from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.api.answers import freshness, json_response
 from orchestrator.worklist.api.guard import CallOf, rule
 from orchestrator.worklist.api.queries import Cursor, Instant, PatientKey, Word
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.instants import micros
+from orchestrator.worklist.model.audits import as_read, audits_of
 from orchestrator.worklist.model.filters import (
     BadCursor,
     Key,
@@ -22,12 +24,15 @@ from orchestrator.worklist.model.filters import (
     order_sql,
     read_cursor,
 )
+from orchestrator.worklist.opened import BREAK_GLASS
 from orchestrator.worklist.problems import Problem
 
 NEWEST_FIRST: Final = (Key("at", descending=True), Key("audit_id", descending=True))
 Deed = Literal[
     "read", "search", "act", "export", "raw", "retry", "discard", "break-glass", "sign-in", "config"
 ]
+# What the record of a look says while a grant is open (`opened`).
+LOOKED_BY_FORCE: Final = f'"purpose":"{BREAK_GLASS}"'.encode()
 Outcome = Literal["success", "forbidden", "not-found", "conflict", "stale", "refused"]
 
 
@@ -36,13 +41,14 @@ class AuditQuery(NoQuery):
     action: list[Deed] = Field(default=[])
     outcome: list[Outcome] = Field(default=[])
     patient_key: PatientKey | None = None
+    break_glass: bool = False
     since: Instant | None = None
     until: Instant | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     cursor: Cursor = None
 
-    def where(self) -> Where:
-        where = Where()
+    def where(self, who: Principal) -> Where:
+        where = audits_of(who)
         for column in ("actor", "action", "outcome"):
             if chosen := getattr(self, column):
                 where.among(column, set(chosen))
@@ -50,6 +56,8 @@ class AuditQuery(NoQuery):
             where.add("at >= ?", micros(self.since))
         if self.until is not None:
             where.add("at < ?", micros(self.until))
+        if self.break_glass:
+            where.add("(action = ? OR instr(value, ?))", BREAK_GLASS, LOOKED_BY_FORCE)
         if self.patient_key is not None:
             # Rare, and over a stretch of time: an index of every key in every answer would be
             # larger than the answers.
@@ -60,7 +68,7 @@ class AuditQuery(NoQuery):
 @rule("audit", "search")
 async def audit(call: CallOf, query: Annotated[AuditQuery, Query()]) -> Response:
     """Who saw or did what, newest first; looking is recorded too."""
-    where = query.where()
+    where = query.where(call.who)
     name = list_name("audit", where.sql, [str(value) for value in where.values])
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
@@ -76,7 +84,7 @@ async def audit(call: CallOf, query: Annotated[AuditQuery, Query()]) -> Response
         ).fetchall()
         shown = rows[: query.limit]
         return {
-            "items": [orjson.loads(row[0]) for row in shown],
+            "items": [as_read(db, call.who, orjson.loads(row[0])) for row in shown],
             "next": cursor_of(name, shown[-1][1:]) if len(rows) > query.limit else None,
             "freshness": freshness(call, db),
         }

@@ -1,12 +1,22 @@
 """The shapes of answers for the OpenAPI document; answers themselves are made from bytes."""
 
-from typing import Any, Literal, Optional
+from typing import Any, Final, Literal, Optional
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from schemas.changes import Change
 from schemas.gaps import Gap
-from schemas.tasks import Task
+from schemas.patient_view import Preferences
+from schemas.tasks import PatientKey, Task
 from schemas.transitions import Transition
+from schemas.values import UtcInstant
+from schemas.views import View
+
+
+class Shape(BaseModel):
+    """An answer: these members and no others."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def _seen(name: str, of: type[BaseModel], **more: Any) -> Any:
@@ -15,17 +25,42 @@ def _seen(name: str, of: type[BaseModel], **more: Any) -> Any:
         field: (Optional[info.annotation], None)  # noqa: UP045 - made while running
         for field, info in of.model_fields.items()
     }
-    hidden = (list[str], Field(description="Fields that this role may not see; null here."))
-    return create_model(name, **fields, why=(str | None, None), hidden=hidden, **more)
+    fields["hidden"] = (
+        list[str],
+        Field(description="Fields that this role may not see; null here."),
+    )
+    return create_model(name, __base__=Shape, **{**fields, "why": (str | None, None), **more})
 
 
-Contact = dict[str, Any]
-TaskItem = _seen("TaskItem", Task, contact=(Contact | None, None))
-GapItem = _seen("GapItem", Gap, contact=(Contact | None, None))
-TransitionItem = _seen("TransitionItem", Transition)
+class ContactShape(Shape):
+    """Whom to call, as ``care.patient-view.v1`` has it."""
+
+    name: Any
+    birth_date: str | None
+    phones: list[Any] | None
+    language: Any
+    caregivers: list[Any] | None
+    preferences: Preferences | None
 
 
-class FreshnessShape(BaseModel):
+_CONTACT: Final[Any] = (ContactShape | None, None)
+_NOTICE: Final[Any] = (
+    str | None,
+    Field(default=None, description="42 CFR Part 2; there where something is masked."),
+)
+TaskItem = _seen("TaskItem", Task, contact=_CONTACT, notice=_NOTICE)
+GapItem = _seen("GapItem", Gap, contact=_CONTACT, notice=_NOTICE)
+TransitionItem = _seen("TransitionItem", Transition, notice=_NOTICE)
+ChangeItem = _seen(
+    "ChangeItem",
+    Change,
+    task=(TaskItem | None, None),
+    gap=(GapItem | None, None),
+    transition=(TransitionItem | None, None),
+)
+
+
+class FreshnessShape(Shape):
     """How fresh an answer is: all that was received before ``data_until`` is in it."""
 
     state: Literal["current", "behind", "stale", "unknown"]
@@ -34,17 +69,192 @@ class FreshnessShape(BaseModel):
     silent_feeds: list[str]
 
 
-class _ListShape(BaseModel):
+class _ListShape(Shape):
     next: str | None
     total: int | None = Field(description="Counted to 10,000, else null.")
     freshness: FreshnessShape
 
 
-TaskList = create_model("TaskList", __base__=_ListShape, items=(list[TaskItem], ...))  # type: ignore[valid-type]
-GapList = create_model("GapList", __base__=_ListShape, items=(list[GapItem], ...))  # type: ignore[valid-type]
+def _list(name: str, item: Any) -> Any:
+    return create_model(name, __base__=_ListShape, items=(list[item], ...))
 
 
-class ProblemShape(BaseModel):
+TaskList = _list("TaskList", TaskItem)
+GapList = _list("GapList", GapItem)
+
+
+class Me(Shape):
+    """Who the caller is here."""
+
+    actor: str
+    roles: list[str]
+    teams: list[str] = Field(description="`*`: all.")
+    facilities: list[str] = Field(description="`*`: all.")
+    view: View | None
+    part2: bool
+    permissions: list[str]
+
+
+class Queue(Shape):
+    """How much work lies with one team."""
+
+    team: str
+    open: int
+    unowned: int
+    mine: int
+    overdue: int = Field(description="Without those that were born overdue.")
+    born_overdue: int
+    due_4h: int
+    due_24h: int
+
+
+class Queues(Shape):
+    items: list[Queue]
+    freshness: FreshnessShape
+
+
+class ChangeList(Shape):
+    items: list[ChangeItem]  # type: ignore[valid-type]
+    next: str = Field(description="Goes on behind the last one, also when nothing is new yet.")
+    freshness: FreshnessShape
+
+
+class History(Shape):
+    items: list[ChangeItem]  # type: ignore[valid-type]
+    freshness: FreshnessShape
+
+
+class Timeline(History):
+    next: str | None
+
+
+TransitionPage = create_model(
+    "TransitionPage",
+    __base__=TransitionItem,
+    tasks=(list[TaskItem], ...),  # type: ignore[valid-type]
+    gaps=(list[GapItem], ...),  # type: ignore[valid-type]
+    freshness=(FreshnessShape, ...),
+)
+
+
+class Found(Shape):
+    """A patient with something open."""
+
+    patient_key: PatientKey
+    contact: ContactShape | None
+    open_tasks: int
+    open_gaps: int
+
+
+class FoundList(Shape):
+    items: list[Found]
+    freshness: FreshnessShape
+
+
+class Card(Shape):
+    """One patient: whom to call, and what is open."""
+
+    patient_key: PatientKey
+    contact: ContactShape | None
+    transitions: list[TransitionItem]  # type: ignore[valid-type]
+    tasks: list[TaskItem]  # type: ignore[valid-type]
+    gaps: list[GapItem]  # type: ignore[valid-type]
+    freshness: FreshnessShape
+
+
+class Medications(Shape):
+    """What the lists of medicines agree on."""
+
+    patient_key: PatientKey
+    medications: dict[str, Any] | None
+    issues: list[Any] | None
+    hidden: list[str]
+    freshness: FreshnessShape
+
+
+class Opened(Shape):
+    """A patient opened by break-glass."""
+
+    patient_key: PatientKey
+    until: UtcInstant
+
+
+class Applied(Shape):
+    """An action and its effect: the actor reads their own write."""
+
+    event_id: str
+    state: Literal["applied"]
+    task: TaskItem | None = None  # type: ignore[valid-type]
+    gap: GapItem | None = None  # type: ignore[valid-type]
+
+
+class Pending(Shape):
+    """An action that is stored; what became of it stands at ``Location``."""
+
+    event_id: str
+    state: Literal["pending"]
+
+
+class ActionState(Shape):
+    event_id: str
+    state: Literal["pending", "applied", "refused"]
+    task_id: str
+    reason: str | None = None
+
+
+class OneOfMany(Shape):
+    """What became of one task of a bulk action."""
+
+    task_id: str
+    status: int = Field(description="What it would have been alone.")
+    event_id: str | None = None
+    state: Literal["applied", "pending"] | None = None
+    task: TaskItem | None = None  # type: ignore[valid-type]
+    reason: str | None = None
+    detail: str | None = None
+    current: TaskItem | None = None  # type: ignore[valid-type]
+    why: str | None = None
+
+
+class Bulk(Shape):
+    items: list[OneOfMany]
+
+
+class AuditRecord(Shape):
+    """Who saw or did what (``care.audit.v1``)."""
+
+    audit_id: str
+    at: UtcInstant
+    actor: str
+    client_id: str | None
+    roles: list[str]
+    action: str
+    outcome: str
+    patient_keys: list[str]
+    objects: list[str]
+    query_hash: str | None
+    rows: int | None
+    purpose: str | None
+    request_id: str
+
+
+class AuditList(Shape):
+    items: list[AuditRecord]
+    next: str | None
+    freshness: FreshnessShape
+
+
+class PolicyVersion(Shape):
+    version: str
+    effective_from: UtcInstant
+
+
+class Policies(Shape):
+    in_force: str | None
+    versions: list[PolicyVersion]
+
+
+class ProblemShape(Shape):
     """Problem details (RFC 9457)."""
 
     type: str
@@ -56,3 +266,7 @@ class ProblemShape(BaseModel):
     retry: bool = Field(description="The same bytes may be sent again.")
     errors: list[dict[str, str]]
     dead_letter: str | None
+    current: TaskItem | GapItem | None = Field(  # type: ignore[valid-type]
+        default=None, description="The state as it is now, in the caller's view."
+    )
+    why: str | None = None

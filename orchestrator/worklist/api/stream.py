@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Annotated, Any, Final, Literal
 
 import orjson
-from fastapi import Header, Query, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from pydantic import Field, field_validator
 
 from orchestrator.worklist import edge, measures, views
 from orchestrator.worklist.access.roles import Principal, View
-from orchestrator.worklist.api.guard import Call, CallOf, rule
+from orchestrator.worklist.api.guard import Call, CallOf, identified, rule
 from orchestrator.worklist.api.queries import PatientKey, Word
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.audit import Account
@@ -102,13 +102,14 @@ def kind_of(change: dict[str, Any]) -> str:
 
 @rule("tasks", "read", media=MEDIA)
 async def stream(
+    request: Request,
     call: CallOf,
     query: Annotated[StreamQuery, Query()],
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Tasks, gaps and freshness as they change."""
     call.site.streams.check(call.who.actor)
-    live = _Live(call, query, last_event_id)
+    live = _Live(request, call, query, last_event_id)
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(live.events(), media_type=MEDIA, headers=headers)
 
@@ -116,7 +117,8 @@ async def stream(
 class _Live:
     """One open stream."""
 
-    def __init__(self, call: Call, query: StreamQuery, last: str | None) -> None:
+    def __init__(self, request: Request, call: Call, query: StreamQuery, last: str | None) -> None:
+        self._request = request
         self._call = call
         self._site = call.site
         self._kinds = {t for t in query.types.split(",") if t != "freshness"}
@@ -161,6 +163,8 @@ class _Live:
             state = self._site.freshness.state(self._site.now())
             if now - told >= EACH_S or (self._tells_freshness and state != self._state):
                 told = now
+                if not await self._is_still_known():
+                    return
                 yield await self._freshness() if self._tells_freshness else b": ping\n\n"
             if now - audited >= AUDIT_EACH_S:
                 audited = now
@@ -243,7 +247,7 @@ class _Live:
     async def _freshness(self) -> bytes:
         site = self._site
         self._state = site.freshness.state(site.now())
-        silent = await site.reader.ask(lists.silent_feeds)
+        silent = await site.reader.ask(lambda db: lists.silent_feeds(db, self._call.who))
         return _event("freshness", site.freshness.told(site.now(), silent), self._id())
 
     async def _audited(self) -> bool:
@@ -255,6 +259,14 @@ class _Live:
             )
         except Problem:
             return False  # what cannot be recorded is not shown
+        return True
+
+    async def _is_still_known(self) -> bool:
+        """A token that was taken back ends its streams."""
+        try:
+            await identified(self._request, self._site)
+        except Problem:
+            return False
         return True
 
     def _over(self) -> bool:

@@ -20,6 +20,7 @@ from orchestrator.worklist.fhir.params import (
     ways,
 )
 from orchestrator.worklist.instants import micros
+from orchestrator.worklist.model.audits import as_read, audits_of
 from orchestrator.worklist.model.filters import Where
 
 # R4 action by what the audit calls a deed; what is not here executes something.
@@ -135,12 +136,12 @@ def _resources(call: Call, db: sqlite3.Connection, ids: Sequence[str]) -> list[R
         db.execute(f"SELECT audit_id, value FROM audit WHERE audit_id IN ({marks})", list(ids))
     )
     call.account.rows = (call.account.rows or 0) + len(found)
-    return [audit_event(orjson.loads(found[one])) for one in ids if one in found]
+    records = [orjson.loads(found[one]) for one in ids if one in found]
+    return [audit_event(as_read(db, call.who, record)) for record in records]
 
 
 def _visible(call: Call) -> Where:
-    del call  # who may read the audit reads all of it
-    return Where()
+    return audits_of(call.who)
 
 
 def _about(where: Where, value: str) -> None:

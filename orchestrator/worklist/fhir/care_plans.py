@@ -9,7 +9,7 @@ from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.fhir import elements, names
 from orchestrator.worklist.fhir.elements import Resource
 from orchestrator.worklist.fhir.kind import Kind, rows_of
-from orchestrator.worklist.fhir.params import Parameter, dates, identifiers, references, ways
+from orchestrator.worklist.fhir.params import Parameter, dates, identifiers, patients, ways
 from orchestrator.worklist.fhir.versions import digest
 from orchestrator.worklist.model.filters import Where, sees_patient, tasks_of
 
@@ -132,8 +132,8 @@ KIND: Final = Kind(
     parameters={
         "_id": Parameter("token", identifiers("transition_id")),
         "_lastUpdated": Parameter("date", dates(_UPDATED)),
-        "patient": Parameter("reference", references("patient_key", names.PATIENT)),
-        "subject": Parameter("reference", references("patient_key", names.PATIENT)),
+        "patient": Parameter("reference", patients("patient_key")),
+        "subject": Parameter("reference", patients("patient_key")),
         "identifier": Parameter("token", identifiers("transition_id", names.TRANSITION)),
         "status": Parameter("token", ways(_STATUS, names.PLAN_STATUS)),
         "date": Parameter("date", dates(_STARTED)),

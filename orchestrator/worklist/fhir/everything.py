@@ -28,7 +28,7 @@ class _Asked(NamedTuple):
 
     types: tuple[str, ...] = TYPES
     since: int | None = None
-    count: int = COUNT_MAX
+    limit: int = COUNT_MAX
     after: str | None = None  # the last one of the page before
 
 
@@ -55,7 +55,7 @@ async def everything(
 
     def read(db: sqlite3.Connection) -> Resource:
         found = _found(call, db, key, asked)
-        shown = found[: asked.count]
+        shown = found[: asked.limit]
         links = [link("self", own, page or said)]
         if len(found) > len(shown):
             place = pages.Place(path, said, False, _name(shown[-1]))
@@ -90,7 +90,7 @@ def _read(call: Call, said: Sequence[tuple[str, str]]) -> _Asked:
         elif name == "_count":
             if not (value.isascii() and value.isdigit()) or int(value[:9]) < 1:
                 raise wrong("_count")
-            asked = asked._replace(count=min(int(value[:9]), COUNT_MAX))
+            asked = asked._replace(limit=min(int(value[:9]), COUNT_MAX))
         elif name != "_format":
             raise wrong(name)
     # What the role or the token's scope does not reach is left out.

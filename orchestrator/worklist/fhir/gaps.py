@@ -13,7 +13,7 @@ from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.fhir import elements, names
 from orchestrator.worklist.fhir.elements import Resource
 from orchestrator.worklist.fhir.kind import Kind, Resources, rows_of
-from orchestrator.worklist.fhir.params import Parameter, dates, identifiers, references, ways
+from orchestrator.worklist.fhir.params import Parameter, dates, identifiers, patients, ways
 from orchestrator.worklist.model.filters import Where, gaps_of
 
 MEDICATION: Final = (
@@ -131,7 +131,7 @@ def _issues(call: Call) -> Where:
 _PARAMETERS: Final = {
     "_id": Parameter("token", identifiers("gap_id")),
     "_lastUpdated": Parameter("date", dates("updated_at")),
-    "patient": Parameter("reference", references("patient_key", names.PATIENT)),
+    "patient": Parameter("reference", patients("patient_key")),
     "identifier": Parameter("token", identifiers("gap_id", names.GAP_ID)),
 }
 _CODE: Final = Parameter("token", identifiers("code", names.GAP_CODE))
@@ -148,7 +148,7 @@ FLAG: Final = Kind(
     account="gap",
     parameters={
         **_PARAMETERS,
-        "subject": Parameter("reference", references("patient_key", names.PATIENT)),
+        "subject": Parameter("reference", patients("patient_key")),
         "date": Parameter("date", dates("since")),
         "status": Parameter("token", ways(_FLAG_STATUS, names.FLAG_STATUS), ours="Flag.status"),
         "code": replace(_CODE, ours="The code of the gap."),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
+import orjson
+
 from orchestrator.worklist.instants import SECOND, micros
 from orchestrator.worklist.model.filters import Where
 
@@ -18,7 +20,8 @@ VALUES_MAX: Final = 1_000
 
 _DATE: Final = re.compile(
     r"(eq|lt|le|gt|ge)?"
-    r"(\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d))?)?)?)"
+    r"(\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d))?)?)?)",
+    re.ASCII,
 )
 _PART: Final = re.compile(r"(?:[^\\,]|\\.)*", re.DOTALL)
 _LIKE: Final = re.compile(r"([%_\\])")
@@ -125,6 +128,23 @@ def references(column: str, kind: str) -> Match:
     def match(where: Where, value: str) -> None:
         found = {_id_of(plain(one), kind) for one in alternatives(value)}
         where.among(column, {one for one in found if one is not None})
+
+    return match
+
+
+def patients(column: str) -> Match:
+    """References to patients; a key that a merge has retired stands for the survivor."""
+
+    def match(where: Where, value: str) -> None:
+        found = {_id_of(plain(one), "Patient") for one in alternatives(value)}
+        keys = sorted(one for one in found if one is not None)
+        marks = ", ".join("?" * len(keys))
+        where.add(
+            f"{column} IN (SELECT patient_key FROM subjects WHERE key IN ({marks})"
+            f" UNION SELECT value FROM json_each(?))",
+            *keys,
+            orjson.dumps(keys).decode(),
+        )
 
     return match
 

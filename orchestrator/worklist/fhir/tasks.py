@@ -9,7 +9,15 @@ from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.fhir import elements, names
 from orchestrator.worklist.fhir.elements import Resource
 from orchestrator.worklist.fhir.kind import Kind, rows_of
-from orchestrator.worklist.fhir.params import Parameter, codes, dates, identifiers, references, ways
+from orchestrator.worklist.fhir.params import (
+    Parameter,
+    codes,
+    dates,
+    identifiers,
+    patients,
+    references,
+    ways,
+)
 from orchestrator.worklist.instants import SECOND, micros, text_of
 from orchestrator.worklist.model.filters import Where, tasks_of
 from orchestrator.worklist.model.fold import RANK
@@ -89,8 +97,8 @@ KIND: Final = Kind(
     parameters={
         "_id": Parameter("token", identifiers("task_id")),
         "_lastUpdated": Parameter("date", dates("updated_at")),
-        "patient": Parameter("reference", references("patient_key", names.PATIENT)),
-        "subject": Parameter("reference", references("patient_key", names.PATIENT)),
+        "patient": Parameter("reference", patients("patient_key")),
+        "subject": Parameter("reference", patients("patient_key")),
         "owner": Parameter("reference", identifiers("owner", names.ACTOR), ("identifier",)),
         "performer": Parameter("token", identifiers("team", names.TEAM)),
         "status": Parameter("token", identifiers("status", names.TASK_STATUS)),

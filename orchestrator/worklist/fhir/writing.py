@@ -96,6 +96,10 @@ async def _change(
     known = await again(call, task_id, key, wait_s)
     if known is not None:
         return await _response(call, task_id, known, prefer)
+    if version < int(stands["meta"]["versionId"]):
+        # What differs now is not what the caller changed: only that they saw an older one is told.
+        wish = _OF_STATUS.get(_status(body, patch=patch), "complete")
+        await perform(call, Asked(wish, "task", task_id, key, version, {}), wait_s)
     wanted = _patched(stands, body) if patch else body
     if not isinstance(wanted, dict) or wanted.get("resourceType") != names.TASK:
         raise wrong("/resourceType")
@@ -104,6 +108,16 @@ async def _change(
     action, said = action_of(stands, wanted, call.who.actor)
     asked = Asked(action, "task", task_id, key, version, said)
     return await _response(call, task_id, await perform(call, asked, wait_s), prefer)
+
+
+def _status(body: Any, *, patch: bool) -> str:
+    """The status that is wished for, as far as it is said."""
+    said = body.get("status") if isinstance(body, dict) else None
+    if patch and isinstance(body, list):
+        for one in body:
+            if isinstance(one, dict) and one.get("path") == "/status" and "value" in one:
+                said = one["value"]
+    return said if isinstance(said, str) else ""
 
 
 def _patched(stands: dict[str, Any], operations: Any) -> Any:

@@ -105,8 +105,13 @@ class EmbeddedFeed:
         decided = [self._store.meta(p) for p in range(self._log.partitions)]
         if any(meta is None for meta in decided):
             return None
-        until = min(micros(orjson.loads(meta)["clock"]) for meta in decided if meta is not None)
-        return Sample(until, self.ends()) if until else None
+        clocks = {
+            partition: micros(orjson.loads(meta)["clock"])
+            for partition, meta in enumerate(decided)
+            if meta is not None
+        }
+        until = min(clocks.values())
+        return Sample(until, self.ends(), clocks) if until else None
 
     def close(self) -> None:
         self._log.close()

@@ -46,10 +46,14 @@ class Sample(NamedTuple):
     How far the deciding process was at one look.
 
     Whoever has read up to *ends* has seen the effect of all that was received before *until*.
+
+    Attributes:
+        clocks: The same by partition of the journal: its last clock that was decided.
     """
 
     until: int
     ends: Positions
+    clocks: Mapping[int, int] = MappingProxyType({})
 
 
 class Fetched(NamedTuple):

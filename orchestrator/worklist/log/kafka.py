@@ -156,13 +156,13 @@ class KafkaFeed:
         # The group's position first: what it promises lies before the ends asked for after it.
         stands = await self._admin.committed(self._group)
         self._ends = await self._ask_ends()
-        decided: list[int] = []
+        decided: dict[int, int] = {}
         for partition, (offsets, clocks) in self._clocks.items():
             number = bisect_left(offsets, stands.get(TopicPartition(JOURNAL, partition), 0))
             if number == 0:
                 return None  # it has decided no clock that was read yet
-            decided.append(max(clocks[:number]))
-        return Sample(min(decided), dict(self._ends))
+            decided[partition] = max(clocks[:number])
+        return Sample(min(decided.values()), dict(self._ends), decided)
 
     def close(self) -> None:
         with suppress(KafkaError, OSError, BrokerAway):

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.model.filters import (
     Key,
     Where,
@@ -95,13 +96,13 @@ def every(
     return [Row(*row) for row in found]
 
 
-def silent_feeds(db: sqlite3.Connection) -> list[str]:
-    """The facilities of which nothing was heard for longer than they usually are silent."""
+def silent_feeds(db: sqlite3.Connection, who: Principal) -> list[str]:
+    """The facilities of *who* of which nothing was heard for longer than is usual there."""
     found = db.execute(
         "SELECT DISTINCT facility FROM gaps WHERE code = 'FEED_SILENT' AND status = 'open'"
         " ORDER BY facility"
     ).fetchall()
-    return [str(facility) for (facility,) in found if facility is not None]
+    return [name for (name,) in found if name is not None and who.sees_facility(name)]
 
 
 def queues(db: sqlite3.Connection, where: Where, actor: str, now: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -153,6 +153,7 @@ class Projector:
         self.ready = threading.Event()  # the file is there and can be asked
         self.ahead: dict[str, int] | None = None  # records by topic, at the last look
         self.failing: str | None = None
+        self.clocks: Mapping[int, int] = {}  # by partition, the last clock that was decided
 
     def start(self) -> None:
         self._thread.start()
@@ -201,6 +202,7 @@ class Projector:
                 self._freshness.runs_at(projection.feed.pace)
                 sample = projection.feed.sample()
                 if sample is not None:
+                    self.clocks = sample.clocks
                     self._freshness.sampled(sample, now)
                     self._freshness.reached(projection.positions, now)
             self.ready.set()

@@ -43,8 +43,7 @@ TABS: Final = (
     Tab("/work", "My work", "tasks", "w"),
     Tab("/gaps", "Gaps", "gaps", "g"),
     Tab("/operations", "Operations", "operations", "o"),
-    Tab("/dead-letters", "Dead letters", "operations", "d"),
-    Tab("/dead-letters", "Dead letters", "dead-letter-bytes", "d"),
+    Tab("/dead-letters", "Dead letters", "dead-letters", "d"),
     Tab("/policy", "Policy", "policy", "p"),
     Tab("/audit", "Audit", "audit", "u"),
 )

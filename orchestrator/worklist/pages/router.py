@@ -5,16 +5,23 @@ from fastapi import APIRouter
 from orchestrator.worklist.pages import (
     acts,
     assets,
+    audit,
     break_glass,
+    dead_letters,
     demo,
     gaps,
     landing,
+    live_task,
     live_work,
     menu,
+    operations,
     patient,
+    policy,
     provider,
+    reporting,
     search,
     sign_in,
+    task,
     work,
 )
 from orchestrator.worklist.pages.guard import PageRoute
@@ -28,11 +35,18 @@ MODULES = (
     demo,
     menu,
     work,
+    live_task,
     live_work,
+    task,
+    reporting,
     acts,
     gaps,
     patient,
     search,
+    operations,
+    dead_letters,
+    policy,
+    audit,
 )
 
 

@@ -128,6 +128,12 @@ def _line(
     )
 
 
+def plain(row: Row) -> dict[str, Any]:
+    """The task of a row as it was published; nothing of it is shown."""
+    task: dict[str, Any] = orjson.loads(row.value)
+    return task
+
+
 def name_of(row: Row) -> str:
     """The task id of a row."""
     return str(orjson.loads(row.value)["task_id"])

@@ -58,7 +58,7 @@ class Campaign:
 
     async def _struck(self, strike: Strike) -> bool:
         await self._work()
-        accepted, seen = (await self._gauge.read()).accepted, self._follower.sights
+        accepted, seen = await self._gauge.accepted(), self._follower.sights
         fault = await self._nemesis.strike(strike)
         struck = fault.met and fault.sent > 0 and self._follower.sights > seen
         told = orjson.dumps(shown(fault)).decode()
@@ -87,7 +87,7 @@ class Campaign:
         bounds = self._settings.bounds
         back = fault.heals + bounds.back
         await _until(back)
-        backlog = (await self._gauge.read()).accepted - accepted
+        backlog = await self._gauge.accepted() - accepted
         await _until(back + backlog * SECOND // bounds.drained + bounds.slo)
 
 

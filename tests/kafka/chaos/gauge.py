@@ -62,6 +62,14 @@ class Gauge:
             sum(max(0, end - stands.get(tp, 0)) for tp, end in journal.items()),
         )
 
+    async def accepted(self) -> int:
+        """How many records the input topics hold; asked until a broker answers."""
+        while True:
+            try:
+                return (await self.read()).accepted
+            except (BrokerAway, KafkaError, OSError):
+                await asyncio.sleep(LOOK_S)
+
     async def progress(self, limit_s: float) -> float:
         """
         Wait until something is decided in every partition; how many seconds that took.

@@ -32,7 +32,8 @@ def test_eight_faults_leave_nothing_lost_doubled_or_false(tmp_path: Path) -> Non
     found = _run(tmp_path)
 
     assert found["classes"] == dict.fromkeys(CLASSES, 0), found["findings"]
-    struck = [fault["kind"] for fault in found["faults"] if fault["overlapped"]]
+    # One that did not strike is brought about again, so a kind may stand there twice.
+    struck = {fault["kind"] for fault in found["faults"] if fault["overlapped"]}
     assert len(struck) + len(found["left_out"]) == FAULTS, found["faults"]
     assert found["last_stop"] == [0, 0, 0, 0], "the workers did not leave in order"
     figures = found["figures"]

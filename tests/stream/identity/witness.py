@@ -131,7 +131,7 @@ class Witness:
         members = {name for name in patient.others if name == origin_of(name)} | {patient.subject}
         # What a decision tells the directory (a link, what was said ahead, the numbers of a visit
         # that is moved) comes one hop later, so a clock may overtake it.
-        counts = [mark for mark in self._marks if mark.time < until]
+        counts = [mark for mark in self._marks if mark.time < max(until, mark.receipt + 1)]
         hops = any(mark.what == "link" or mark.time > mark.receipt for mark in counts)
         moves = any(mark.visit for mark in counts)
         if not hops and not (moves and self._numbers) and all(m.receipt < until for m in counts):

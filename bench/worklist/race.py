@@ -1,0 +1,151 @@
+"""Fifty people take one task at the same moment, a thousand times: exactly one has it each time.
+
+    python -m bench.worklist.race [--rounds N] [--at-once N] [--folder F]
+
+Over real HTTP to ``up`` in a process of its own, with tokens, rate limits and audit as at a site.
+Whoever won gives the task back, and the next round begins.  Ends with 1 if any round had another
+end than one 200 and 409s that name the winner, or if the audit does not have every attempt.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from bench.worklist.load import percentile
+from bench.worklist.stage import Product, fill, product
+from orchestrator.stream.sqlite_log import Log
+
+# Each may act sixty times a minute, so those who race take turns.
+PEOPLE: Final = 600
+TASKS: Final = 300
+
+
+class Race:
+    """The rounds on one task."""
+
+    def __init__(self, running: Product, session: aiohttp.ClientSession, at_once: int) -> None:
+        self._url = f"{running.url}/api/v1"
+        self._session, self._at_once = session, at_once
+        self._draw = random.Random(1)
+        self._tokens = {
+            name: running.token(name, "rn", ["nurse-outreach"], ["*"])
+            for name in (f"racer-{number}" for number in range(PEOPLE))
+        }
+        self.faults: list[str] = []
+        self.took: list[float] = []
+        self.answers: Counter[int] = Counter()
+        self.task = ""
+
+    async def run(self, rounds: int) -> None:
+        """So many rounds."""
+        _, found = await self._ask("racer-0", "GET", "/tasks?owner=none&kind=CALL_48H&limit=1")
+        task = found["items"][0]
+        self.task = task["task_id"]
+        for number in range(rounds):
+            version = await self._round(number, task["version"])
+            _, task = await self._ask("racer-0", "GET", f"/tasks/{self.task}")
+            if task["version"] != version or task["owner"] is not None:
+                self.faults.append(f"round {number}: the task was not given back")
+
+    async def _round(self, number: int, version: int) -> int:
+        people = self._draw.sample(sorted(self._tokens), self._at_once)
+        answers = await asyncio.gather(
+            *(self._act(name, "accept", f"{number}", version) for name in people)
+        )
+        self.answers.update(status for status, _ in answers)
+        won = [name for name, (status, _) in zip(people, answers, strict=True) if status == 200]
+        lost = [said for status, said in answers if status == 409]
+        if len(won) != 1 or len(lost) != self._at_once - 1:
+            raise SystemExit(f"round {number}: {Counter(status for status, _ in answers)}")
+        (owned,) = [said["task"] for status, said in answers if status == 200]
+        if owned["owner"] != won[0]:
+            self.faults.append(f"round {number}: 200 for one who does not have it")
+        seen = {said["current"]["owner"] for said in lost}
+        if seen != {won[0]}:
+            self.faults.append(f"round {number}: a refusal that shows another state")
+        _, released = await self._act(won[0], "release", f"{number}", owned["version"])
+        return int(released["task"]["version"])
+
+    async def _act(
+        self, name: str, action: str, key: str, version: int
+    ) -> tuple[int, dict[str, Any]]:
+        begun = time.monotonic()
+        answer = await self._ask(
+            name,
+            "POST",
+            f"/tasks/{self.task}/{action}",
+            **{
+                "Idempotency-Key": f"{action}-{key}",
+                "If-Match": f'"{version}"',
+                "Prefer": "wait=30",
+            },
+        )
+        self.took.append(time.monotonic() - begun)
+        return answer
+
+    async def _ask(
+        self, name: str, method: str, path: str, **headers: str
+    ) -> tuple[int, dict[str, Any]]:
+        said = {"Authorization": f"Bearer {self._tokens[name]}", **headers}
+        async with self._session.request(method, self._url + path, headers=said) as answer:
+            return answer.status, orjson.loads(await answer.read())
+
+
+def audited(folder: Path, task: str) -> Counter[tuple[str, str]]:
+    """What the audit says of *task*: outcomes of actions."""
+    found: Counter[tuple[str, str]] = Counter()
+    with Log.open(folder) as log:
+        for partition in range(log.partitions_of("care.audit.v1")):
+            for record in log.read("care.audit.v1", partition, 0, 10_000_000):
+                said = orjson.loads(record.value or b"{}")
+                if f"task/{task}" in said["objects"]:
+                    found[said["action"], said["outcome"]] += 1
+    return found
+
+
+async def _run(running: Product, rounds: int, at_once: int) -> Race:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        race = Race(running, session, at_once)
+        await race.run(rounds)
+        return race
+
+
+def main() -> int:
+    """Race and tell; 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m bench.worklist.race")
+    parser.add_argument("--rounds", type=int, default=1_000)
+    parser.add_argument("--at-once", type=int, default=50)
+    parser.add_argument("--folder", type=Path, help="kept, and used again if it is there")
+    chosen = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() if chosen.folder is None else nullcontext(chosen.folder)
+    ) as folder:
+        if chosen.folder is None:
+            fill(Path(folder), TASKS)
+        begun = time.monotonic()
+        with product(Path(folder)) as running:
+            race = asyncio.run(_run(running, chosen.rounds, chosen.at_once))
+        audit = audited(Path(folder), race.task)
+    lost = chosen.rounds * (chosen.at_once - 1)
+    # The one who won has accepted and given back.
+    if audit["act", "success"] < 2 * chosen.rounds or audit["act", "conflict"] < lost:
+        race.faults.append(f"the audit has {dict(audit)}")
+    p50, p95 = (percentile(race.took, share) * 1000 for share in (0.5, 0.95))
+    print(f"{chosen.rounds} rounds of {chosen.at_once}: {dict(race.answers)}; audit {dict(audit)}")
+    print(f"an action p50 {p50:.0f} ms, p95 {p95:.0f} ms; {time.monotonic() - begun:.0f} s in all")
+    print("\n".join(race.faults) or "exactly one won each time")
+    return 1 if race.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Why a message could not be taken, and what mends it: words for the reasons of the contract."""
+
+import re
+from typing import Final
+
+REASONS: Final = {
+    "malformed": "It cannot be read",
+    "unsupported-version": "Of a version that is not known",
+    "unknown-type": "Of a kind that is not known",
+    "missing-patient": "It does not say whose it is",
+    "missing-visit": "It does not say of which visit",
+    "missing-field": "A field that is needed is missing",
+    "bad-time": "A time that cannot be read",
+    "too-large": "It is too large",
+    "identity-conflict": "It contradicts who is whom",
+    "self-merge": "It merges a record with itself",
+    "duplicate-id-different-content": "The same id came with other content",
+    "handler-failed": "A fault of ours",
+}
+CURES: Final = {
+    "malformed": "The sender's interface cuts or mangles messages. Mend it there and send again.",
+    "unsupported-version": "Have the sender use HL7 v2.3 to v2.8, or the canonical events here.",
+    "unknown-type": "If the kind matters, ask for it; else have the sender leave it out.",
+    "missing-patient": "An identifier is needed: PID-3, or the event's subject.",
+    "missing-visit": "A visit number is needed: PV1-19, PV1-50 or PID-18, or visit_number.",
+    "missing-field": "The field that is named is needed. Mend it at the sender and send again.",
+    "bad-time": "Times need a date and, but for known facilities, an offset.",
+    "too-large": "At most 1 MiB an event. Have the sender leave documents out.",
+    "identity-conflict": "Somebody who knows the patients must say which of the two is right.",
+    "self-merge": "The surviving and the retired identifier are the same; ask the sender.",
+    "duplicate-id-different-content": "Have the sender give each message an id of its own.",
+    "handler-failed": "Report it, with the place and the process's log line record.failed.",
+}
+STAGES: Final = {
+    "publish": "refused at the door",
+    "intake": "refused by intake",
+    "decide": "refused while deciding",
+}
+# Names of segments and fields, which no message of ours takes for a value.
+_SEGMENT: Final = re.compile(rb"(?:^|[\r\n])([A-Z][A-Z0-9]{2})\|")
+SEGMENTS_MAX: Final = 50
+
+
+def reason(code: str) -> str:
+    """A reason in words; one that is new here is shown as it is."""
+    return REASONS.get(code, code)
+
+
+def cure(code: str) -> str:
+    return CURES.get(code, "Look at what is wrong, mend it at the sender, and send it again.")
+
+
+def stage(code: str) -> str:
+    return STAGES.get(code, code or "not said")
+
+
+def segments(raw: bytes) -> list[str]:
+    """The names of an HL7 message's segments, without anything that stands in them."""
+    return [name.decode() for name in _SEGMENT.findall(raw)[:SEGMENTS_MAX]]

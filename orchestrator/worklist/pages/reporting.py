@@ -1,0 +1,227 @@
+"""What is sent from the page of a task: attempt, completion, note, that it cannot be done, drafts."""
+
+import asyncio
+from typing import Any, Final
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from orchestrator.worklist import commands, edge
+from orchestrator.worklist.acting import Outcome
+from orchestrator.worklist.api.action_bodies import Attempt, Complete, Note, Reject
+from orchestrator.worklist.api.bodies import Body
+from orchestrator.worklist.api.guard import rule
+from orchestrator.worklist.instants import SECOND
+from orchestrator.worklist.model import lists
+from orchestrator.worklist.model.filters import tasks_of
+from orchestrator.worklist.model.work import escalation
+from orchestrator.worklist.pages import rows, script, wording
+from orchestrator.worklist.pages.acts import (
+    CAUGHT_UP,
+    Id,
+    asked_of,
+    back_of,
+    carried_out,
+    refused_words,
+    said,
+)
+from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
+from orchestrator.worklist.pages.patient import view_of
+from orchestrator.worklist.pages.script import Said
+from orchestrator.worklist.pages.task import REASONS, matrix_of, policy_of, shown
+from orchestrator.worklist.problems import Problem
+
+CLINICIAN_WITHIN: Final = 3600 * SECOND
+LONGEST_REASON: Final = 500
+
+
+@rule("act", "act", limit="actions", media=HTML)
+async def report(call: PageCallOf, task_id: Id) -> Response:
+    """An attempt, a completion or a note, as the button says."""
+    typed, do = script.from_form(call.form), said(call, "do")
+    task = await _task(call, task_id)
+    await _keep(call, task_id, typed)
+    if do == "note":
+        return await _note(call, task_id, typed)
+    if do == "attempt":
+        return await _attempt(call, task, typed)
+    if do == "complete":
+        return await _complete(call, task, typed)
+    raise Problem("malformed", "No button was pressed.")
+
+
+async def _task(call: PageCall, task_id: str) -> dict[str, Any]:
+    def read(db: Any) -> dict[str, Any] | None:
+        row = lists.one(db, "tasks", task_id, tasks_of(call.who))
+        return None if row is None else rows.plain(row)
+
+    found = await call.site.reader.ask(read)
+    if found is None:
+        call.account.objects.append(f"task/{task_id}")
+        raise Problem("not-found")
+    return found
+
+
+async def _note(call: PageCall, task_id: str, typed: Said) -> Response:
+    if not typed.note:
+        return await shown(call, task_id, typed, 422, errors=(("note", "Write the note."),))
+    return await _sent(call, task_id, "note", Note(note=typed.note), typed, "Note saved.")
+
+
+async def _attempt(call: PageCall, task: dict[str, Any], typed: Said) -> Response:
+    is_call = task["kind"] in script.CALLS
+    if is_call and not typed.reached:
+        errors = (("reached-patient", "Choose whom you reached, or that nobody answered."),)
+        return await shown(call, task["task_id"], typed, 422, errors=errors)
+    body = _body(Attempt, typed)
+    return await _sent(call, task["task_id"], "attempt", body, typed, "Attempt logged.")
+
+
+async def _complete(call: PageCall, task: dict[str, Any], typed: Said) -> Response:
+    name, policy = task["task_id"], policy_of(call.site, task)
+    more: dict[str, Any] = {}
+    if task["kind"] in script.CALLS:
+        if not typed.reached:
+            errors = (("reached-patient", "Choose whom you reached, or that nobody answered."),)
+            return await shown(call, name, typed, 422, errors=errors)
+        short = script.shortfall(typed, script.questions(policy), policy)
+        if short is not None:
+            return await shown(call, name, typed, 422, confirm=short)
+    if task["kind"] == "MED_REC":
+        grave, accepted = await _differences(call, task)
+        if grave and said(call, "unverified") != "yes":
+            return await shown(call, name, typed, 422, confirm_unverified=True)
+        more["accepted_discrepancies"] = accepted or None
+    if typed.appointment:
+        more["appointment_id"] = typed.appointment
+    typed.outcome = typed.outcome or "ok"
+    body = _body(Complete, typed, **more)
+    return await _sent(call, name, "complete", body, typed, "Done.")
+
+
+def _body(kind: type[Body], typed: Said, **more: Any) -> Body:
+    answers = {name: value for name, value in typed.answers.items() if value} or None
+    try:
+        return kind.model_validate(
+            {
+                "reached": typed.reached or None,
+                "outcome": typed.outcome or None,
+                "note": typed.note or None,
+                "answers": answers,
+                **more,
+            }
+        )
+    except ValidationError:
+        raise Problem("unprocessable", "The form has a value that is not one of its own.") from None
+
+
+async def _differences(call: PageCall, task: dict[str, Any]) -> tuple[str | None, list[str]]:
+    """What grave thing would stay open, and what was accepted."""
+    draft = call.site.pages.draft(call.who.actor, task["task_id"])
+    view, _ = await call.site.reader.ask(lambda db: view_of(db, call.who, str(task["patient_key"])))
+    table = matrix_of(view, call.who, draft)
+    if table is None:
+        return None, []
+    return table.open_grave, [one.id for one in table.differences if one.accepted is not None]
+
+
+async def _sent(
+    call: PageCall, task_id: str, action: commands.Action, body: Body, typed: Said, done: str
+) -> Response:
+    try:
+        outcome = await carried_out(call, asked_of(call, action, task_id, body))
+    except Problem as problem:
+        if problem.reason not in ("not-possible-now", "stale-version"):
+            raise
+        words = await refused_words(call, task_id, problem)
+        if problem.reason == "stale-version":
+            return await shown(call, task_id, typed, 412, stale=words)
+        return await shown(call, task_id, typed, 409, errors=(("", words),))
+    await asyncio.to_thread(call.site.pages.drop_draft, call.who.actor, task_id)
+    text = await _told(call, action, typed, outcome, done)
+    call.site.pages.flash(call.who.actor, {"text": text, "undo": None})
+    stays = action != "complete" or not _ended(outcome)
+    return RedirectResponse(f"/tasks/{task_id}" if stays else back_of(call), 303)
+
+
+def _ended(outcome: Outcome) -> bool:
+    return outcome.thing is None or outcome.thing["status"] == "completed"
+
+
+async def _told(call: PageCall, action: str, typed: Said, outcome: Outcome, done: str) -> str:
+    if outcome.thing is None:
+        return CAUGHT_UP
+    task = outcome.thing
+    text = done
+    if action == "complete" and task["status"] != "completed":
+        text = "Saved. It counts as an attempt."
+    if action != "note" and script.has_red_flag(typed, policy_of(call.site, task)):
+        due = await call.site.reader.ask(lambda db: escalation(db, task["transition_id"]))
+        at = call.site.log_now() + CLINICIAN_WITHIN if due is None else due
+        text = f"Saved. A clinician is asked to call by {wording.clock(at, task['zone'])}."
+    if task.get("tcm_contact_status") == "ATTEMPTS_MET":
+        text += f" {task['attempts']} attempts on separate days: documentation met, keep trying."
+    return text
+
+
+@rule("act", "act", limit="actions", media=HTML)
+async def reject(call: PageCallOf, task_id: Id) -> Response:
+    """It cannot be done: back to the queue, and the supervisor is told."""
+    typed = script.from_draft(call.site.pages.draft(call.who.actor, task_id))
+    reason = said(call, "reason")
+    if reason not in dict(REASONS):
+        errors = (("reason-not-ours", "Choose why it cannot be done."),)
+        return await shown(call, task_id, typed, 422, errors=errors)
+    body = Reject(reason=reason, note=said(call, "why")[: script.NOTE_MAX] or None)
+    try:
+        outcome = await carried_out(call, asked_of(call, "reject", task_id, body))
+    except Problem as problem:
+        if problem.reason not in ("not-possible-now", "stale-version"):
+            raise
+        words = await refused_words(call, task_id, problem)
+        return await shown(call, task_id, typed, problem.status_code, errors=(("", words),))
+    text = CAUGHT_UP if outcome.thing is None else "Given back to the queue; a supervisor is told."
+    call.site.pages.flash(call.who.actor, {"text": text, "undo": None})
+    return RedirectResponse(back_of(call), 303)
+
+
+@rule("act", media=HTML)
+async def draft(call: PageCallOf, task_id: Id) -> Response:
+    """Keep what is typed until it is sent."""
+    await _task(call, task_id)
+    await _keep(call, task_id, script.from_form(call.form))
+    return Response(status_code=204)
+
+
+async def _keep(call: PageCall, task_id: str, typed: Said) -> None:
+    actor, pages = call.who.actor, call.site.pages
+    before = pages.draft(actor, task_id)
+    if typed == Said() and not before.get("accepted"):
+        await asyncio.to_thread(pages.drop_draft, actor, task_id)
+        return
+    fields = {**before, **typed.plain()}
+    await asyncio.to_thread(pages.keep_draft, actor, task_id, fields, edge.now())
+
+
+@rule("act", media=HTML)
+async def accept_difference(call: PageCallOf, task_id: Id) -> Response:
+    """One difference between two lists is as it should be, for a reason."""
+    await _task(call, task_id)
+    actor, pages = call.who.actor, call.site.pages
+    before = pages.draft(actor, task_id)
+    name, reason = said(call, "difference")[:128], said(call, "reason")[:LONGEST_REASON]
+    if not name or not reason:
+        errors = ((f"why-{name}", "Write why this difference is right."),)
+        return await shown(call, task_id, script.from_draft(before), 422, errors=errors)
+    fields = {**before, "accepted": {**(before.get("accepted") or {}), name: reason}}
+    await asyncio.to_thread(pages.keep_draft, actor, task_id, fields, edge.now())
+    return RedirectResponse(f"/tasks/{task_id}#medicines", 303)
+
+
+ROUTES: Final = (
+    ("/tasks/{task_id}/report", ["POST"], report),
+    ("/tasks/{task_id}/reject", ["POST"], reject),
+    ("/tasks/{task_id}/draft", ["POST"], draft),
+    ("/tasks/{task_id}/difference", ["POST"], accept_difference),
+)

@@ -1,0 +1,150 @@
+"""The form of a task: its questions, what was answered, and what a report of it lacks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from starlette.datastructures import FormData
+
+Do = Literal["attempt", "complete", "note"]
+
+REACHED: Final = (
+    ("patient", "Patient"),
+    ("caregiver", "Caregiver"),
+    ("voicemail", "Voicemail"),
+    ("no-answer", "No answer"),
+    ("wrong-number", "Wrong number"),
+    ("bot", "Machine answered"),
+)
+OUTCOMES: Final = (
+    ("ok", "Done"),
+    ("declined_followup", "Declined by the patient"),
+    ("needs_escalation", "Done, needs a clinician"),
+)
+_YES_NO: Final = (("yes", "Yes"), ("no", "No"))
+# The six parts; which of them a policy asks for, it says (ruling 23).
+QUESTIONS: Final[dict[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
+    "understanding": (
+        "Understands why admitted",
+        (("yes", "Yes"), ("partly", "Partly"), ("no", "No")),
+    ),
+    "medicines": ("Has the medicines", _YES_NO),
+    "symptoms": ("Symptoms", (("none", "None"),)),
+    "appointment": ("Knows the next appointment", _YES_NO),
+    "help_at_home": ("Has help at home", _YES_NO),
+    "education_given": ("Education given", _YES_NO),
+}
+SYMPTOMS: Final = {
+    "chest-pain": "Chest pain",
+    "breathless": "Short of breath",
+    "bleeding": "Bleeding",
+    "confused": "Confused",
+    "worse": "Worse than at discharge",
+}
+# How a missing answer is called.
+SHORT: Final = {
+    "understanding": "understanding",
+    "medicines": "medicines",
+    "symptoms": "symptoms",
+    "appointment": "appointment",
+    "help_at_home": "help at home",
+    "education_given": "education given",
+}
+NUMBERS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six")
+CALLS: Final = frozenset({"CALL_48H"})
+NOTE_MAX: Final = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One part of the script."""
+
+    name: str
+    text: str
+    choices: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Said:
+    """What was typed and chosen, as it stands in the form."""
+
+    reached: str = ""
+    outcome: str = ""
+    note: str = ""
+    appointment: str = ""
+    answers: dict[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As a draft is kept."""
+        return {
+            "reached": self.reached,
+            "outcome": self.outcome,
+            "note": self.note,
+            "appointment": self.appointment,
+            "answers": self.answers,
+        }
+
+
+def from_form(form: FormData) -> Said:
+    def text(name: str) -> str:
+        value = form.get(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
+    return Said(
+        reached=text("reached"),
+        outcome=text("outcome"),
+        note=text("note")[:NOTE_MAX],
+        appointment=text("appointment")[:128],
+        answers={name: found for name in QUESTIONS if (found := text(f"answer-{name}")[:200])},
+    )
+
+
+def from_draft(draft: Mapping[str, Any]) -> Said:
+    answers = draft.get("answers") or {}
+    return Said(
+        reached=str(draft.get("reached", "")),
+        outcome=str(draft.get("outcome", "")),
+        note=str(draft.get("note", "")),
+        appointment=str(draft.get("appointment", "")),
+        answers={str(name): str(value) for name, value in answers.items()},
+    )
+
+
+def questions(policy: Mapping[str, Any]) -> list[Question]:
+    """The script that *policy* asks for."""
+    calls = policy.get("calls") or {}
+    flags = sorted(calls.get("red_flag_symptoms") or (), key=_flag_order)
+    found = []
+    for name in calls.get("answers") or ():
+        text, choices = QUESTIONS.get(name, (name.replace("_", " ").capitalize(), _YES_NO))
+        if name == "symptoms":
+            named = [(one, SYMPTOMS.get(one, one.replace("-", " ").capitalize())) for one in flags]
+            choices = (*choices, *named, ("other", "Other"))
+        found.append(Question(name, text, choices))
+    return found
+
+
+def _flag_order(symptom: str) -> tuple[int, str]:
+    known = list(SYMPTOMS)
+    return (known.index(symptom) if symptom in known else len(known), symptom)
+
+
+def has_red_flag(said: Said, policy: Mapping[str, Any]) -> bool:
+    """Whether an answer asks for a clinician; the deciding process judges the same."""
+    flags = (policy.get("calls") or {}).get("red_flag_symptoms") or ()
+    return said.answers.get("symptoms") in flags or said.answers.get("medicines") == "no"
+
+
+def shortfall(said: Said, asked: Sequence[Question], policy: Mapping[str, Any]) -> str | None:
+    """Why a completed call would count as an attempt only; ``None``: it would not."""
+    reached = (policy.get("calls") or {}).get("reached") or ()
+    if said.reached not in reached:
+        return "Nobody was reached. This counts as an attempt."
+    if said.outcome not in ("", "ok"):
+        return None
+    missing = [SHORT.get(one.name, one.name) for one in asked if not said.answers.get(one.name)]
+    if not missing:
+        return None
+    count = NUMBERS[len(missing)] if len(missing) < len(NUMBERS) else str(len(missing))
+    verb = "answer is" if len(missing) == 1 else "answers are"
+    return f"{count} {verb} missing: {', '.join(missing)}. This counts as an attempt."

@@ -1,0 +1,253 @@
+"""``/tasks/{id}``: what is to be done, for whom, and why; read once, with all that a call needs."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from fastapi import Response
+
+from orchestrator.worklist import edge
+from orchestrator.worklist.access.roles import Principal
+from orchestrator.worklist.access.store import AccessStore
+from orchestrator.worklist.api.answers import freshness, items
+from orchestrator.worklist.api.guard import rule
+from orchestrator.worklist.api.queries import GapQuery
+from orchestrator.worklist.instants import micros
+from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model.filters import gaps_of, tasks_of
+from orchestrator.worklist.pages import gap_words, medicines, rows, script, visits, wording
+from orchestrator.worklist.pages.acts import Id
+from orchestrator.worklist.pages.frame import page
+from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
+from orchestrator.worklist.pages.live import place
+from orchestrator.worklist.pages.patient import view_of
+from orchestrator.worklist.pages.script import Said
+from orchestrator.worklist.problems import Problem
+from orchestrator.worklist.site import Site
+
+EARLIER_MAX: Final = 20
+VISITS: Final = frozenset({"PCP_VISIT_7D", "RESCHEDULE"})
+REASONS: Final = (
+    ("not-ours", "Not ours"),
+    ("wrong-number", "Wrong number"),
+    ("duplicate", "Duplicate"),
+)
+
+
+@rule("tasks", "read", media=HTML)
+async def task_page(call: PageCallOf, task_id: Id) -> Response:
+    """One task."""
+    draft = call.site.pages.draft(call.who.actor, task_id)
+    return await shown(call, task_id, script.from_draft(draft))
+
+
+async def shown(
+    call: PageCall,
+    task_id: str,
+    said: Said,
+    status: int = 200,
+    *,
+    errors: tuple[tuple[str, str], ...] = (),
+    stale: str | None = None,
+    confirm: str | None = None,
+    confirm_unverified: bool = False,
+) -> Response:
+    """
+    The page, with what was typed.
+
+    Args:
+        errors: Fields and what is wrong with them.
+        stale: What has changed since the form was shown; sending it again means the new version.
+        confirm: Why a completion would count as an attempt only; asked before it is sent.
+        confirm_unverified: A reconciliation is about to be completed with something grave open.
+    """
+    draft = call.site.pages.draft(call.who.actor, task_id)
+    found = await call.site.reader.ask(lambda db: _read(call, db, task_id, said, draft))
+    call.site.pages.opened(call.who.actor, task_id, found["task"]["version"], edge.now())
+    return await page(
+        call.request,
+        "task.html",
+        wording.kind(found["task"]["kind"]),
+        status,
+        fresh=found.pop("fresh"),
+        live=f"/live/tasks/{task_id}?at={found.pop('place')}",
+        said=said,
+        errors=errors,
+        stale=stale,
+        confirm=confirm,
+        confirm_unverified=confirm_unverified,
+        key=edge.new_id(),
+        reached=script.REACHED,
+        outcomes=script.OUTCOMES,
+        reasons=REASONS,
+        note_max=script.NOTE_MAX,
+        **found,
+    )
+
+
+def _read(
+    call: PageCall, db: sqlite3.Connection, task_id: str, said: Said, draft: Mapping[str, Any]
+) -> dict[str, Any]:
+    site, who, now = call.site, call.who, call.site.log_now()
+    row = lists.one(db, "tasks", task_id, tasks_of(who))
+    if row is None:
+        call.account.objects.append(f"task/{task_id}")
+        raise Problem("not-found")
+    pending = site.pages.pending(who.actor)
+    (line,) = rows.lines(call, db, [row], now, pending=pending)
+    task, policy = line.task, policy_of(site, line.task)
+    view, _ = (None, []) if task["masked"] else view_of(db, who, str(task["patient_key"]))
+    return {
+        "line": line,
+        "task": task,
+        "state": state_words(line),
+        "policy": policy,
+        "is_call": task["kind"] in script.CALLS,
+        "questions": script.questions(policy) if task["kind"] in script.CALLS else [],
+        "slots": _slots(db, view, task, policy, now) if task["kind"] in VISITS else None,
+        "matrix": matrix_of(view, who, draft) if task["kind"] == "MED_REC" else None,
+        "may_complete": may_complete(policy, task, who),
+        "completed_by": completed_by(policy, task),
+        "teams": sorted(policy.get("teams", ())),
+        "gaps": _gaps(call, db, task),
+        "next_visit": _next_visit(view, task, now),
+        "pcp": _pcp(view),
+        "scores": (view or {}).get("scores") or [],
+        "earlier": earlier(db, site.store, task, who, now),
+        "draft_said": said != Said(),
+        "fresh": freshness(call, db),
+        "place": place(db),
+    }
+
+
+def state_words(line: rows.Line) -> str:
+    """``In progress, 1 attempt``."""
+    task = line.task
+    words = wording.STATUS.get(task["status"], task["status"])
+    if line.open and line.owner not in ("-", "you"):
+        words += f" by {line.owner}"
+    elif line.open and line.mine:
+        words += ", yours"
+    if task["attempts"]:
+        words += f", {task['attempts']} attempt{'' if task['attempts'] == 1 else 's'}"
+    return str(words)
+
+
+def policy_of(site: Site, task: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules under which a task was made."""
+    by_version = {one["version"]: one for one in site.policies}
+    return by_version.get(task["policy_version"]) or (site.policies[-1] if site.policies else {})
+
+
+def completed_by(policy: Mapping[str, Any], task: Mapping[str, Any]) -> list[str]:
+    """The roles that policy lets complete a task; empty: any."""
+    rules = [
+        row
+        for rows_ in (*policy.get("protocols", {}).values(), policy.get("caused_tasks", ()))
+        for row in rows_
+        if row["kind"] == task["kind"] and row["rule"] == task["rule"]
+    ]
+    return sorted(rules[0].get("completed_by") or ()) if rules else []
+
+
+def may_complete(policy: Mapping[str, Any], task: Mapping[str, Any], who: Principal) -> bool:
+    """Whether policy lets the reader's role complete this."""
+    allowed = completed_by(policy, task)
+    return not allowed or who.acts_as in allowed
+
+
+def _slots(
+    db: sqlite3.Connection,
+    view: Mapping[str, Any] | None,
+    task: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    now: int,
+) -> list[visits.SlotLine]:
+    row = db.execute(
+        "SELECT value FROM transitions_said JOIN transitions USING (id) WHERE transition_id = ?",
+        (task["transition_id"],),
+    ).fetchone()
+    discharged = None if row is None else micros(orjson.loads(row[0])["index_discharge_at"])
+    appointments = (view or {}).get("appointments") or []
+    return visits.slot_lines(appointments, task, discharged, policy, now)
+
+
+def matrix_of(
+    view: Mapping[str, Any] | None, who: Principal, draft: Mapping[str, Any]
+) -> medicines.Matrix | None:
+    """The lists side by side; nothing for who may not see them."""
+    if who.view != "clinical":
+        return None
+    view = view or {}
+    return medicines.matrix(
+        view.get("medications") or {},
+        view.get("medication_issues") or [],
+        draft.get("accepted") or {},
+    )
+
+
+def _gaps(call: PageCall, db: sqlite3.Connection, task: Mapping[str, Any]) -> list[str]:
+    where = gaps_of(call.who)
+    where.add("patient_key = ? AND status = 'open'", task["patient_key"])
+    found = items(call, db, "gap", lists.every(db, "gaps", where, GapQuery().order(), 20))
+    return [gap_words.name(one["code"]) for one in found]
+
+
+def _next_visit(view: Mapping[str, Any] | None, task: Mapping[str, Any], now: int) -> str | None:
+    """``none`` where none is known; nothing where it may not be told."""
+    if view is None:
+        return None
+    ahead = [
+        at
+        for one in view.get("appointments") or ()
+        if one.get("starts_at")
+        and one.get("status") in visits.ALIVE
+        and (at := micros(one["starts_at"])) >= now
+    ]
+    return wording.moment(min(ahead), str(task["zone"]), now) if ahead else "none"
+
+
+def _pcp(view: Mapping[str, Any] | None) -> str | None:
+    if view is None:
+        return None
+    return "on file" if view.get("pcp") else "not on file"
+
+
+def earlier(
+    db: sqlite3.Connection, store: AccessStore, task: Mapping[str, Any], who: Principal, now: int
+) -> list[str]:
+    """What was tried and noted before, newest first, as far as the reader may know."""
+    found: list[str] = []
+    zone = str(task["zone"])
+    for told in reversed(stories.history(db, task["task_id"], "task")):
+        found += _earlier(store, orjson.loads(told.value), zone, who, now)
+    for value in db.execute(
+        "SELECT value FROM changes WHERE thing = ? AND change = 'command.accepted'"
+        " ORDER BY id DESC LIMIT ?",
+        (task["task_id"], EARLIER_MAX),
+    ):
+        found += _earlier(store, orjson.loads(value[0]), zone, who, now)
+    return found[:EARLIER_MAX]
+
+
+def _earlier(
+    store: AccessStore, change: Mapping[str, Any], zone: str, who: Principal, now: int
+) -> list[str]:
+    """What our own commands behind one change said."""
+    found = []
+    for event in change["caused_by"]:
+        action = store.action(event)
+        if action is None or action.action not in ("attempt", "complete", "reject", "note"):
+            continue
+        sent = orjson.loads(action.value)
+        data = sent["data"]
+        words = [wording.moment(micros(sent["time"]), zone, now)]
+        words.append(str(data.get("reached") or action.action).replace("-", " "))
+        if data.get("note") and who.view == "clinical":
+            words.append(f"“{data['note']}”")
+        found.append(f"{words[0]}: {', '.join(words[1:])} ({action.actor})")
+    return found
+
+
+ROUTES: Final = (("/tasks/{task_id}", ["GET"], task_page),)
