@@ -58,7 +58,7 @@ _CLINICAL_WORDS: Final[dict[str, str]] = {
     "CLINICAL_ESCALATION": "A clinician is asked to call.",
 }
 # What one hides by law of a masked thing (42 CFR Part 2), whatever the view.
-_MASKED: Final = ("visit_number", "evidence", "outcome", "appointment_id", "disposition")
+_MASKED: Final = ("visit_number", "scope", "evidence", "outcome", "appointment_id", "disposition")
 RESTRICTED: Final = "Details are restricted by law. Call, and do not name the unit."
 NOTICE: Final = (
     "42 CFR Part 2 prohibits unauthorized use or disclosure of these records."  # § 2.32(a)(2)
@@ -82,7 +82,8 @@ def seen(
     masked = bool(thing.get("masked")) and not part2
     if masked:
         hidden += [name for name in _MASKED if name in thing and name not in hidden]
-        thing["notice"] = NOTICE
+    if thing.get("masked"):
+        thing["notice"] = NOTICE  # goes along with every disclosure, to whoever it is made
     for name in hidden:
         thing[name] = None
     thing["why"] = RESTRICTED if masked else _sentence(thing, why, view)

@@ -5,8 +5,9 @@ depends on the seed and on what a visitor does, not on how fast the machine is, 
 stutters shows the same tasks as one that does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -184,7 +185,7 @@ def opened(folder: Path, seed: int) -> Iterator[Stage]:
             Log.open(folder, clock=clock) as door,
         ):
             runtime = Runtime(log, site.processor_of(here, listed, key), listed, key, pace)
-            yield Stage(runtime, door, clock, _sent(generate(plan)))
+            yield Stage(runtime, door, clock, _sent(introduced(generate(plan))))
     finally:
         log_file.unlock(lock)
 
@@ -197,7 +198,16 @@ def facilities_text() -> str:
     return text
 
 
-def _sent(happenings: list[Happening]) -> list[Sent]:
+def introduced(happenings: list[Happening]) -> Iterator[Happening]:
+    """With each admission its patient's details, as the PID segment of an ADT message has them."""
+    for happening in happenings:
+        yield happening
+        if happening.type == "admission.opened" and not happening.cut:
+            name = f"{happening.id}#2"
+            yield replace(happening, type="patient.updated", visit=None, data={}, id=name)
+
+
+def _sent(happenings: Iterable[Happening]) -> list[Sent]:
     from schemas.topics import topic_of
 
     # What has no topic of its own, an invented type, goes where its sender put the others.

@@ -118,12 +118,24 @@ def _kafka(here: "Settings", worker: str) -> "Iterator[Finding]":
         differing = on_kafka.ask(wrong, here)
         yield doctor.Finding("ok", "brokers", "answer")
         yield doctor.of_topics(differing)
+        yield _site_key(here)
         sample = _sample(here)
         yield doctor.of_lag(sample)
         yield doctor.of_dead_letters(sample)
         yield from doctor.of_worker(worker, _scraped(worker))
     except (BrokerAway, UnusableConnection) as problem:
         yield doctor.Finding("FAIL", "brokers", str(problem), "see CARE_KAFKA_… in the README")
+
+
+def _site_key(here: "Settings") -> "Finding":
+    from orchestrator.ops import doctor
+    from orchestrator.stream.kafka.site_key import is_ours
+
+    if here.site_key is None:
+        cure = "every worker and worklist needs the same CARE_SITE_KEY"
+        return doctor.Finding("FAIL", "site key", "CARE_SITE_KEY is not set", cure)
+    key = here.site_key.get_secret_value().encode()
+    return doctor.of_site_key(on_kafka.ask(lambda broker: is_ours(broker, key), here))
 
 
 def _sample(here: "Settings") -> "Sample":

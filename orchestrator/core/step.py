@@ -269,12 +269,13 @@ class _Step(Announcer):
         self.taking = command
         self.plan()
         self.taking = None
+        changed = len(self.changes) > before
         if command.what == "rejected":
             supervisor = f"supervisor:{thing['team']}"
             self.notice(supervisor, thing["task_id"], "Given back by its team.", under)
         if self.before is not None:
             self.acted.append((command, under))
-        elif len(self.changes) == before:
+        elif not changed:
             self.accepted(command, under)
 
     def _judged(

@@ -156,6 +156,21 @@ def of_disk(folder: Path) -> Finding:
     return Finding("FAIL", "disk", text, "make room, or move the folder (CARE_DATA_DIR)")
 
 
+def of_site_key(ours: bool | None) -> Finding:
+    """
+    Whether the workers on these brokers key patients as this process would.
+
+    Args:
+        ours: None: no worker ever ran there.
+    """
+    if ours is None:
+        return Finding("ok", "site key", "no worker ran on these brokers yet")
+    if ours:
+        return Finding("ok", "site key", "the same as the workers'")
+    cure = "set CARE_SITE_KEY to that of the workers; another key is another patient"
+    return Finding("FAIL", "site key", "not the one that the workers began with", cure)
+
+
 def of_topics(wrong: list[str]) -> Finding:
     """Whether the topics on Kafka are as they must be."""
     if not wrong:

@@ -17,6 +17,7 @@ from orchestrator.worklist.api import (
     actions,
     document,
     exports,
+    operations,
     patients,
     reading,
     records,
@@ -134,6 +135,12 @@ def _api() -> APIRouter:
     post("/gaps/{gap_id}/acknowledge", actions.acknowledge, shapes.Applied, _202=shapes.Pending)
     get("/actions/{event_id}", actions.action_state, shapes.ActionState)
     get("/audit", records.audit, shapes.AuditList)
+    get("/ops/lag", operations.lag, shapes.Lag)
+    get("/ops/deadlines", operations.deadlines, shapes.Deadlines)
+    get("/ops/feeds", operations.feeds, shapes.Feeds)
+    get("/ops/dead-letters", operations.dead_letters, shapes.DeadLetters)
+    get("/ops/dead-letters/{place}", operations.dead_letter, shapes.DeadLetter)
+    post("/ops/dead-letters/{place}/raw", operations.raw, shapes.DeadLetterBytes)
     get("/policy", records.policies, shapes.Policies)
     get("/policy/{version}", records.policy, dict[str, Any])
     return api

@@ -137,7 +137,8 @@ def outcome(problem: Problem) -> Response:
         },
     }
     if problem.errors:
-        issue["expression"] = [error["pointer"] for error in problem.errors]
+        # A path of FHIR where an element is meant, else where in the request it stood.
+        issue["expression"] = [one.get("expression") or one["pointer"] for one in problem.errors]
     body = {"resourceType": "OperationOutcome", "issue": [issue]}
     headers = dict(problem.headers or {})
     return Response(orjson.dumps(body), status, headers, media_type=FHIR_MEDIA)

@@ -20,15 +20,21 @@ def item(
     return seen(kind, published, why, who.view or "pseudonymous", part2=who.part2)
 
 
-def change(value: bytes, who: Principal) -> dict[str, Any]:
-    """A change as *who* sees it."""
+def change(value: bytes, who: Principal, *, masked: bool = False) -> dict[str, Any]:
+    """
+    A change as *who* sees it.
+
+    Args:
+        masked: Its thing is masked by now, whatever this version says.
+    """
     plain: dict[str, Any] = orjson.loads(value)
     hides_patient = who.view not in ("clinical", "minimal")
     hidden = ["patient", "subject"] if hides_patient else []
     inner: dict[str, Any] | None = None
     for kind in KINDS:
         if plain.get(kind) is not None:
-            inner = item(kind, plain[kind], plain["why"], who)
+            published = {**plain[kind], "masked": masked or plain[kind].get("masked", False)}
+            inner = item(kind, published, plain["why"], who)
             plain[kind] = inner
             plain["why"] = inner["why"]
     if inner is None and hides_patient:

@@ -5,23 +5,29 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, Final
 
+import httpx
 import orjson
 import pytest
 
 from orchestrator import log
 from orchestrator.cli import demo, demo_stage
 from orchestrator.core.instants import HOUR, MINUTE
-from orchestrator.simulate.places import facilities_yaml
 from tests.cli.conftest import Run, bare_environment
 from tests.cli.test_commands import START
 
 SEED = 3  # the default's
 SPEED_HOURS = 1  # simulated hours a second, the default
+ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+")
+ANSWERS: Final = {
+    "understanding": "yes", "medicines": "yes", "symptoms": "none", "appointment": "yes",
+    "help_at_home": "yes", "education_given": "yes",
+}  # fmt: skip
 pytestmark = pytest.mark.usefixtures("no_settings", "restored_logging")
 
 
@@ -82,7 +88,6 @@ def test_demo_ends_by_itself_and_leaves_its_log(run: Run, tmp_path: Path) -> Non
     told = [datetime.strptime(f"2026 {at}Z", "%Y %d %b %H:%M%z") for at, _ in moments]
     assert told == sorted(told), "its lines read forward"
     assert "Stopped at" in ran.out
-    assert "http" not in ran.out + ran.err, "no address is printed that nothing serves"
     assert "\x1b" not in ran.out + ran.err
     read = run("topics", "read", "care.task.v1", "--json", "--data-dir", "care-demo")
     assert read.code == 0
@@ -108,6 +113,62 @@ def test_ctrl_c_ends_the_demo_cleanly(tmp_path: Path) -> None:
     assert b"Traceback" not in err
 
 
+def test_a_visitor_completes_a_call_and_begins_again(tmp_path: Path) -> None:
+    """With ``--run-on`` its pages are served: a call is taken and done, and its gap closes."""
+    process = subprocess.Popen(
+        [*START, "demo", "--run-on"], cwd=tmp_path,
+        env=bare_environment({"CARE_WORKLIST_PORT": "0"}), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = next(found for line in process.stdout if (found := ADDRESS.search(line)))[0]
+        Thread(target=process.stdout.read, daemon=True).start()  # or the pipe would fill up
+        with httpx.Client(base_url=address, headers={"Authorization": "Bearer demo-rn"}) as nurse:
+            landing = until(lambda: nurse.get("/"))
+            assert "DEMO: What there is to see" in landing.text
+            wanted = "/api/v1/tasks?kind=CALL_48H&overdue=true&born_overdue=false&owner=none"
+            task = nurse.get(f"{wanted}&team=nurse-outreach&limit=1").json()["items"][0]
+            gaps = f"/api/v1/gaps?code=TASK_OVERDUE&status=open&patient_key={task['patient_key']}"
+            assert nurse.get(gaps).json()["total"] == 1
+            done = nurse.post(
+                f"/api/v1/tasks/{task['task_id']}/complete",
+                json={"outcome": "done", "reached": "patient", "answers": ANSWERS},
+                headers={
+                    "Idempotency-Key": "k", "If-Match": f'"{task["version"]}"', "Prefer": "wait=30",
+                },
+            )  # fmt: skip
+            assert (done.status_code, done.json()["task"]["status"]) == (200, "completed")
+            assert nurse.get(gaps).json()["total"] == 0
+
+            token = re.search(r'name="csrf" value="([^"]+)"', landing.text)
+            assert token is not None
+            again = nurse.post(
+                "/demo/over", data={"csrf": token[1]}, headers={"Sec-Fetch-Site": "same-origin"}
+            )
+            assert again.status_code == 200
+            assert until(lambda: nurse.get(gaps), lambda got: got.json()["total"] == 1)
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+
+
+def until(
+    ask: Callable[[], httpx.Response],
+    holds: Callable[[httpx.Response], bool] = lambda got: got.status_code == 200,
+) -> httpx.Response:
+    """The first answer that *holds*; while the demo makes its hospital there is none."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        try:
+            if holds(got := ask()):
+                return got
+        except (httpx.TransportError, KeyError):
+            pass
+        time.sleep(0.2)
+    raise AssertionError("never came to be so")
+
+
 def test_the_demo_deletes_nothing_that_is_not_its_own(run: Run, tmp_path: Path) -> None:
     """A folder that no demo made is left alone."""
     (tmp_path / "care-demo").mkdir()
@@ -122,7 +183,7 @@ def test_the_demo_deletes_nothing_that_is_not_its_own(run: Run, tmp_path: Path) 
 
 def test_an_exported_journal_gives_the_published_records_again(run: Run, tmp_path: Path) -> None:
     """``replay --journal`` publishes byte for byte what the runtime published."""
-    (tmp_path / "facilities.yaml").write_text(facilities_yaml())
+    (tmp_path / "facilities.yaml").write_text(demo_stage.facilities_text())
     list(played(tmp_path / "demo", 6, HOUR))
     exported = run("topics", "read", "care.journal.v1", "--json", "--data-dir", "demo")
     (tmp_path / "journal.jsonl").write_text(exported.out)

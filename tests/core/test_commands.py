@@ -194,6 +194,13 @@ def test_what_a_team_gives_back_is_told_to_its_supervisor(home: Chart) -> None:
     assert home.tasks["CALL_48H"]["status"] == "requested"
 
 
+def test_what_a_team_gives_back_untaken_is_answered_too() -> None:
+    """Nothing changes in the task: whoever waits for the verdict still gets one."""
+    found = chart(discharged(D))
+    made = found.tell(command("rejected", D + HOUR, task_id=found.tasks["CALL_48H"]["task_id"]))
+    assert {one["change"] for one in made} == {"event.recorded", "command.accepted", "notice"}
+
+
 def test_who_had_accepted_what_is_withdrawn_is_told(home: Chart) -> None:
     """A withdrawn task must not be worked on."""
     made = home.tell(marked("cancel-discharge", D + 3 * HOUR))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.facts import VisitSaid
+from orchestrator.core.facts import VisitMark, VisitSaid
 from orchestrator.core.instants import HOUR, SECOND, written
 from schemas.events import EVENT_TYPES
 from tests.handlers.samples import RECEIPT, TIME, read_envelope
@@ -76,8 +76,10 @@ def test_what_lies_after_its_receipt_takes_effect_at_its_time(ahead: int, effect
     """And it is known at once that it was ahead."""
     time = RECEIPT + ahead
     said = read_envelope("admission.left", time=written(time))
-    told = said.told("x", [])
+    fact = VisitMark("GEN", "V1", "left", time, said.stamp)
+    told = said.told("x", [fact])
     assert told.effective == (time if effective else 0)
+    assert said.told("x", []).at_once == ()  # of a moved visit nothing is known by it
     known = [fact for fact in told.at_once if isinstance(fact, VisitSaid)]
     assert [fact.fields for fact in known] == ([{"clock_skew": True}] if effective else [])
     assert all(fact.stamp.time == RECEIPT for fact in known)

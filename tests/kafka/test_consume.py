@@ -187,7 +187,7 @@ async def until(file: Path, holds: Any, what: str, process: subprocess.Popen[byt
 def told(type_: str, number: int, **data: Any) -> tuple[str, dict[str, Any]]:
     """Something that the hospital of patient *number* says."""
     facility = "GEN" if number % 2 else "MID"
-    event = {
+    event: dict[str, Any] = {
         "specversion": "1.0",
         "id": f"{number}-{type_}",
         "source": f"hospital/{facility}/adt",

@@ -3,10 +3,10 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from orchestrator.stream import export
@@ -15,7 +15,7 @@ from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.leaving import FAILED
 from orchestrator.stream.kafka.topic_settings import wanted
 from orchestrator.stream.memory_store import MemoryStore
-from schemas.topics import JOURNAL
+from schemas.topics import DEAD_LETTER, JOURNAL
 from tests.kafka import world
 from tests.kafka.test_worker import some_events
 from tests.stream.fakes import PARTITIONS, product
@@ -128,3 +128,43 @@ async def test_a_journal_that_lost_records_is_refused(kafka: Kafka, tmp_path: Pa
         workers.start("decide", "a")
         assert workers.running["decide", "a"].wait(60) == FAILED
     assert "journal-lost-records" in (tmp_path / "decide-a.log").read_text()
+
+
+async def test_a_record_in_another_partition_than_its_keys_is_parked(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    """Copied there, it would give its patient a second owner: a dead letter, and nothing else."""
+    async with world.workers(kafka, tmp_path) as workers:
+        await world.publish(kafka, some_events(1, 60))
+        await workers.caught_up()
+        home, copied = await one_event(kafka)
+        away = (home + 1) % PARTITIONS
+        producer = AIOKafkaProducer(bootstrap_servers=kafka.servers)
+        await producer.start()
+        await producer.send_and_wait(JOURNAL, copied.value, key=copied.key, partition=away)
+        await producer.send_and_wait(JOURNAL, b"no JSON", key=copied.key, partition=away)
+        await producer.stop()
+        await workers.caught_up()
+        assert workers.stop() == [0, 0]
+        decided = await workers.decided()
+
+    letters = [row for rows in (await world.read(kafka, DEAD_LETTER)).values() for row in rows]
+    said = [dict(row.headers) for row in letters]
+    assert [one["error"] for one in said] == [f"its key belongs to partition {home}".encode()] * 2
+    assert [one["stage"] for one in said] == [b"decide"] * 2
+    assert [row.key for row in letters] == [copied.key] * 2
+    assert orjson.loads(letters[0].value)["id"] == orjson.loads(copied.value)["event"]["id"]
+    assert letters[1].value == b"no JSON"
+    lines = await world.journal_lines(kafka, decided, but=(away, copied.key))
+    published = await world.published(kafka)
+    del published[DEAD_LETTER, 0]
+    assert published == world.replayed(lines)
+
+
+async def one_event(kafka: Kafka) -> tuple[int, Any]:
+    """Some event of a patient in the journal, and its partition."""
+    for partition, rows in (await world.read(kafka, JOURNAL)).items():
+        for row in rows:
+            if orjson.loads(row.value)["kind"] == "event":
+                return partition, row
+    raise AssertionError("no event")

@@ -11,6 +11,7 @@ from faust.tables.recovery import Recovery
 from faust.transport import consumer
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 
 from orchestrator.stream.kafka import apps
 
@@ -39,6 +40,7 @@ CALLED = [
     (driver.Producer, "_ensure_producer"),
     (driver.Producer, "_new_producer"),
     (driver, "ensure_aiokafka_TP"),
+    (Recovery, "_restart_recovery"),
     (BatchBuilder, "append"),
     (BatchBuilder, "record_count"),
     (AIOKafkaAdminClient, "_send_request"),
@@ -73,6 +75,8 @@ def test_the_name_is_there(owner: object, name: str) -> None:
         (Recovery.__init__, "self.active_offsets"),
         (Recovery.__init__, "self.active_highwaters"),
         (Recovery._set_recovery_started, "self.in_recovery"),
+        (Service.add_future, "fut.set_name(repr(coro))"),
+        (Service.add_future, "self._futures.add(fut)"),
     ],
 )
 def test_the_attribute_is_set_and_used_where_we_set_it(where: object, name: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
+import mode
 import pytest
 from aiokafka import TopicPartition
 
@@ -15,6 +16,7 @@ from orchestrator.stream.kafka.watchdog import Seen, Watchdog
 from orchestrator.stream.kafka.worker import Role
 from orchestrator.stream.status import Status
 from tests.kafka import world
+from tests.kafka.test_worker import some_events
 
 TP = TopicPartition("care.journal.v1", 0)
 OTHER = TopicPartition("care.journal.v1", 1)
@@ -81,6 +83,35 @@ def test_a_clock_that_nobody_kept_is_not_the_newcomers() -> None:
     assert judged(looks) == []
 
 
+def test_a_recovery_that_faust_gave_up_ends_it() -> None:
+    """Seen twice in a row, while brokers answer: nothing would ever start it again."""
+    gone = [Seen(t, settled=False, given_up=True) for t in (10, 20)]
+    starting = [Seen(t, settled=False, given_up=t % 20 == 0) for t in (10, 20, 30, 40)]
+    assert judged(gone) == [watchdog.GIVEN_UP]
+    assert judged(starting) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["_restart_recovery", "_slurp_changelogs"], False), (["_slurp_changelogs"], True)],
+)
+async def test_a_recovery_lives_as_long_as_its_task(names: list[str], expected: bool) -> None:
+    """As Faust's services keep their tasks: named after what runs in them, gone with it."""
+
+    class Service(mode.Service):
+        async def _restart_recovery(self) -> None:
+            await asyncio.sleep(60)
+
+        async def _slurp_changelogs(self) -> None:
+            await asyncio.sleep(60)
+
+    async with Service() as recovery:
+        for name in names:
+            recovery.add_future(getattr(recovery, name)())
+        tables = type("Tables", (), {"recovery": recovery})
+        assert watchdog.gave_up(type("App", (), {"tables": tables})) is expected
+
+
 def test_an_outage_is_nobodys_fault() -> None:
     """While no broker answers nothing counts, and afterwards it begins anew."""
     dog = Watchdog(0.0)
@@ -121,6 +152,7 @@ async def test_a_worker_that_hangs_in_its_end_is_gone_all_the_same(
 ) -> None:
     """SIGTERM, and the stop never gets on: exit code 75, at which supervisors start another."""
     hanging: dict[Role, str] = {"decide": "stop.draining=sleep:300"}
+    await world.publish(kafka, some_events(31, 20))
     async with world.workers(kafka, tmp_path, failpoints=hanging) as workers:
         await workers.caught_up()
         hung = workers.running["decide", "a"]

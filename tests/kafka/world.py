@@ -199,14 +199,21 @@ async def workers(
             process.wait()
 
 
-async def journal_lines(kafka: Kafka, decided: dict[int, int]) -> list[bytes]:
-    """The journal as an export: as far as it was decided on, with stamps that never fall."""
+async def journal_lines(
+    kafka: Kafka, decided: dict[int, int], but: tuple[int, bytes] | None = None
+) -> list[bytes]:
+    """
+    The journal as an export: as far as it was decided on, with stamps that never fall.
+
+    Args:
+        but: Leave out the records of a partition with that key.
+    """
     lines = []
     for partition, rows in sorted((await read(kafka, JOURNAL)).items()):
         stamp = 0
         for row in rows:
             stamp = max(stamp, row.timestamp * 1000)
-            if row.offset < decided.get(partition, 0):
+            if row.offset < decided.get(partition, 0) and (partition, row.key) != but:
                 key = (row.key or b"").decode()
                 record = Record(JOURNAL, partition, row.offset, stamp, key, row.value, {})
                 lines.append(export.line(record))

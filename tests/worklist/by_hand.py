@@ -176,10 +176,17 @@ def _task(task: dict[str, Any]) -> dict[str, Any]:
         **{name: task[name] for name in same},
         "open": task["status"] not in OVER,
         "rank": PRIORITIES.index(task["priority"]),
+        "hurry": _hurry(task),
         "due_at": micros(task["due_at"]),
         "opened_at": micros(task["opened_at"]),
         "flags": "".join(f"|{flag}|" for flag in task["flags"]),
     }
+
+
+def _hurry(task: dict[str, Any]) -> int:
+    if task["priority"] != "routine":
+        return 0
+    return 3 - task["overdue"] * (2 - task["born_overdue"])
 
 
 def _gap(gap: dict[str, Any]) -> dict[str, Any]:

@@ -26,8 +26,10 @@ def key_of(subject: str) -> str:
     return patient_key(SITE_KEY, subject)
 
 
-def published(folder: Path, patients: int = 25, seed: int = 5) -> list[Record]:
-    """The followed topics after three weeks of a hospital, and some commands."""
+def published(
+    folder: Path, patients: int = 25, seed: int = 5, topics: Sequence[str] = FOLLOWED
+) -> list[Record]:
+    """What *topics* hold after three weeks of a hospital, and some commands."""
     clock = ManualClock(BEGIN)
     plan = Plan(patients=patients, seed=seed, start=date(2026, 10, 5), days=14)
     events = [canonical.event(happening) for happening in generate(plan)]
@@ -43,7 +45,7 @@ def published(folder: Path, patients: int = 25, seed: int = 5) -> list[Record]:
         _advance(clock, clock.now() + 10 * DAY, runtime)
         return [
             Record(topic, partition, one.offset, one.key, one.value)
-            for topic in FOLLOWED
+            for topic in topics
             for partition in range(PARTITIONS)
             for one in log.read(topic, partition, 0, 1_000_000)
         ]

@@ -199,9 +199,25 @@ def test_a_key_signs_with_its_own_algorithm_alone(door: Door) -> None:
     tokens = IssuedTokens(fresh, ISSUER, AUDIENCE, door.store)
     fresh.look_up()
 
+    plain = {n: v for n, v in key.as_dict(private=True).items() if n not in ("alg", "use")}
+    signing = RSAKey.import_key(plain)
+
     assert tokens.principal(door.token("RS256", key=key)).actor == "u-1"
     with pytest.raises(NotAuthentic):
-        tokens.principal(door.token("PS256", key=key))
+        tokens.principal(door.token("PS256", key=signing))
+
+
+def test_an_issuer_may_say_eddsa_of_its_key(door: Door) -> None:
+    """The old name in the key set is the same algorithm."""
+    key = door.keys["EdDSA"]
+    door.publish(more=(key.as_dict(private=False) | {"alg": "EdDSA"},))
+    fresh = Keys(lambda: str(door.place))
+    fresh.look_up()
+
+    assert (
+        IssuedTokens(fresh, ISSUER, AUDIENCE, door.store).principal(door.token("EdDSA")).actor
+        == "u-1"
+    )
 
 
 def test_keys_that_must_not_sign_are_nobodys(door: Door) -> None:

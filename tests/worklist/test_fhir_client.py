@@ -15,6 +15,7 @@ import uvicorn
 from fhirclient.auth import FHIRAuth
 from fhirclient.client import FHIRClient
 from fhirclient.models import (
+    capabilitystatement,
     careplan,
     codeableconcept,
     fhirsearch,
@@ -26,7 +27,9 @@ from fhirclient.models import (
 from fhirclient.server import FHIRNotFoundException, FHIRUnauthorizedException
 
 from orchestrator.worklist.doors import Door, bound
+from orchestrator.worklist.fhir.capability import capability
 from orchestrator.worklist.serving import Server
+from tests.worklist.fhir import faults
 from tests.worklist.world import ANSWERS, PATIENTS, World, world
 
 
@@ -147,3 +150,18 @@ async def test_a_fhir_client_works_through_its_queue(tmp_path: Path) -> None:
 
     assert (told["status"], told["attempts"] > 0) == ("completed", True)
     assert deeds.count("act") == 4
+
+
+def test_a_client_finds_the_identity_provider() -> None:
+    """Where there is one, SMART's client reads from the statement where to sign in."""
+    provider = {
+        "authorization_endpoint": "https://idp.example/authorize",
+        "token_endpoint": "https://idp.example/token",
+    }
+    told = capability("1", "2026-11-22", "https://care.example/fhir", provider)
+    security = capabilitystatement.CapabilityStatement(told).rest[0].security
+    auth = FHIRAuth.from_capability_security(security, {"app_id": "care-tests"})
+
+    assert faults(told) == []
+    assert auth.auth_type == "oauth2"
+    assert faults(capability("1", "2026-11-22", "https://care.example/fhir", None)) == []

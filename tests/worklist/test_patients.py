@@ -1,13 +1,16 @@
 """Whom to call: the patient view in lists, in search, and gone when nothing is open."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
 import pytest_asyncio
 
+from orchestrator.core.instants import written
+from orchestrator.stream.clock import RealClock
 from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.access.roles import principal
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -19,36 +22,41 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
         yield made
 
 
-def tell(made: World, key: str, view: dict[str, Any] | None) -> None:
-    """What decide publishes of a patient; ``None``: nothing is open any more."""
-    value = None if view is None else orjson.dumps(view)
-    with Log.open(made.folder) as log, log.transaction() as transaction:
-        transaction.append("care.patient-view.v1", key, value)
+PERSON: Final = {
+    "name": {"family": "O'Neill", "given": ["Maria", "José"]},
+    "birth_date": "1950-02-01",
+    "phones": ["202-555-0147"],
+    "language": "es",
+}
 
 
-def view(task: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "patient_key": task["patient_key"],
-        "version": 1,
-        "patient": task["patient"],
-        "name": {"family": "O'Neill", "given": ["Maria", "José"]},
-        "birth_date": "1950-02-01",
-        "phones": ["202-555-0147"],
-        "language": "es",
-        "caregivers": [],
-        "preferences": {"outreach": "accept"},
-        "medications": {"metoprolol": {"DISCHARGE": {"name": "metoprolol"}}},
-        "medication_issues": [],
-        **more,
+def said(made: World, subject: str, what: str, **data: Any) -> None:
+    """What the hospital tells about a person."""
+    now = RealClock().now()
+    event = {
+        "specversion": "1.0",
+        "id": f"{subject}-{what}-{now}",
+        "source": "hospital/adt",
+        "type": f"care.patient.{what}.v1",
+        "time": written(now),
+        "subject": subject,
+        "facility": subject.partition("|")[0],
+        "data": data,
     }
+    made.send(event)
 
 
 async def told(made: World, number: int) -> dict[str, Any]:
-    """A task whose patient's view is here."""
+    """A task whose patient's name the hospital has told."""
     task: dict[str, Any] = (await made.get("/tasks", kind="CALL_48H"))["items"][number]
-    tell(made, task["patient_key"], view(task))
+    if not (task["contact"] or {}).get("name"):
+        said(made, task["patient"], "updated", **PERSON)
+        hours = {"from": "09:00", "to": "12:00"}
+        said(made, task["patient"], "preference_changed", outreach="accept", hours=hours)
     path = f"/tasks/{task['task_id']}"
-    found: dict[str, Any] = await made.until(path, lambda found: found["contact"] is not None)
+    found: dict[str, Any] = await made.until(
+        path, lambda found: (found["contact"] or {}).get("preferences") is not None
+    )
     return found
 
 
@@ -62,10 +70,45 @@ async def search(made: World, token: str = "demo-supervisor", **body: str) -> li
 
 async def test_a_task_says_whom_to_call(shared: World) -> None:
     """Name, phones, language and wishes stand on the task itself: no second look is needed."""
-    task = await told(shared, 0)
+    contact = (await told(shared, 0))["contact"]
 
-    assert task["contact"]["phones"] == ["202-555-0147"]
-    assert task["contact"]["language"] == "es"
+    assert {name: contact[name] for name in PERSON} == PERSON
+    assert contact["preferences"]["hours"] == {"from": "09:00", "to": "12:00"}
+    assert contact["caregivers"] == []
+
+
+async def test_what_the_hospital_corrects_is_corrected(shared: World) -> None:
+    """Another number tomorrow: the next look has it, in each list and on the card."""
+    task = await told(shared, 3)
+    said(shared, task["patient"], "updated", phones=["202-555-0199"])
+    path = f"/tasks/{task['task_id']}"
+    await shared.until(path, lambda found: found["contact"]["phones"] == ["202-555-0199"])
+    card = await shared.get(f"/patients/{task['patient_key']}")
+
+    assert card["contact"]["phones"] == ["202-555-0199"]
+    assert card["contact"]["name"] == PERSON["name"]
+
+
+async def test_a_search_finds_only_whom_the_caller_may_see(shared: World) -> None:
+    """By name as by identifier: another facility's patient is nobody."""
+    task = await told(shared, 0)
+    elsewhere = "GEN" if task["facility"] == "MID" else "MID"
+    for name, facility in (("here", task["facility"]), ("there", elsewhere)):
+        shared.people.known[name] = principal(
+            name, frozenset({"rn"}), frozenset({"nurse-outreach"}), frozenset({facility})
+        )
+    by_name = {"name": "O'Neill Maria", "birth_date": "1950-02-01"}
+    by_identifier = {"identifier": task["patient"]}
+    found = {
+        (token, way): [one["patient_key"] for one in await search(shared, token, **body)]
+        for token in ("here", "there")
+        for way, body in (("name", by_name), ("identifier", by_identifier))
+    }
+
+    assert task["patient_key"] in found["here", "name"]
+    assert found["here", "identifier"] == [task["patient_key"]]
+    assert task["patient_key"] not in found["there", "name"]
+    assert found["there", "identifier"] == []
 
 
 @pytest.mark.parametrize("name", ["O'Neill, Maria", "maria o'neill", "JOSÉ O'NEILL", "o'neill"])
@@ -75,7 +118,7 @@ async def test_a_patient_is_found_by_name_and_birth_date(shared: World, name: st
     found = await search(shared, name=name, birth_date="1950-02-01")
     other_day = await search(shared, name=name, birth_date="1950-02-02")
 
-    assert [one["patient_key"] for one in found] == [task["patient_key"]]
+    assert task["patient_key"] in [one["patient_key"] for one in found]
     assert other_day == []
 
 
@@ -90,9 +133,14 @@ async def test_a_pseudonymous_view_has_no_contact(shared: World) -> None:
 
 async def test_medicines_are_for_the_clinical_view(shared: World) -> None:
     """A scheduler learns that there is something, not what."""
-    key = (await told(shared, 0))["patient_key"]
-    clinical = await shared.get(f"/patients/{key}/medications")
-    minimal = await shared.get(f"/patients/{key}/medications", "demo-scheduler")
+    task = await told(shared, 4)
+    key = task["patient_key"]
+    view = {**PERSON, "version": 99, "medications": {"metoprolol": {}}, "medication_issues": []}
+    with Log.open(shared.folder) as log, log.transaction() as transaction:
+        transaction.append("care.patient-view.v1", key, orjson.dumps(view))
+    path = f"/patients/{key}/medications"
+    clinical = await shared.until(path, lambda found: found["medications"])
+    minimal = await shared.get(path, "demo-scheduler")
 
     assert "metoprolol" in clinical["medications"]
     assert (minimal["medications"], minimal["hidden"]) == (None, ["issues", "medications"])
@@ -101,7 +149,7 @@ async def test_medicines_are_for_the_clinical_view(shared: World) -> None:
 async def test_when_nothing_is_open_contact_is_gone(shared: World) -> None:
     """A tombstone takes name and phone out of the read model, and out of search."""
     task = await told(shared, 1)
-    tell(shared, task["patient_key"], None)
+    said(shared, task["patient"], "died", died_at=written(RealClock().now()))
     gone = await shared.until(f"/tasks/{task['task_id']}", lambda found: found["contact"] is None)
 
     assert gone["task_id"] == task["task_id"]

@@ -16,7 +16,6 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -25,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from orchestrator.worklist.access.roles import ROLES
+from orchestrator.worklist.api import reading
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,14 +32,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 EXAMPLES: Final = 8  # of each operation
 ENDLESS: Final = "/api/v1/stream"  # has its own tests
 CHECKS: Final = [
-    not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
 ]
 # FHIR has its own document, the CapabilityStatement, and its own validation against R4's schema.
-FHIR_CHECKS: Final = CHECKS[:3]
+FHIR_CHECKS: Final = CHECKS[:2]
 TOKENS: Final = [f"demo-{role}" for role in ROLES]
 
 
@@ -86,6 +85,8 @@ class Run:
             token = draw.choice(["demo-supervisor", token])
             response = self._answer(case, token)
             seen[response.status_code] += 1
+            if response.status_code >= 500:
+                assert _is_written_down(case, response), response.text
             case.validate_response(response, checks=checks)
 
         run()
@@ -110,6 +111,12 @@ class Run:
             return await client.send(request)
 
 
+def _is_written_down(case: Any, response: httpx.Response) -> bool:
+    """The one 5xx of a log that can be written: a version that never comes (3.1)."""
+    asked = "min_version" in (case.query or {})
+    return asked and (response.status_code, response.json()["reason"]) == (503, "unavailable")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def run(shared: World) -> Run:
     async with shared.client(None) as client:
@@ -128,15 +135,18 @@ async def run(shared: World) -> Run:
     return Run(shared, document, known)
 
 
-async def test_whatever_the_document_allows_is_answered_as_it_says(run: Run) -> None:
+async def test_whatever_the_document_allows_is_answered_as_it_says(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All operations, all roles, a few hundred requests: nothing breaks, nothing undocumented."""
+    monkeypatch.setattr(reading, "VERSION_WAIT_S", 0.05)
     faults: list[str] = []
 
     def everything() -> None:
         for operation in run.operations():
             try:
                 run.check(operation)
-            except Exception as fault:  # noqa: BLE001 - all of them are told together
+            except (Exception, BaseExceptionGroup) as fault:  # noqa: BLE001 - told together
                 faults.append(f"{operation.method} {operation.path}: {fault}")
 
     await asyncio.to_thread(everything)

@@ -15,6 +15,9 @@ from orchestrator.core.instants import HOUR, written
 from orchestrator.stream import embedded
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.keys import patient_key
+from orchestrator.stream.processor import Processor
+from orchestrator.stream.rounds import Store
+from orchestrator.stream.rules import rules
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.access.demo import demo_principal
 from orchestrator.worklist.access.modes import Access
@@ -27,13 +30,14 @@ from orchestrator.worklist.limits import Limits, Rate
 from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
 from orchestrator.worklist.serving import Plan, opened
 from orchestrator.worklist.site import Site
+from schemas.facilities import Facilities
 from schemas.policy import load_policies
 from schemas.topics import topic_of
-from tests.stream.fakes import FACILITIES, SITE_KEY, product
+from tests.stream.fakes import FACILITIES, SITE_KEY
 
 PARTITIONS: Final = 2
 PATIENTS: Final = 6  # even ones at MID, odd ones at GEN
-WAIT_S: Final = 20.0  # a guard, not a promise
+WAIT_S: Final = 90.0  # a guard, not a promise
 ANSWERS: Final = {
     "understanding": "yes",
     "medicines": "yes",
@@ -187,10 +191,11 @@ async def world(
     patients: int = PATIENTS,
     access: Callable[[AccessStore], Access] | None = None,
     authenticator: Callable[[AccessStore], Authenticator] | None = None,
+    facilities: Facilities = FACILITIES,
 ) -> AsyncIterator[World]:
     """Everything running, the first patients' tasks there."""
     people = People()
-    with runtime(folder):
+    with runtime(folder, facilities):
         plan = Plan(
             folder=folder,
             feed=lambda: EmbeddedFeed(folder),
@@ -213,15 +218,18 @@ async def world(
 
 
 @contextmanager
-def runtime(folder: Path) -> Iterator[None]:
+def runtime(folder: Path, facilities: Facilities = FACILITIES) -> Iterator[None]:
     """The deciding process, in a thread; its SQLite connection is that thread's."""
     begun: list[embedded.Runtime] = []
     ready = threading.Event()
 
+    def product(store: Store) -> Processor:
+        return Processor(store, rules(load_policies(None), facilities), facilities, SITE_KEY)
+
     def run() -> None:
         pace = embedded.Pace(poll_s=0.005)
         with embedded.opened(
-            folder, product, FACILITIES, SITE_KEY, partitions=PARTITIONS, pace=pace
+            folder, product, facilities, SITE_KEY, partitions=PARTITIONS, pace=pace
         ) as one:
             begun.append(one)
             ready.set()

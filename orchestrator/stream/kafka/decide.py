@@ -22,6 +22,7 @@ from orchestrator.stream.kafka.belief import Belief
 from orchestrator.stream.kafka.broker import admin
 from orchestrator.stream.kafka.fenced_out import OutRow, Place, landed
 from orchestrator.stream.kafka.leaving import leave
+from orchestrator.stream.kafka.misplaced import parted
 from orchestrator.stream.kafka.operating import ORDERS
 from orchestrator.stream.kafka.rounds_in import PollRound
 from orchestrator.stream.kafka.site import Site
@@ -120,7 +121,9 @@ class DecideShell:
         records, meta, orders = _records(partition, rows, part.meta)
         if not records:
             return
-        decided = self._processor.process(partition, records)
+        ours, letters = parted(records, self._site.partitions)
+        decided = self._processor.process(partition, ours)
+        decided.outputs += letters
         hit("decide.processed")
         meta = meta._replace(
             state=decided.meta[1], journal=self.journal, believed=self.belief.written

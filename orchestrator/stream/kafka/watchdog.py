@@ -31,6 +31,7 @@ NO_PROGRESS: Final = "no-progress"
 FROZEN: Final = "position-frozen"
 REFUSED: Final = "brokers-refuse"
 NO_CLOCK: Final = "clock-stands-still"
+GIVEN_UP: Final = "recovery-given-up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Seen:
         ends: Behind the last committed record of each.
         refused: What is to be appended was refused, last time.
         clocks: Age of each journal partition's clock in seconds, unless clocks are held.
+        given_up: Nobody would recover the next assignment, or goes on with this one (`gave_up`).
     """
 
     now: float
@@ -54,6 +56,7 @@ class Seen:
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
     refused: bool = False
     clocks: Mapping[int, float] = field(default_factory=dict)
+    given_up: bool = False
 
 
 class Watchdog:
@@ -63,6 +66,7 @@ class Watchdog:
         self._moved_at = self._taken_at = now
         self._settled_at = math.inf
         self._restored = 0
+        self._gave_up = False
         self._stood: dict[TopicPartition, tuple[int, float]] = {}  # position, since when
 
     def judge(self, seen: Seen) -> str | None:
@@ -73,6 +77,10 @@ class Watchdog:
             self._moved_at, self._restored = seen.now, seen.restored
         if not seen.refused:
             self._taken_at = seen.now
+        # Twice: between two steps of its start it looks the same.
+        if self._gave_up and seen.given_up:
+            return GIVEN_UP
+        self._gave_up = seen.given_up
         if seen.now - self._moved_at > UNSETTLED_S:
             return NO_PROGRESS
         if seen.now - self._taken_at > REFUSED_S:
@@ -135,6 +143,18 @@ async def beat(status: Status) -> None:
         await asyncio.sleep(1.0)
 
 
+def gave_up(app: Any) -> bool:
+    """
+    Whether Faust's recovery has ended for good.
+
+    It takes a wait that lasts too long (brokers away for 40 s while it recovers) for the end of
+    the service, and nothing ever starts it again.
+    """
+    recovery = app.tables.recovery
+    tasks = [task.get_name() for task in recovery._futures]  # noqa: SLF001 - nobody else knows
+    return bool(recovery.started) and not any("_restart_recovery" in name for name in tasks)
+
+
 async def _positions(app: Any, status: Status) -> dict[TopicPartition, int]:
     """Of the partitions that it works on; none during a rebalance."""
     if not _is_settled(app, status):
@@ -166,6 +186,7 @@ def _look(
         positions=positions,
         ends=ends,
         refused="brokers" in status.held,
+        given_up=gave_up(app),
         # T 0: none was decided on yet, and nobody knows since when one is missing.
         clocks={} if waiting else {p: (now - at) / SECOND for p, at in status.clocks.items() if at},
     )

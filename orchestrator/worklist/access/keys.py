@@ -129,8 +129,10 @@ def _public(told: dict[str, Any]) -> dict[str, Key]:
             continue
         if row.get("use", "sig") != "sig":
             continue
+        # Its curve says `EdDSA` of a key too, and joserfc has the word under another name.
+        said = {name: v for name, v in row.items() if (name, v) != ("alg", "EdDSA")}
         try:
-            (key,) = KeySet.import_key_set({"keys": [row]}).keys
+            (key,) = KeySet.import_key_set({"keys": [said]}).keys
         except (JoseError, ValueError, TypeError, KeyError):
             continue
         if isinstance(key, RSAKey | ECKey | OKPKey):

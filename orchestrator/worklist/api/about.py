@@ -6,8 +6,12 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from pydantic import Field
 
-from orchestrator.worklist import views
-from orchestrator.worklist.api.answers import account_changes, freshness, json_response
+from orchestrator.worklist.api.answers import (
+    account_changes,
+    changes_seen,
+    freshness,
+    json_response,
+)
 from orchestrator.worklist.api.guard import CallOf, rule
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.api.queries import Word
@@ -74,7 +78,7 @@ async def changes(call: CallOf, query: Annotated[ChangeQuery, Query()]) -> Respo
                 detail = "The cursor is of a read model that was made anew; begin again."
                 raise Problem("malformed", detail) from None
         told = stories.changes_after(db, call.who, begin, query.caused_by, query.limit)
-        shown = [views.change(one.value, call.who) for one in told]
+        shown = changes_seen(call, db, told)
         account_changes(call, shown)
         last = told[-1].number if told else begin
         return {

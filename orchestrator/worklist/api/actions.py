@@ -108,7 +108,7 @@ async def _seen(call: Call, kind: str, thing: dict[str, Any], why: str | None) -
     if key:
         call.account.patient_keys.add(key)
         known = await call.site.reader.ask(lambda db: contacts(db, [key], call.who))
-        item["contact"] = None if item.get("masked") else known.get(key)
+        item["contact"] = known.get(key)
     return item
 
 

@@ -10,8 +10,9 @@ from fastapi import Response
 from orchestrator.worklist import views
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.api.guard import Call
-from orchestrator.worklist.model import lists
+from orchestrator.worklist.model import lists, stories
 from orchestrator.worklist.model.lists import Row
+from orchestrator.worklist.model.stories import Told
 
 # Of a patient view, what a caller needs to reach the patient.
 CONTACT = ("name", "birth_date", "phones", "language", "caregivers", "preferences")
@@ -56,12 +57,18 @@ def items(
     keys = [item["patient_key"] for item in made if item.get("patient_key")]
     known = contacts(db, keys, call.who) if kind != "transition" else {}
     for item in made:
-        if item.get("patient_key") in known and not item["masked"]:
+        if item.get("patient_key") in known:
             item["contact"] = known[item["patient_key"]]
         call.account.objects.append(f"{kind}/{item[f'{kind}_id']}")
     call.account.patient_keys.update(keys)
     call.account.rows = (call.account.rows or 0) + len(made)
     return made
+
+
+def changes_seen(call: Call, db: sqlite3.Connection, told: Sequence[Told]) -> list[dict[str, Any]]:
+    """Changes as the caller sees them; what is masked by now is so in every version."""
+    masked = frozenset() if call.who.part2 else stories.masked_now(db, told)
+    return [views.change(one.value, call.who, masked=one.number in masked) for one in told]
 
 
 def account_changes(call: Call, changes: Sequence[dict[str, Any]]) -> None:

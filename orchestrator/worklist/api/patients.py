@@ -8,9 +8,9 @@ from fastapi import Path, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field, model_validator
 
-from orchestrator.worklist import views
 from orchestrator.worklist.api.answers import (
     account_changes,
+    changes_seen,
     contacts,
     freshness,
     items,
@@ -70,6 +70,9 @@ class TimelineQuery(NoQuery):
 async def search(call: CallOf, body: PatientSearch, query: Annotated[NoQuery, Query()]) -> Response:
     """At most 20 patients with something open."""
     del query
+    if call.who.view not in ("clinical", "minimal"):
+        # Whoever may not know identifiers does not learn whose key is which by trying them.
+        raise Problem("forbidden")
     call.account.query_hash = call.site.key_of(f"search|{body.model_dump_json()}")
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
@@ -186,7 +189,7 @@ async def timeline(call: CallOf, key: Key, query: Annotated[TimelineQuery, Query
                 raise Problem("malformed", "The cursor is not one of this list.") from None
         told = stories.timeline(db, call.who, key, before, query.limit + 1)
         shown = told[: query.limit]
-        changes = [views.change(one.value, call.who) for one in shown]
+        changes = changes_seen(call, db, shown)
         account_changes(call, changes)
         following = cursor_of(name, [shown[-1].number]) if len(told) > query.limit else None
         return {"items": changes, "next": following, "freshness": freshness(call, db)}

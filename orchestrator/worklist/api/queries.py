@@ -96,10 +96,10 @@ class TaskFilter(Query):
             _owners(where, {who.actor if one == ME else one for one in self.owner})
         for column in ("overdue", "born_overdue"):
             if (wanted := getattr(self, column)) is not None:
-                where.add(f"{column} = ?", int(wanted))
+                where.add(f"{column} = {int(wanted)}")  # no parameter: an index is made for it
         if self.flag:
             where.add(
-                "(" + " OR ".join(["instr(flags, ?)"] * len(self.flag)) + ")",
+                "flags <> '' AND (" + " OR ".join(["instr(flags, ?)"] * len(self.flag)) + ")",
                 *(f"|{flag}|" for flag in self.flag),
             )
         _times(where, self, ("due", "opened", "updated"))

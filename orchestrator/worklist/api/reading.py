@@ -5,8 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query, Request, Response
 
-from orchestrator.worklist import views
-from orchestrator.worklist.api.answers import etag, freshness, items, json_response
+from orchestrator.worklist.api.answers import (
+    changes_seen,
+    etag,
+    freshness,
+    items,
+    json_response,
+)
 from orchestrator.worklist.api.guard import Call, CallOf, rule
 from orchestrator.worklist.api.queries import GapQuery, Paging, TaskFilter, TaskQuery
 from orchestrator.worklist.api.queries import Query as NoQuery
@@ -127,7 +132,7 @@ async def task_history(call: CallOf, task_id: Id, query: Annotated[NoQuery, Quer
         if lists.one(db, "tasks", task_id, tasks_of(call.who)) is None:
             return None
         told = stories.history(db, task_id, "task")
-        changes = [views.change(one.value, call.who) for one in told]
+        changes = changes_seen(call, db, told)
         return {"items": changes, "freshness": freshness(call, db)}
 
     found = await call.site.reader.ask(read)

@@ -244,6 +244,78 @@ class AuditList(Shape):
     freshness: FreshnessShape
 
 
+class Reader(Shape):
+    """One partition and one group that reads it; null is not known."""
+
+    group: str
+    topic: str
+    partition: int
+    offset: int | None
+    end: int
+    lag: int | None
+    lag_s: float | None
+    state: Literal["OK", "LAGGING", "STALLED", "UNKNOWN"]
+
+
+class Lag(Shape):
+    sampled_at: UtcInstant | None
+    readers: list[Reader]
+
+
+class Deadlines(Shape):
+    sampled_at: UtcInstant | None
+    backlog: int | None = Field(description="Passed and not fired; null: the log does not tell.")
+
+
+class Feed(Shape):
+    """How one facility's feed speaks."""
+
+    facility: str
+    heard_at: UtcInstant | None
+    expected_interval_s: float | None
+    dead_letters_24h: int
+    silent: bool
+
+
+class Feeds(Shape):
+    items: list[Feed]
+    freshness: FreshnessShape
+
+
+class DeadLetter(Shape):
+    """A message that could not be taken, without what stood in it."""
+
+    id: str
+    at: UtcInstant
+    reason: str
+    stage: str
+    topic: str
+    offset: str | None
+    error: str | None
+    facility: str | None
+    size: int
+
+
+class ReasonCount(Shape):
+    reason: str
+    count: int
+    oldest: UtcInstant
+
+
+class DeadLetters(Shape):
+    items: list[DeadLetter]
+    next: str | None
+    counts: list[ReasonCount]
+    freshness: FreshnessShape
+
+
+class DeadLetterBytes(Shape):
+    id: str
+    value_base64: str
+    size: int
+    cut: bool = Field(description="Only the first 64 KiB are kept.")
+
+
 class PolicyVersion(Shape):
     version: str
     effective_from: UtcInstant

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 
 from orchestrator.worklist import edge
 from orchestrator.worklist.api.guard import refuse_unacceptable, rule
+from orchestrator.worklist.fhir import names
 from orchestrator.worklist.fhir.answering import fhir_response, only
 from orchestrator.worklist.fhir.bundles import base_of
 from orchestrator.worklist.fhir.capability import capability
@@ -17,6 +18,17 @@ from orchestrator.worklist.instants import text_of
 from orchestrator.worklist.problems import FHIR_MEDIA
 from orchestrator.worklist.site import Site
 
+# What SMART's configuration takes over from the provider's own.
+_OF_PROVIDER: Final = (
+    "issuer",
+    "jwks_uri",
+    "authorization_endpoint",
+    "token_endpoint",
+    "token_endpoint_auth_methods_supported",
+    "introspection_endpoint",
+    "revocation_endpoint",
+)
+
 
 @rule(None, media=FHIR_MEDIA)
 async def metadata(request: Request) -> Response:
@@ -24,7 +36,7 @@ async def metadata(request: Request) -> Response:
     refuse_unacceptable(request, FHIR_MEDIA)
     only(request, ("mode",))
     site: Site = request.app.state.site
-    smart = getattr(site, "smart", None)
+    smart = site.smart
     return fhir_response(
         capability(version("care-orchestrator"), _since(), base_of(request), smart)
     )
@@ -44,15 +56,17 @@ async def smart_configuration(request: Request) -> Response:
     Without an identity provider tokens are made by ``auth token``, and there is no endpoint.
     """
     site: Site = request.app.state.site
-    smart = dict(getattr(site, "smart", None) or {})
-    letters = {name: "rus" if name == "Task" else "rs" for name in KINDS}
-    scopes = [f"{who}/{name}.{letters[name]}" for who in ("user", "system") for name in KINDS]
+    told = site.smart or {}
+    provider = {name: told[name] for name in _OF_PROVIDER if name in told}
+    letters = {name: "rus" if name == names.TASK else "rs" for name in KINDS}
     content: dict[str, Any] = {
-        **smart,
-        "grant_types_supported": ["authorization_code", "client_credentials"] if smart else [],
-        "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": scopes,
+        **provider,
+        "scopes_supported": [
+            f"{who}/{name}.{letters[name]}" for who in ("user", "system") for name in KINDS
+        ],
         "capabilities": ["permission-v1", "permission-v2", "permission-user"],
+        "grant_types_supported": told.get("grant_types_supported", []),
+        "code_challenge_methods_supported": ["S256"] if provider else [],
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

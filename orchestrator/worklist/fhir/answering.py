@@ -76,5 +76,5 @@ def scoped(call: Call, kind: Kind | str, letter: str) -> None:
         Problem: ``forbidden``.
     """
     name = kind if isinstance(kind, str) else kind.name
-    if not allows(getattr(call.who, "scopes", None), name, letter):
+    if not allows(call.who.scopes, name, letter):
         raise Problem("forbidden", "The token's scope does not reach so far.")

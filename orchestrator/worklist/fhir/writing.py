@@ -45,6 +45,14 @@ _OF_STATUS: Final[dict[str, commands.Action]] = {
 # What may differ from what stands; the server's own members are not compared.
 _CHANGEABLE: Final = {"status", "owner", "note", "output", "statusReason"}
 _NOT_COMPARED: Final = {"meta", "lastModified", "text", "implicitRules", "language"}
+# Where a FHIR client says what an action's body says.
+_SAID_IN: Final = {
+    "outcome": "output",
+    "reached": "output",
+    "answers": "output",
+    "to": "owner",
+    "reason": "statusReason",
+}
 _WITH_OUTPUT: Final = {"attempt", "complete"}
 
 
@@ -102,9 +110,9 @@ async def _change(
         await perform(call, Asked(wish, "task", task_id, key, version, {}), wait_s)
     wanted = _patched(stands, body) if patch else body
     if not isinstance(wanted, dict) or wanted.get("resourceType") != names.TASK:
-        raise wrong("/resourceType")
+        raise wrong("resourceType")
     if wanted.get("id") != task_id:
-        raise wrong("/id")
+        raise wrong("id")
     action, said = action_of(stands, wanted, call.who.actor)
     asked = Asked(action, "task", task_id, key, version, said)
     return await _response(call, task_id, await perform(call, asked, wait_s), prefer)
@@ -124,7 +132,7 @@ def _patched(stands: dict[str, Any], operations: Any) -> Any:
     try:
         return patched(stands, operations)
     except BadPatch as bad:
-        raise wrong(bad.pointer) from None
+        raise wrong(bad.pointer.removeprefix("/")) from None
 
 
 async def _response(call: Call, task_id: str, outcome: Outcome, prefer: str | None) -> Response:
@@ -158,7 +166,7 @@ def action_of(
         name for name in {*stands, *wanted} - _NOT_COMPARED if stands.get(name) != wanted.get(name)
     }
     for name in sorted(differ - _CHANGEABLE):
-        raise wrong(f"/{name}")
+        raise wrong(name)
     notes = _added(stands, wanted, "note")
     said: dict[str, Any] = {}
     if notes:
@@ -168,15 +176,15 @@ def action_of(
     if action in _WITH_OUTPUT:
         said |= outputs
     elif "output" in differ:
-        raise wrong("/output")
+        raise wrong("output")
     if action == "reject":
         said["reason"] = _reason(wanted) or "rejected"
     elif action in ("release", "reassign") and "statusReason" in differ:
         said["reason"] = _reason(wanted)
     elif "statusReason" in differ:
-        raise wrong("/statusReason")
+        raise wrong("statusReason")
     if "note" in said and action in ("accept", "release", "reassign"):
-        raise wrong("/note")
+        raise wrong("note")
     return action, _checked(action, said)
 
 
@@ -192,16 +200,16 @@ def _which(
         to = _identifier(wanted["owner"])
         if to != actor:
             if "status" in differ and status not in ("accepted", "requested"):
-                raise wrong("/status")
+                raise wrong("status")
             said["to"] = to
             return "reassign"
         if status not in ("accepted", stands.get("status")):
-            raise wrong("/status")
+            raise wrong("status")
         return "accept"
     if "status" in differ:
         action = _OF_STATUS.get(status) if isinstance(status, str) else None
         if action is None or ("owner" in differ and action != "release"):
-            raise wrong("/status")
+            raise wrong("status")
         return action
     if "owner" in differ:
         return "release"
@@ -215,17 +223,17 @@ def _identifier(owner: Any) -> str:
     value = found.get("value") if isinstance(found, dict) else None
     system = found.get("system") if isinstance(found, dict) else None
     if not isinstance(value, str) or system not in (names.ACTOR, names.TEAM):
-        raise wrong("/owner")
+        raise wrong("owner")
     return value
 
 
 def _added(stands: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
     before, after = stands.get(name) or [], wanted.get(name) or []
     if not isinstance(after, list) or after[: len(before)] != before:
-        raise wrong(f"/{name}")
+        raise wrong(name)
     texts = [one.get("text") if isinstance(one, dict) else None for one in after[len(before) :]]
     if not all(isinstance(text, str) and text for text in texts):
-        raise wrong(f"/{name}")
+        raise wrong(name)
     return cast(list[str], texts)
 
 
@@ -237,13 +245,13 @@ def _outputs(wanted: Mapping[str, Any]) -> dict[str, Any]:
         name = kind.get("text") if isinstance(kind, dict) else None
         value = one.get("valueString") if isinstance(one, dict) else None
         if not isinstance(name, str) or not isinstance(value, str):
-            raise wrong("/output")
+            raise wrong("output")
         if name.startswith("answers."):
             answers[name.removeprefix("answers.")] = value
         elif name in ("outcome", "reached"):
             said[name] = value
         else:
-            raise wrong("/output")
+            raise wrong("output")
     return {**said, "answers": answers} if answers else said
 
 
@@ -261,14 +269,24 @@ def _checked(action: str, said: dict[str, Any]) -> dict[str, Any]:
         made = _BODIES[action].model_validate(said)
     except ValidationError as fault:
         (first, *_) = fault.errors(include_input=False, include_url=False, include_context=False)
-        raise wrong("/" + "/".join(str(part) for part in first["loc"])) from None
+        raise wrong(str(first["loc"][0])) from None
     return made.model_dump(exclude_none=True)
 
 
-def wrong(pointer: str) -> Problem:
-    """*pointer* cannot be so, or cannot be changed."""
-    errors = [{"pointer": f"#{pointer}", "code": "value", "detail": "cannot be changed so"}]
-    return Problem("unprocessable", "This part of a task cannot be changed so.", errors=errors)
+def wrong(name: str) -> Problem:
+    """
+    What cannot be so, or cannot be changed.
+
+    Args:
+        name: An element of the task, a member of an action's body, or a patch's operation.
+    """
+    if not name.isalnum() or len(name) > 40:
+        name = "?"  # whatever somebody wrote where R4 has the name of an element
+    element = _SAID_IN.get(name, name)
+    found = {"pointer": f"#/{name}", "code": "value", "detail": "cannot be changed so"}
+    if element.isalpha():
+        found["expression"] = "Task" if element == "resourceType" else f"Task.{element}"
+    return Problem("unprocessable", "This part of a task cannot be changed so.", errors=[found])
 
 
 ROUTES: Final = (

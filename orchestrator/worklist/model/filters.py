@@ -61,7 +61,7 @@ def tasks_of(who: Principal) -> Where:
     return where
 
 
-def gaps_of(who: Principal) -> Where:
+def gaps_of(who: Principal, table: str = "gaps") -> Where:
     """
     The gaps that *who* may see.
 
@@ -75,8 +75,8 @@ def gaps_of(who: Principal) -> Where:
         marks = ", ".join("?" * len(who.teams))
         teams = sorted(who.teams)
         where.add(
-            f"(team IN ({marks}) OR patient_key IN"
-            f" (SELECT patient_key FROM tasks WHERE team IN ({marks})))",
+            f"(team IN ({marks}) OR EXISTS (SELECT 1 FROM tasks AS theirs"
+            f" WHERE theirs.patient_key = {table}.patient_key AND theirs.team IN ({marks})))",
             *teams,
             *teams,
         )

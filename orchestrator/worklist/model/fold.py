@@ -174,6 +174,7 @@ class Fold:
                 "status": task["status"],
                 "open": task["status"] not in TERMINAL,
                 "rank": RANK[task["priority"]],
+                "hurry": hurry(task),
                 "due_at": micros(task["due_at"]),
                 "owner": task["owner"],
                 "overdue": task["overdue"],
@@ -281,6 +282,15 @@ class Fold:
             tuple(row.values()),
         ).fetchone()
         return int(number)
+
+
+def hurry(task: dict[str, Any]) -> int:
+    """How much a task hurries, apart from its day: urgent, overdue, overdue since it came, not."""
+    if RANK[task["priority"]] < RANK["routine"]:
+        return 0
+    if not task["overdue"]:
+        return 3
+    return 2 if task["born_overdue"] else 1
 
 
 def folded(name: Any) -> str | None:

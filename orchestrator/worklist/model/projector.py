@@ -9,7 +9,6 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -121,9 +120,12 @@ class Projection:
         self._db.execute("DELETE FROM meta WHERE name = ?", (tables.REBUILDING,))
 
     def close(self) -> None:
-        """Let the planner know the sizes, and let go of the file."""
-        with suppress(sqlite3.Error):
-            self._db.execute("PRAGMA optimize")
+        """
+        Let go of the file.
+
+        The planner is never told what lies in it: the indexes are made for its plans as they are
+        without, and a plan that changes with the data is one that nobody has measured.
+        """
         self._db.close()
         os.close(self._lock)
 

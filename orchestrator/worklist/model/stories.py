@@ -48,6 +48,28 @@ def history(db: sqlite3.Connection, thing: str, kind: str) -> list[Told]:
     return [Told(*row) for row in found]
 
 
+def masked_now(db: sqlite3.Connection, told: Collection[Told]) -> frozenset[int]:
+    """
+    Which of *told* are about a thing that is masked as it stands now.
+
+    Its unit may have become known, or a consent been taken back, after an earlier version.
+    """
+    numbers = [one.number for one in told]
+    marks = ", ".join("?" * len(numbers))
+    found: set[int] = set()
+    for table in ("tasks", "gaps", "transitions"):
+        found.update(
+            number
+            for (number,) in db.execute(
+                f"SELECT c.id FROM changes c JOIN {table} t ON t.{table[:-1]}_id = c.thing"
+                f" JOIN {table}_said s ON s.id = t.id WHERE c.id IN ({marks})"
+                " AND json_extract(CAST(s.value AS TEXT), '$.masked')",
+                numbers,
+            )
+        )
+    return frozenset(found)
+
+
 def changes_after(
     db: sqlite3.Connection, who: Principal, after: int, event: str | None, limit: int
 ) -> list[Told]:
@@ -114,7 +136,8 @@ def _visible(who: Principal, *, one_patient: bool = False) -> Where:
     if not one_patient and who.patients == "team" and who.teams is not None:
         marks = ", ".join("?" * len(who.teams))
         where.add(
-            f"c.patient_key IN (SELECT patient_key FROM tasks WHERE team IN ({marks}))",
+            "EXISTS (SELECT 1 FROM tasks AS theirs WHERE theirs.patient_key = c.patient_key"
+            f" AND theirs.team IN ({marks}))",
             *sorted(who.teams),
         )
     return where
@@ -154,9 +177,8 @@ def live(
     """What changed behind row *after* in tasks and gaps that *who* may see."""
     ways: list[str] = []
     values: list[Any] = []
-    for kind, scope in (("task", tasks_of), ("gap", gaps_of)):
+    for kind, where in (("task", tasks_of(who)), ("gap", gaps_of(who, "changes"))):
         if kind in kinds:
-            where = scope(who)
             ways.append(f"(kind = '{kind}' AND {where.sql})")
             values += where.values
     if not ways:

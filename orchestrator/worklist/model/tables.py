@@ -18,7 +18,7 @@ from orchestrator import private_file
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 6
+LAYOUT: Final = 8
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -37,22 +37,26 @@ CREATE TABLE tasks (
     id INTEGER PRIMARY KEY, task_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     patient_key TEXT, subject TEXT NOT NULL, transition_id TEXT NOT NULL, facility TEXT NOT NULL,
     team TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL, open INTEGER NOT NULL,
-    rank INTEGER NOT NULL, due_at INTEGER NOT NULL, owner TEXT, overdue INTEGER NOT NULL,
-    born_overdue INTEGER NOT NULL, attribution TEXT, opened_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL, flags TEXT NOT NULL);
+    rank INTEGER NOT NULL, hurry INTEGER NOT NULL, due_at INTEGER NOT NULL, owner TEXT,
+    overdue INTEGER NOT NULL, born_overdue INTEGER NOT NULL, attribution TEXT,
+    opened_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, flags TEXT NOT NULL);
 CREATE TABLE tasks_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX tasks_urgent ON tasks (rank, due_at, task_id);
 CREATE INDEX tasks_queue ON tasks (
-    team, facility, rank, due_at, task_id, open, status, owner, overdue, born_overdue);
+    team, facility, rank, due_at, task_id, open, status, kind, owner, overdue, born_overdue, flags);
 CREATE INDEX tasks_owner ON tasks (owner, rank, due_at, task_id) WHERE owner IS NOT NULL;
 CREATE INDEX tasks_patient ON tasks (patient_key);
 CREATE INDEX tasks_transition ON tasks (transition_id);
 CREATE INDEX tasks_due ON tasks (due_at, task_id);
 CREATE INDEX tasks_opened ON tasks (opened_at, task_id);
 CREATE INDEX tasks_updated ON tasks (updated_at, task_id);
-CREATE INDEX tasks_open_due ON tasks (
-    due_at, task_id, team, facility, rank, overdue, born_overdue, owner, kind, status, open)
+CREATE INDEX tasks_work ON tasks (
+    hurry, due_at, task_id, team, facility, rank, overdue, born_overdue, owner, kind, status, open)
     WHERE open = 1;
+CREATE INDEX tasks_overdue ON tasks (rank, due_at, task_id, team, facility, born_overdue)
+    WHERE overdue = 1;
+CREATE INDEX tasks_flagged ON tasks (rank, due_at, task_id, team, facility, flags)
+    WHERE flags <> '';
 CREATE TABLE gaps (
     id INTEGER PRIMARY KEY, gap_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     patient_key TEXT, transition_id TEXT, facility TEXT, team TEXT NOT NULL, code TEXT NOT NULL,

@@ -83,19 +83,12 @@ def _case(days: Sequence[Days]) -> tuple[str, list[Any]]:
 def _of_group(number: int, days: Sequence[Days], where: Where) -> None:
     today, first = _until(days, "today")
     tomorrow, second = _until(days, "tomorrow")
-    if number == 0:
-        where.add(f"rank < {_ROUTINE}")
-        return
-    where.add(f"rank = {_ROUTINE}")
-    if number in (1, 2):
-        where.add(f"overdue = 1 AND born_overdue = {number - 1}")
-        return
-    where.add("overdue = 0")
+    where.add(f"hurry = {min(number, 3)}")
     if number == 3:
         where.add(f"due_at <= {today}", *first)
     elif number == 4:
         where.add(f"due_at > {today} AND due_at <= {tomorrow}", *first, *second)
-    else:
+    elif number > 4:
         where.add(f"due_at > {tomorrow}", *second)
 
 

@@ -126,7 +126,7 @@ async def _shown(
 def _line(one: dict[str, Any], zone: str) -> dict[str, Any]:
     things = one["objects"] or [f"patient/{key[:6]}" for key in one["patient_keys"]]
     return {
-        "at": f"{wording.local(micros(one['at']), zone):%a %d %b %H:%M:%S}",
+        "at": f"{wording.local(micros(one['at']), zone):%a %d %b %H:%M:%S %Z}",
         "who": one["actor"],
         "roles": ", ".join(one["roles"]),
         "did": one["action"],
@@ -138,6 +138,8 @@ def _line(one: dict[str, Any], zone: str) -> dict[str, Any]:
 
 
 def _what(things: list[str], rows: int) -> str:
+    if not things and not rows:
+        return ""
     if not things:
         return "1 row" if rows == 1 else f"{rows:,} rows"
     what, more = ", ".join(things[:SHOWN]), max(0, len(things) - SHOWN)

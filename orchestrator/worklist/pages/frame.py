@@ -117,7 +117,7 @@ def rendered(
     """
     call = call_of(request)
     site: Site = request.app.state.site
-    zone, now = zone_of(site, None), site.log_now()
+    zone, now, path = zone_of(site, None), site.log_now(), request.url.path
     around = Around({"theme": "", "keys": "on"}, None)
     if call is not None:
         around = site.pages.around(call.who.actor)
@@ -133,7 +133,8 @@ def rendered(
             who=None if call is None else call.who,
             csrf=None if call is None else call.csrf,
             tabs=tabs_of(call),
-            here=request.url.path,
+            # What a form is sent to lies one level below its page, and cannot be asked for.
+            here=path if request.method == "GET" else path.rpartition("/")[0] or "/",
             fresh=shown,
             live=live,
             printable=printable,

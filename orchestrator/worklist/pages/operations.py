@@ -11,6 +11,7 @@ from fastapi import Query, Response
 from orchestrator.ops.history import Point
 from orchestrator.worklist.api.answers import freshness
 from orchestrator.worklist.api.guard import rule
+from orchestrator.worklist.api.operations import usual
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.instants import SECOND
 from orchestrator.worklist.model import letters
@@ -162,13 +163,6 @@ def _feeds(site: Site, db: sqlite3.Connection, silent: list[str], now: int) -> l
             )
         )
     return found
-
-
-def usual(site: Site, facility: str) -> timedelta | None:
-    """How often the feed of *facility* speaks; ``None``: nobody has said."""
-    said = site.facilities.get(facility)
-    each = [feed.expected_interval for feed in said.feeds if feed.expected_interval is not None]
-    return said.expected_interval or min(each, default=None)
 
 
 def _span(span: timedelta) -> str:

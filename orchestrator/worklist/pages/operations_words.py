@@ -162,7 +162,8 @@ def summary(points: Sequence[Point], zone: str, hours: str) -> str:
     at = wording.clock(worst.at, zone)
     told = f"Seen since {begins}. Furthest behind: {spoken(worst.seconds or 0.0)} at {at}."
     blind = len(points) - len(known)
-    return told if not blind else f"{told} {blind} looks saw nothing."
+    looks = "look" if blind == 1 else "looks"
+    return told if not blind else f"{told} {blind} {looks} saw nothing."
 
 
 def thinned(points: Sequence[Point], begin: int, end: int, most: int) -> list[Point]:

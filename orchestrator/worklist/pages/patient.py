@@ -9,9 +9,8 @@ from fastapi import Path, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import Field
 
-from orchestrator.worklist import views
 from orchestrator.worklist.access.roles import Principal
-from orchestrator.worklist.api.answers import account_changes, freshness, items
+from orchestrator.worklist.api.answers import account_changes, changes_seen, freshness, items
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.queries import GapQuery, TaskQuery
 from orchestrator.worklist.api.queries import Query as NoQuery
@@ -72,7 +71,8 @@ def _read(call: PageCall, db: sqlite3.Connection, key: str, query: StoryQuery) -
     facility = (transitions or tasks or gaps or [{"facility": None}])[0]["facility"]
     zone = zone_of(call.site, facility)
     told = stories.timeline(db, call.who, key, query.cursor, AT_ONCE + 1)
-    shown = [(one.number, views.change(one.value, call.who)) for one in told[:AT_ONCE]]
+    changes = changes_seen(call, db, told[:AT_ONCE])
+    shown = [(one.number, change) for one, change in zip(told, changes, strict=False)]
     account_changes(call, [change for _, change in shown])
     story = patient_story.entries(shown, zone, now)
     past = [one for one in story if query.show in ("all", one.kind)]

@@ -1,4 +1,4 @@
-"""What is sent from the page of a task: attempt, completion, note, that it cannot be done, drafts."""
+"""What is sent from a task's page: attempt, completion, note, draft, or that it cannot be done."""
 
 import asyncio
 from typing import Any, Final

@@ -190,7 +190,7 @@ def contact_of(
     db: sqlite3.Connection, call: Call, task: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
     """The contact of one task's patient."""
-    if task["masked"] or not task.get("patient_key"):
+    if not task.get("patient_key"):
         return None
     found: Mapping[str, Any] | None = contacts(db, [task["patient_key"]], call.who).get(
         task["patient_key"]

@@ -220,19 +220,21 @@ def earlier(
     """What was tried and noted before, newest first, as far as the reader may know."""
     found: list[str] = []
     zone = str(task["zone"])
+    # A note may name what consent withholds.
+    notes = who.view == "clinical" and (who.part2 or not task["masked"])
     for told in reversed(stories.history(db, task["task_id"], "task")):
-        found += _earlier(store, orjson.loads(told.value), zone, who, now)
+        found += _earlier(store, orjson.loads(told.value), zone, notes, now)
     for value in db.execute(
         "SELECT value FROM changes WHERE thing = ? AND change = 'command.accepted'"
         " ORDER BY id DESC LIMIT ?",
         (task["task_id"], EARLIER_MAX),
     ):
-        found += _earlier(store, orjson.loads(value[0]), zone, who, now)
+        found += _earlier(store, orjson.loads(value[0]), zone, notes, now)
     return found[:EARLIER_MAX]
 
 
 def _earlier(
-    store: AccessStore, change: Mapping[str, Any], zone: str, who: Principal, now: int
+    store: AccessStore, change: Mapping[str, Any], zone: str, notes: bool, now: int
 ) -> list[str]:
     """What our own commands behind one change said."""
     found = []
@@ -244,7 +246,7 @@ def _earlier(
         data = sent["data"]
         words = [wording.moment(micros(sent["time"]), zone, now)]
         words.append(str(data.get("reached") or action.action).replace("-", " "))
-        if data.get("note") and who.view == "clinical":
+        if data.get("note") and notes:
             words.append(f"“{data['note']}”")
         found.append(f"{words[0]}: {', '.join(words[1:])} ({action.actor})")
     return found

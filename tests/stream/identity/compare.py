@@ -61,11 +61,12 @@ def run(seed: int, *, commands: bool = True, most: int = 30) -> Ran:
         receipt = read(event["receivedtime"])
         if receipt - last > LONG:
             # Stays are put away on the way, and nothing is planned anew because of it: what was
-            # still to come before must have come in both runs.
-            world.clock(receipt - 1)
-            world.settle()
-            world.clock(receipt - 1)
-            world.settle()
+            # still to come before must have come in both runs; what was said ahead of its time (a
+            # day at most) comes first, as clocks never leap.
+            for at in (last + DAY, receipt - 1):
+                for _ in range(2):
+                    world.clock(at)
+                    world.settle()
             last = receipt - 1
         for _ in range(rng.randint(0, 3)):
             at = rng.randint(last, max(last, receipt - 1))

@@ -148,6 +148,27 @@ def moved_visit_begins_empty(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(streams, "copy_of", lambda _origin, name, key: Patient(name, key))
 
 
+def numbers_not_asked(patch: pytest.MonkeyPatch) -> None:
+    """A visit moves under the number that was named alone."""
+    patch.setattr(directory.Directory, "_asks", lambda *_: [])
+
+
+def later_numbers_not_told(patch: pytest.MonkeyPatch) -> None:
+    """Of a visit that was moved, the numbers that it gets later stay behind."""
+    real = Streams._tell_numbers
+
+    def tell(self: Streams, chart: Chart) -> None:
+        if not chart.numbers:
+            real(self, chart)
+
+    patch.setattr(Streams, "_tell_numbers", tell)
+
+
+def void_moves_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A visit whose move turned out void is nobody's."""
+    patch.setattr(directory, "remember", lambda _found, _ever: None)
+
+
 PLANTED: tuple[Plant, ...] = (
     own_clock_only,
     never_asks,
@@ -163,4 +184,7 @@ PLANTED: tuple[Plant, ...] = (
     marks_as_they_come,
     no_gate,
     moved_visit_begins_empty,
+    numbers_not_asked,
+    later_numbers_not_told,
+    void_moves_forgotten,
 )

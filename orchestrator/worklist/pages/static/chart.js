@@ -60,6 +60,12 @@
     u.ctx.restore();
   }
   var axis = { stroke: ink, grid: { stroke: line }, ticks: { stroke: line } };
+  function clock(seconds, long) {
+    var how = { timeZone: place.dataset.zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    if (long) how.weekday = "short";
+    return new Date(seconds * 1e3).toLocaleString("en-GB", how);
+  }
+  var days = at[at.length - 1] - at[0] > 86400;
   var u = new uPlot(
     {
       width: place.clientWidth,
@@ -68,7 +74,7 @@
       legend: { show: false },
       scales: { y: { range: function (_u, _min, max) { return [0, Math.max(max || 0, 10)]; } } },
       series: [{}, { label: "behind", stroke: "#1d6fb8", width: 2, points: { show: points.length < 30 } }],
-      axes: [axis, Object.assign({ size: 70, values: function (_u, all) { return all.map(words); } }, axis)],
+      axes: [Object.assign({ values: function (_u, all) { return all.map(function (x) { return clock(x, days); }); } }, axis), Object.assign({ size: 70, values: function (_u, all) { return all.map(words); } }, axis)],
       hooks: { draw: [drawMarks] }
     },
     [at, behind],
@@ -82,7 +88,6 @@
     event.preventDefault();
     cursor = Math.max(0, Math.min(at.length - 1, cursor + step));
     u.setCursor({ left: u.valToPos(at[cursor], "x"), top: u.valToPos(behind[cursor] || 0, "y") });
-    var when = new Date(at[cursor] * 1e3).toLocaleString("en-GB", { timeZone: place.dataset.zone, weekday: "short", hour: "2-digit", minute: "2-digit" });
-    told.textContent = when + ": " + words(behind[cursor]) + " behind";
+    told.textContent = clock(at[cursor], true) + ": " + words(behind[cursor]) + " behind";
   });
 })();

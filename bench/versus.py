@@ -1,0 +1,100 @@
+"""What an event costs in this tree and in another one: ``python -m bench.versus OTHER``.
+
+Both trees take the same accepted events, by turns, in processes of their own; the ratio is that of
+the best turns.  *Processor* is all that decide does in memory, what it sends itself included.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from bench import feed
+
+HERE: Final = Path(__file__).resolve().parent.parent
+
+# Runs in the other tree, too: only what both have.
+ARM: Final = """
+import gc, sys, time
+import orjson
+from bench import feed
+from bench.people import SITE_KEY
+from bench.speed import RULES, decide, story
+from orchestrator.core.instants import read
+from orchestrator.stream.keys import patient_key
+from orchestrator.stream.memory_store import MemoryStore
+from orchestrator.stream.processor import Processor
+from orchestrator.stream.rounds import JournalRecord
+
+events = [orjson.loads(line) for line in open(sys.argv[1], "rb")]
+told = story(events)
+records = [
+    JournalRecord(0, n, read(event["receivedtime"]), patient_key(SITE_KEY, event["subject"]),
+                  orjson.dumps({"kind": "event", "event": event}))
+    for n, event in enumerate(events)
+]
+
+def process():
+    store = MemoryStore()
+    processor = Processor(store, RULES, feed.FACILITIES, SITE_KEY)
+    for start in range(0, len(records), 500):
+        batch = records[start:start + 500]
+        while batch:
+            rnd = processor.process(0, batch)
+            sent = [JournalRecord(0, 0, batch[-1].stamp, *one) for one in rnd.journal]
+            rnd.journal = []
+            store.commit(rnd)
+            store.published.clear()
+            batch = sent
+
+def cost(run):
+    gc.collect()
+    before = time.process_time()
+    run()
+    return (time.process_time() - before) / len(events) * 1e6
+
+cost(lambda: decide(told))
+print(min(cost(lambda: decide(told)) for _ in range(2)), min(cost(process) for _ in range(2)))
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Take the turns and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.versus", description=__doc__)
+    parser.add_argument("other", type=Path, help="e.g. what `git archive COMMIT` unpacks to")
+    parser.add_argument("--events", type=int, default=6_000)
+    parser.add_argument("--turns", type=int, default=6)
+    chosen = parser.parse_args(arguments)
+    trees = {"this tree": HERE, "the other": chosen.other.resolve()}
+    taken: dict[str, list[list[float]]] = {name: [] for name in trees}
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder) / "accepted.ndjson"
+        events = feed.accepted(feed.happenings(chosen.events))
+        lines.write_bytes(b"\n".join(map(orjson.dumps, events)))
+        for _ in range(chosen.turns):
+            for name, tree in trees.items():
+                taken[name].append(_turn(tree, lines))
+    for number, what in enumerate(("core", "processor")):
+        ours, theirs = (min(turn[number] for turn in taken[name]) for name in trees)
+        print(f"{what}: {ours:.1f} µs CPU an event, the other {theirs:.1f}: {ours / theirs:.3f}")
+    return 0
+
+
+def _turn(tree: Path, lines: Path) -> list[float]:
+    run = subprocess.run(
+        [sys.executable, "-c", ARM, str(lines)],
+        cwd=tree,
+        env={"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return [float(word) for word in run.stdout.split()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""All workers of a cluster have one site key: another would publish every task a second time."""
+
+import asyncio
+from typing import Final
+
+from orchestrator.stream.kafka.broker import admin
+from orchestrator.stream.kafka.connection import Kafka
+from orchestrator.stream.kafka.site_key import OtherSiteKey, claim, fingerprint, is_ours
+from orchestrator.stream.kafka.topic_settings import SITE
+from tests.kafka import world
+from tests.kafka.commands import publish_settings, run
+
+OURS: Final = b"0123456789abcdef0123456789abcdef"  # that of `publish_settings`
+THEIRS: Final = b"another key of another site here"
+
+
+async def claims(kafka: Kafka, key: bytes) -> bool:
+    """Whether a worker with *key* may start."""
+    async with admin(kafka) as broker:
+        try:
+            await claim(kafka, broker, key)
+        except OtherSiteKey:
+            return False
+        return True
+
+
+async def test_of_several_first_workers_one_key_wins_for_good(kafka: Kafka) -> None:
+    """Started at once with two keys: those of one go on, then and ever after."""
+    keys = [OURS, THEIRS] * 3
+    first = await asyncio.gather(*(claims(kafka, key) for key in keys))
+    later = [await claims(kafka, key) for key in keys]
+
+    assert first == later
+    assert sorted(first) == [False] * 3 + [True] * 3
+    rows = [row.value for rows in (await world.read(kafka, SITE.name)).values() for row in rows]
+    assert rows[0] == fingerprint(OURS if first[0] else THEIRS)
+
+
+async def test_a_restart_writes_nothing_more(kafka: Kafka) -> None:
+    """The topic keeps everything for ever; it must not grow with each start."""
+    assert [await claims(kafka, OURS) for _ in range(3)] == [True] * 3
+    rows = (await world.read(kafka, SITE.name))[0]
+    assert [row.value for row in rows] == [fingerprint(OURS)]
+    assert OURS not in rows[0].value
+    assert len(rows[0].value) < len(OURS)
+
+
+async def test_a_worker_with_another_key_is_refused(kafka: Kafka) -> None:
+    """Exit 2 with the setting's name, and neither key nor fingerprint; `doctor` finds it, too."""
+    settings = publish_settings(kafka)
+    assert await claims(kafka, THEIRS)
+    for role in ((), ("--role", "intake"), ("--role", "decide")):
+        ended = await run("worker", *role, **settings)
+        assert ended.code == 2
+        assert "CARE_SITE_KEY is not the one" in ended.err
+        assert fingerprint(THEIRS).decode() not in ended.err + ended.out
+    found = await run("doctor", "--json", **settings)
+    levels = {one["name"]: one["level"] for one in found.json["findings"]}
+    assert (found.code, levels["site key"]) == (1, "FAIL")
+
+
+async def test_doctor_tells_a_key_that_nobody_uses_yet_from_ours(kafka: Kafka) -> None:
+    """It looks, and claims nothing."""
+    settings = publish_settings(kafka)
+
+    async def text() -> str:
+        findings = (await run("doctor", "--json", **settings)).json["findings"]
+        return next(str(one["text"]) for one in findings if one["name"] == "site key")
+
+    before = await text()
+    async with admin(kafka) as broker:
+        assert await is_ours(broker, OURS) is None
+    assert await claims(kafka, OURS)
+    assert "no worker" in before
+    assert "same" in await text()
