@@ -18,7 +18,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal
 help:  ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP)  ## a simulated hospital, its tasks and gaps, on a speeded clock (about a minute)
+demo: $(STAMP)  ## simulated hospitals and the care teams' pages, until Ctrl-C
 	@$(BIN)/care-orchestrator demo $(DEMO_ARGS)
 
 test: $(STAMP)  ## all tests, those on Kafka too (PYTEST_ARGS="tests/core -x" for some)
@@ -33,7 +33,7 @@ test-e2e: $(STAMP)  ## the compose file's processes and docs/operate.md, by hand
 planted: $(STAMP)  ## plant every known bug, see who catches it, write docs/planted-bugs.md
 	$(BIN)/python -m tests.planted
 
-chaos: $(STAMP)  ## the long chaos run (45 min): every kind of fault, an independent checker, docs/chaos/
+chaos: $(STAMP)  ## the long chaos run (50 min): every kind of fault, an independent checker, docs/chaos/
 	$(BIN)/python -m tests.kafka.chaos.run --long --out docs/chaos $(CHAOS_ARGS)
 
 check: $(STAMP)  ## exactly what must hold before a commit: format, lint, types, tests

@@ -19,7 +19,7 @@ HERE: Final = Path(__file__).resolve().parent.parent
 
 # Runs in the other tree, too: only what both have.
 ARM: Final = """
-import gc, sys, time
+import gc, inspect, sys, time
 import orjson
 from bench import feed
 from bench.people import SITE_KEY
@@ -40,13 +40,15 @@ records = [
 
 def process():
     store = MemoryStore()
-    processor = Processor(store, RULES, feed.FACILITIES, SITE_KEY)
+    keyed = "site_key" in inspect.signature(Processor).parameters
+    processor = Processor(store, RULES, feed.FACILITIES, *([SITE_KEY] if keyed else []))
     for start in range(0, len(records), 500):
         batch = records[start:start + 500]
         while batch:
             rnd = processor.process(0, batch)
-            sent = [JournalRecord(0, 0, batch[-1].stamp, *one) for one in rnd.journal]
-            rnd.journal = []
+            made = getattr(rnd, "journal", [])  # not every tree sends itself anything
+            sent = [JournalRecord(0, 0, batch[-1].stamp, *one) for one in made]
+            del made[:]
             store.commit(rnd)
             store.published.clear()
             batch = sent
@@ -89,7 +91,7 @@ def _turn(tree: Path, lines: Path) -> list[float]:
         [sys.executable, "-c", ARM, str(lines)],
         cwd=tree,
         env={"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         check=True,
         text=True,
     )

@@ -8,6 +8,7 @@ misspelled one would silently mean its default.  Names, meanings and defaults: R
 
 import os
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -145,9 +146,16 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as problem:
         # str(problem) repeats the values, secrets among them.
-        faults = problem.errors(include_input=False, include_url=False, include_context=False)
-        lines = [f"{PREFIX}{str(f['loc'][0]).upper()}: {f['msg']}" for f in faults]
+        faults = problem.errors(include_input=False, include_url=False)
+        lines = [f"{PREFIX}{str(f['loc'][0]).upper()}: {_said(f)}" for f in faults]
         raise SettingsError("; ".join(lines)) from None
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    """What is wrong with a value, in words for who sets it; never the value."""
+    if fault["type"] == "too_short":  # of a secret: pydantic counts items, and how many there are
+        return f"must have at least {fault['ctx']['min_length']} characters"
+    return str(fault["msg"])
 
 
 def site_key(settings: Settings) -> bytes:

@@ -5,6 +5,7 @@ The one list of them; creating topics, both runtimes and the export read it.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 MAX_MESSAGE_BYTES: Final = 2 * 1024 * 1024  # an accepted event of 1 MiB fits, and its dead letter
@@ -194,6 +195,7 @@ _OF_NOUN: Final = {
 }
 
 
+@lru_cache(maxsize=1_000)  # asked for every event
 def topic_of(event_type: str, lane: str = "live") -> str | None:
     """
     The input topic for an event of *event_type*, whether or not its version is read here.

@@ -33,7 +33,7 @@ FACILITIES: Final = ROOT / "docs/examples/facilities.yaml"
 PUBLISHED: Final[dict[str, type[BaseModel]]] = {"task_id": Task, "gap_id": Gap, "change": Change}
 # What running makes; the README names it, git does not hold it.
 MADE: Final = (".venv", "care-data", "care-demo")
-LONGEST_S: Final = 240
+LONGEST_S: Final = 900
 
 # Between two blocks: its number and how the block ended, on a line that nothing else prints.
 MARK: Final = "@@@ block"

@@ -18,22 +18,14 @@ import aiohttp
 import orjson
 
 from bench.worklist.stage import PLACES, Product, append, discharged
-from orchestrator.stream.clock import RealClock
 from orchestrator.stream.sqlite_log import Log
+from tests.worklist.world import ANSWERS
 
 NURSES: Final = 40
 SUPERVISORS: Final = 10
 STREAMS_EACH: Final = 4
 TEAMS: Final = ["nurse-outreach", "scheduling", "pharmacy"]
 DEEP_PAGES: Final = 90  # of 500: the next one of 50 is the 900th
-ANSWERS: Final = {
-    "understanding": "yes",
-    "medicines": "yes",
-    "symptoms": "none",
-    "appointment": "yes",
-    "help_at_home": "yes",
-    "education_given": "yes",
-}
 # How many a second of each.
 RATES: Final = {
     "list": 16.0,
@@ -246,7 +238,7 @@ class Load:
     async def _event(self, _due: float) -> int:
         self._patients += 1
         subject = f"F{self._patients % PLACES}|MRN{self._patients}"
-        events = discharged(self._patients, self._draw, RealClock().now())
+        events = discharged(self._patients, self._draw)
         await asyncio.to_thread(self._publish, events, subject)
         return 200
 

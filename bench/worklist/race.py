@@ -1,8 +1,9 @@
 """Fifty people take one task at the same moment, a thousand times: exactly one has it each time.
 
-    python -m bench.worklist.race [--rounds N] [--at-once N] [--folder F]
+    python -m bench.worklist.race [--rounds N] [--at-once N] [--folder F | --kafka]
 
-Over real HTTP to ``up`` in a process of its own, with tokens, rate limits and audit as at a site.
+Over real HTTP to ``up`` in a process of its own (``--kafka``: to ``worklist`` over a broker and
+workers), with tokens, rate limits and audit as at a site.
 Whoever won gives the task back, and the next round begins.  Ends with 1 if any round had another
 end than one 200 and 409s that name the winner, or if the audit does not have every attempt.
 """
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +24,14 @@ import aiohttp
 import orjson
 
 from bench.worklist.load import percentile
-from bench.worklist.stage import Product, fill, product
+from bench.worklist.on_kafka import product_on_kafka, values
+from bench.worklist.stage import TASKS_EACH, Product, fill, product
 from orchestrator.stream.sqlite_log import Log
 
 # Each may act sixty times a minute, so those who race take turns.
 PEOPLE: Final = 600
 TASKS: Final = 300
+AUDIT: Final = "care.audit.v1"
 
 
 class Race:
@@ -48,14 +52,22 @@ class Race:
 
     async def run(self, rounds: int) -> None:
         """So many rounds."""
-        _, found = await self._ask("racer-0", "GET", "/tasks?owner=none&kind=CALL_48H&limit=1")
-        task = found["items"][0]
+        task = await self._any()
         self.task = task["task_id"]
         for number in range(rounds):
             version = await self._round(number, task["version"])
             _, task = await self._ask("racer-0", "GET", f"/tasks/{self.task}")
             if task["version"] != version or task["owner"] is not None:
                 self.faults.append(f"round {number}: the task was not given back")
+
+    async def _any(self) -> dict[str, Any]:
+        """A call that nobody has; on Kafka the first ones are only being decided."""
+        path = "/tasks?owner=none&kind=CALL_48H&limit=1"
+        while True:
+            _, found = await self._ask("racer-0", "GET", path)
+            for task in found["items"]:
+                return dict(task)
+            await asyncio.sleep(0.2)
 
     async def _round(self, number: int, version: int) -> int:
         people = self._draw.sample(sorted(self._tokens), self._at_once)
@@ -97,20 +109,28 @@ class Race:
         self, name: str, method: str, path: str, **headers: str
     ) -> tuple[int, dict[str, Any]]:
         said = {"Authorization": f"Bearer {self._tokens[name]}", **headers}
-        async with self._session.request(method, self._url + path, headers=said) as answer:
+        body = b"{}" if method == "POST" else None
+        if body is not None:
+            said["Content-Type"] = "application/json"
+        url = self._url + path
+        async with self._session.request(method, url, headers=said, data=body) as answer:
             return answer.status, orjson.loads(await answer.read())
 
 
-def audited(folder: Path, task: str) -> Counter[tuple[str, str]]:
-    """What the audit says of *task*: outcomes of actions."""
-    found: Counter[tuple[str, str]] = Counter()
+def embedded_audit(folder: Path) -> Iterator[bytes]:
+    """The audit records of the log of *folder*."""
     with Log.open(folder) as log:
-        for partition in range(log.partitions_of("care.audit.v1")):
-            for record in log.read("care.audit.v1", partition, 0, 10_000_000):
-                said = orjson.loads(record.value or b"{}")
-                if f"task/{task}" in said["objects"]:
-                    found[said["action"], said["outcome"]] += 1
-    return found
+        for partition in range(log.partitions_of(AUDIT)):
+            for record in log.read(AUDIT, partition, 0, 10_000_000):
+                yield record.value or b"{}"
+
+
+def audited(records: Iterable[bytes], task: str) -> Counter[tuple[str, str]]:
+    """What the audit says of *task*: outcomes of actions."""
+    told = (orjson.loads(record) for record in records)
+    return Counter(
+        (said["action"], said["outcome"]) for said in told if f"task/{task}" in said["objects"]
+    )
 
 
 async def _run(running: Product, rounds: int, at_once: int) -> Race:
@@ -126,16 +146,22 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1_000)
     parser.add_argument("--at-once", type=int, default=50)
     parser.add_argument("--folder", type=Path, help="kept, and used again if it is there")
+    parser.add_argument("--kafka", action="store_true", help="over a broker of its own")
     chosen = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() if chosen.folder is None else nullcontext(chosen.folder)
     ) as folder:
-        if chosen.folder is None:
+        if not chosen.kafka:
             fill(Path(folder), TASKS)
         begun = time.monotonic()
-        with product(Path(folder)) as running:
-            race = asyncio.run(_run(running, chosen.rounds, chosen.at_once))
-        audit = audited(Path(folder), race.task)
+        if chosen.kafka:
+            with product_on_kafka(Path(folder), TASKS // TASKS_EACH) as (running, kafka):
+                race = asyncio.run(_run(running, chosen.rounds, chosen.at_once))
+                audit = audited(values(kafka, AUDIT), race.task)
+        else:
+            with product(Path(folder)) as running:
+                race = asyncio.run(_run(running, chosen.rounds, chosen.at_once))
+            audit = audited(embedded_audit(Path(folder)), race.task)
     lost = chosen.rounds * (chosen.at_once - 1)
     # The one who won has accepted and given back.
     if audit["act", "success"] < 2 * chosen.rounds or audit["act", "conflict"] < lost:

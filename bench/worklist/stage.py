@@ -17,9 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from orchestrator.core.instants import HOUR, written
 from orchestrator.stream import embedded
-from orchestrator.stream.clock import RealClock
 from orchestrator.stream.processor import Processor
 from orchestrator.stream.rules import rules
 from orchestrator.stream.sqlite_log import Log
@@ -27,6 +25,7 @@ from orchestrator.worklist.access.tokens import signed, site_signing_key
 from schemas.facilities import Facilities
 from schemas.policy import load_policies
 from schemas.topics import topic_of
+from tests.worklist.world import happened
 
 SITE_KEY: Final = b"bench bench bench bench bench 32"
 FACILITIES: Final = Facilities.parse("default: {zone: America/New_York}\n")
@@ -40,9 +39,9 @@ READY_S: Final = 300.0
 MAIN: Final = "from orchestrator.cli import main; main()"
 
 
-def discharged(number: int, draw: random.Random, now: int) -> list[dict[str, Any]]:
+def discharged(number: int, draw: random.Random) -> list[dict[str, Any]]:
     """What the hospital says of one patient who has gone home."""
-    facility, ago = f"F{number % PLACES}", draw.uniform(0.5, 46)
+    ago = draw.uniform(0.5, 46)
     person = {
         "name": {"family": draw.choice(FAMILIES), "given": [draw.choice(GIVEN), f"N{number}"]},
         "birth_date": f"19{draw.randrange(30, 99)}-{draw.randrange(1, 13):02}-{number % 28 + 1:02}",
@@ -50,24 +49,13 @@ def discharged(number: int, draw: random.Random, now: int) -> list[dict[str, Any
         "language": "en",
     }
     visit = {"visit_number": f"V{number}"}
-    told = (
+    return happened(
+        f"F{number % PLACES}",
+        number,
         ("patient.updated", ago + 48, person),
         ("admission.opened", ago + 48, {**visit, "class": "INPATIENT"}),
         ("discharge.recorded", ago, {**visit, "disposition": "01"}),
     )
-    return [
-        {
-            "specversion": "1.0",
-            "id": f"{facility}-{number}-{name}",
-            "source": f"hospital/{facility}/adt",
-            "type": f"care.{name}.v1",
-            "time": written(now - int(hours * HOUR)),
-            "subject": f"{facility}|MRN{number}",
-            "facility": facility,
-            "data": data,
-        }
-        for name, hours, data in told
-    ]
 
 
 def append(log: Log, events: list[dict[str, Any]]) -> None:
@@ -84,7 +72,7 @@ def fill(folder: Path, tasks: int) -> None:
     done = folder / "staged"
     if done.exists() and done.read_text() == str(tasks):
         return
-    draw, now = random.Random(1), RealClock().now()
+    draw = random.Random(1)
     in_force = rules(load_policies(None), FACILITIES)
     with embedded.opened(
         folder,
@@ -97,7 +85,7 @@ def fill(folder: Path, tasks: int) -> None:
         for begin in range(0, patients, AT_ONCE):
             events: list[dict[str, Any]] = []
             for number in range(begin, min(begin + AT_ONCE, patients)):
-                events += discharged(number, draw, now)
+                events += discharged(number, draw)
             append(runtime.log, events)
             while runtime.turn():
                 pass
@@ -130,8 +118,14 @@ class Product:
 
 
 @contextmanager
-def product(folder: Path) -> Iterator[Product]:
-    """The product over the log of *folder*, its read model up to date."""
+def product(folder: Path, command: str = "up", **settings: str) -> Iterator[Product]:
+    """
+    The product over the log of *folder*, its read model up to date.
+
+    Args:
+        command: ``worklist`` where others decide.
+        settings: Beside those of a site over one folder.
+    """
     said = folder / "up.log"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CARE_")},
@@ -141,10 +135,11 @@ def product(folder: Path) -> Iterator[Product]:
         "CARE_WORKLIST_PORT": "0",
         "CARE_OPS_PORT": "0",
         "CARE_LOG_FORMAT": "json",
+        **settings,
     }
     with said.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "up"], env=environment, stdout=out, stderr=out
+            [sys.executable, "-c", MAIN, command], env=environment, stdout=out, stderr=out
         )
     try:
         yield Product(process, folder, _port(process, said))

@@ -177,8 +177,9 @@ def replay(
 @app.command()
 def simulate(
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where to write; made if it is not there.")
-    ] = Path("simulated"),
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where to write, made if need be; default: simulated."),
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", metavar="canonical|hl7v2", help="How the hospitals write.")
     ] = "canonical",
@@ -211,6 +212,8 @@ def simulate(
     from orchestrator.cli import simulate as command
 
     if publish:
+        if out is not None:
+            raise Mistake("--out goes without --publish: published, nothing is written to files")
         command.publish(
             form=form,
             dirt=dirt,
@@ -225,7 +228,7 @@ def simulate(
     if rate is not None:
         raise Mistake("--rate goes with --publish: files have no pace")
     command.run(
-        out,
+        out or Path("simulated"),
         form=form,
         dirt=dirt,
         patients=patients,

@@ -1,12 +1,19 @@
 """``auth``: tokens of the worklist in the mode ``local``."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.cli import site
 from orchestrator.cli.console import hint, say, say_json
 from orchestrator.cli.faults import Mistake
+
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
+# As `edge.new_id` makes them.
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def token(
@@ -25,12 +32,11 @@ def token(
     from orchestrator.worklist.access.tokens import signed, site_signing_key
 
     here = site.load(data_dir)
-    claims = claims_of(roles, teams, facilities, view, part2=part2)
+    claims, seconds = claims_of(roles, teams, facilities, view, part2=part2), _seconds(expires)
+    site.installed(here)
+    _warn_of_unknown(here, teams, facilities)
     key = site_signing_key(here.data_dir)
-    try:
-        text, jti = signed(key, here.auth_audience, {"sub": name, **claims}, _seconds(expires))
-    except ValueError as fault:
-        raise Mistake(f"--expires {expires}: {fault}") from None
+    text, jti = signed(key, here.auth_audience, {"sub": name, **claims}, seconds)
     if as_json:
         say_json({"token": text, "jti": jti})
         return
@@ -39,17 +45,37 @@ def token(
 
 
 def revoke(jti: str, data_dir: Path | None) -> None:
-    """Take a token back, from its next use on."""
+    """
+    Take a token back, from its next use on.
+
+    Raises:
+        Mistake: That is no id of a token.
+    """
     from orchestrator.worklist import edge
     from orchestrator.worklist.access.store import AccessStore
 
     here = site.load(data_dir)
+    site.installed(here)
+    if not _ID.fullmatch(jti):
+        raise Mistake(f"{jti} is the id of no token; `auth token` told it beside the token")
     store = AccessStore(here.data_dir)
     try:
         store.revoke(jti, edge.now())
     finally:
         store.close()
-    hint("Taken back.")
+    hint("Taken back: no token with this id is taken any more.")
+
+
+def _warn_of_unknown(here: "Settings", teams: list[str], facilities: list[str]) -> None:
+    """Who is given a team or facility that nobody has sees nothing, and would wonder why."""
+    known = site.teams_of(here)
+    for team in teams:
+        if team not in known:
+            hint(f"--team {team}: no policy gives it a task; there are {', '.join(sorted(known))}")
+    listed = site.facilities_of(here)
+    for facility in facilities:
+        if facility != "*" and here.facilities is not None and not listed.listed(facility):
+            hint(f"--facility {facility}: {here.facilities} does not list it")
 
 
 def claims_of(
@@ -78,10 +104,14 @@ def claims_of(
 
 
 def _seconds(expires: str) -> int:
+    from orchestrator.worklist.access.tokens import LIFETIME_MAX_S
     from schemas.duration import parse_duration
 
     try:
         length: timedelta = parse_duration(expires)
     except ValueError:
         raise Mistake(f"--expires {expires}: is no ISO 8601 duration, as in P30D or PT8H") from None
-    return int(length.total_seconds())
+    seconds = int(length.total_seconds())
+    if not 0 < seconds <= LIFETIME_MAX_S:
+        raise Mistake(f"--expires {expires}: a token lives at least a second and at most 400 days")
+    return seconds

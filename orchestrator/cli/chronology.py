@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from orchestrator.cli import words
 from orchestrator.cli.report import FAINT, PLAIN, Line, Thing
+from orchestrator.ops import spans
 
 # Fields that somebody acts on, as they are called on a screen.
 SHOWN: Final = {
@@ -85,7 +86,7 @@ def _said(name: str, thing: Mapping[str, Any], zone: str, near: datetime) -> str
     if name == "lateness":
         from schemas.duration import parse_duration
 
-        return words.length(parse_duration(value))
+        return spans.length(parse_duration(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

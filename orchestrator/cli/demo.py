@@ -18,11 +18,12 @@ from orchestrator.cli.console import hint, say
 from orchestrator.cli.demo_screen import Screen
 from orchestrator.cli.demo_stage import Stage
 from orchestrator.cli.faults import Mistake, as_mistakes
+from orchestrator.ops import spans
 from orchestrator.simulate.places import GEN, HOSPITALS, PLACES
 from orchestrator.worklist.demo import NAP_S, Demo
 
 if TYPE_CHECKING:
-    from orchestrator.cli.worklist import Entry
+    from orchestrator.cli.worklist import Entry, Working
 
 FOLDER: Final = Path("care-demo")
 FRAME_S: Final = 0.1
@@ -96,18 +97,20 @@ def _once(play: Play) -> bool:
             stage.prologue(play.going, play.prologue)
             screen.show(stage.now, stage.changes(), aloud=False)
             controls = Demo(pace=play.speed)
-            with demo_pages.served(play.folder, entry, stage, controls):
-                _follow(play, stage, controls, screen)
+            if play.going():
+                with demo_pages.served(play.folder, entry, stage, controls) as pages:
+                    _follow(play, stage, controls, screen, pages)
             screen.close(stage.now)
+    entry.socket.close()
     return controls.over
 
 
-def _follow(play: Play, stage: Stage, controls: Demo, screen: Screen) -> None:
+def _follow(play: Play, stage: Stage, controls: Demo, screen: Screen, pages: "Working") -> None:
     """Move the clock as the visitor has it, frame by frame."""
     first = last = time.monotonic()
     turned = 0.0
     until = stage.now
-    while play.going() and not controls.over:
+    while play.going() and not controls.over and pages.lives:
         now = time.monotonic()
         if play.seconds is not None and (now - first >= play.seconds or stage.is_over):
             break
@@ -167,7 +170,7 @@ def _introduce(play: Play, entry: "Entry") -> None:
     host, port = entry.socket.getsockname()[:2]
     say(f"Simulated hospitals GEN and MID, clock x{play.speed}, made-up patients. Nothing is real.")
     say(f"  worklist    http://{host}:{port}      sign in as any role")
-    second = words.length(timedelta(seconds=play.speed))
+    second = spans.length(timedelta(seconds=play.speed))
     second = second if play.speed >= 60 else f"{play.speed} s"
     say(f"  clock       a second is {second}, from {words.dated(begins, GEN.zone)} on")
     others = [f"{h.id}: {words.zone(begins, h.zone)}" for h in HOSPITALS if h is not GEN]

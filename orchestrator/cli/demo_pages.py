@@ -11,7 +11,7 @@ from orchestrator.cli.demo_stage import PARTITIONS, Stage, facilities_text
 from orchestrator.core.instants import HOUR, MINUTE
 
 if TYPE_CHECKING:
-    from orchestrator.cli.worklist import Entry
+    from orchestrator.cli.worklist import Entry, Working
     from orchestrator.ops.lag import Sample
     from orchestrator.ops.sampler import Sampler
     from orchestrator.settings import Settings
@@ -36,8 +36,8 @@ def entry(folder: Path, port: int | None) -> "Entry":
 
 
 @contextmanager
-def served(folder: Path, entry: "Entry", stage: Stage, controls: "Demo") -> Iterator[None]:
-    """The pages, in a thread of their own, while the stage plays."""
+def served(folder: Path, entry: "Entry", stage: Stage, controls: "Demo") -> "Iterator[Working]":
+    """The pages, in a thread of their own, while the stage plays; what ended them ends the demo."""
     here = _settings(folder)
     clock = stage.clock
 
@@ -56,8 +56,9 @@ def served(folder: Path, entry: "Entry", stage: Stage, controls: "Demo") -> Iter
             demo=controls,
         )
 
-    with worklist.beside(here, entry, lambda _text: None, plan):
-        yield
+    with worklist.beside(here, entry, lambda _text: None, plan) as working:
+        yield working
+        working.raise_fault()
 
 
 def _sampler(

@@ -24,8 +24,13 @@ def run(*, data_dir: Path | None, worker: str | None, as_json: bool) -> None:
 
     Args:
         worker: On Kafka, the operators' door of a worker, as in ``host:8012``.
+
+    Raises:
+        Mistake: *worker* is no door, or nobody has one here.
     """
     here = site.load(data_dir=data_dir)
+    if worker is not None:
+        _check_door(here, worker)
     found = list(_findings(here, worker))
     failed = [one for one in found if one.level == "FAIL"]
     warned = [one for one in found if one.level == "warn"]
@@ -42,6 +47,16 @@ def run(*, data_dir: Path | None, worker: str | None, as_json: bool) -> None:
         say(f"{len(failed)} failed, {counted(len(warned), 'warning')}")
     if failed:
         sys.exit(NO)
+
+
+def _check_door(here: "Settings", worker: str) -> None:
+    from orchestrator.cli.faults import Mistake
+
+    if not on_kafka.is_chosen(here):
+        raise Mistake("--worker is for CARE_RUNTIME=kafka; embedded, the log tells everything")
+    host, colon, port = worker.rpartition(":")
+    if not (host and colon and port.isdecimal() and 0 < int(port) < 65_536):
+        raise Mistake(f"--worker {worker}: must be HOST:PORT, as in localhost:{door.WORKER}")
 
 
 def _findings(here: "Settings", worker: str | None) -> "Iterator[Finding]":
@@ -145,5 +160,7 @@ def _sample(here: "Settings") -> "Sample":
     with door.looks(here)() as look:
         seen = look.look()
     judged: Any = Judge(behind, behind)
-    sample: Sample = judged.judge(seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines)
+    sample: Sample = judged.judge(
+        seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines, seen.clock
+    )
     return sample

@@ -16,7 +16,8 @@ def run(subject: str, data_dir: Path | None, *, as_json: bool) -> None:
     if not (authority.strip() and bar and identifier.strip()):
         raise Mistake("SUBJECT must be authority|identifier, as in 'GEN|MRN123' (mind the quotes)")
     here = site.load(data_dir)
-    if here.site_key is None and not (here.data_dir / SITE_KEY_FILE).exists():
+    made = here.runtime == "kafka" or (here.data_dir / SITE_KEY_FILE).exists()
+    if here.site_key is None and not made:
         # Made here, it would look like an answer, and be another one once `up` has started.
         raise Mistake(
             f"{here.data_dir} has no site key yet: the first `up` makes it (`publish` needs none);"

@@ -14,9 +14,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import log
-from orchestrator.cli import door, on_kafka, site, words
+from orchestrator.cli import door, on_kafka, site
 from orchestrator.cli.console import counted, decorated, hint, say, say_json, width
-from orchestrator.cli.faults import NO
+from orchestrator.cli.faults import NO, Mistake
 
 if TYPE_CHECKING:
     from orchestrator.ops.lag import Position, Sample
@@ -34,7 +34,14 @@ _CLEAR: Final = "\x1b[H\x1b[2J"
 
 
 def run(*, data_dir: Path | None, watch: bool, serve: bool, as_json: bool) -> None:
-    """Print it once, again and again, or serve it to Prometheus."""
+    """
+    Print it once, again and again, or serve it to Prometheus.
+
+    Raises:
+        Mistake: Two of them are asked for.
+    """
+    if serve and (watch or as_json):
+        raise Mistake("--serve prints nothing: give it without --watch and --json")
     here = site.load(data_dir=data_dir)
     on_kafka.hush()
     if serve:
@@ -93,7 +100,9 @@ def _signalled() -> threading.Event:
 
 def _judged(judge: Any, look: Any) -> "Sample":
     seen = look.look()
-    sample: Sample = judge.judge(seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines)
+    sample: Sample = judge.judge(
+        seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines, seen.clock
+    )
     return sample
 
 
@@ -110,6 +119,7 @@ def as_plain(sample: "Sample") -> dict[str, Any]:
         "at": _instant(sample.at).isoformat().replace("+00:00", "Z"),
         "cluster_name": sample.cluster,
         "current": sample.current,
+        "clock_age_seconds": sample.clock_s,
         "groups": [
             {
                 "group": group.name,
@@ -167,6 +177,10 @@ def _sentence(sample: "Sample", bad: Sequence["Position"]) -> str:
     """The one line that a pager would say."""
     if all(one.state == "UNKNOWN" for one in sample.positions):
         return "Unknown: no reader ever said how far it is. Did a worker ever run?"
+    if sample.stands:
+        stood = _behind(sample.clock_s or 0.0)
+        behind = f" Behind: {_names(bad)}." if bad else ""
+        return f"No deadline fires: the last clock is {stood} old (does a worker run?).{behind}"
     fine = [one.seconds or 0.0 for one in sample.positions if one.state == "OK"]
     if not fine:
         return f"Behind {_behind(sample.seconds or 0.0)}: nothing is current."
@@ -236,9 +250,9 @@ def _short(topic: str) -> str:
 
 
 def _behind(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return words.length(timedelta(seconds=seconds))
+    from orchestrator.ops import spans
+
+    return spans.of_seconds(seconds)
 
 
 def _instant(at: int) -> datetime:

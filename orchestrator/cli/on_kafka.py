@@ -48,10 +48,15 @@ def only_kafka(here: "Settings", command: str) -> None:
     Refuse a command that there is on Kafka alone where the site is told to be embedded.
 
     Raises:
-        Mistake: ``CARE_RUNTIME=embedded`` was said; not said at all, the command says enough.
+        Mistake: ``CARE_RUNTIME=embedded`` was said, or nothing that means Kafka.
     """
     if here.runtime == "embedded" and "runtime" in here.model_fields_set:
         raise Mistake(f"`{command}` is for CARE_RUNTIME=kafka; embedded, `up` does all of it")
+    if here.kafka_bootstrap_servers is None:
+        raise Mistake(
+            f"`{command}` is for Kafka alone, and CARE_KAFKA_BOOTSTRAP_SERVERS is not set (as in"
+            " host1:9092,host2:9092); without Kafka, `up` does all of it"
+        )
 
 
 def only_embedded(here: "Settings", command: str) -> None:

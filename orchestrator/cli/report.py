@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from orchestrator.cli import words
 from orchestrator.cli.console import counted
+from orchestrator.ops import spans
 
 Thing = Mapping[str, Any]
 Line = tuple[str, str]  # text, style
@@ -196,7 +197,7 @@ def _task(task: Thing, zone: str, as_of: datetime, why: Why) -> Iterator[Line]:
             state += f": {words.reason(task['status_reason'])}"
         style = FAINT
     elif task["overdue"]:
-        state = f"▲ overdue {words.length(as_of - due_at)}, was {words.due(due_at, local, as_of)}"
+        state = f"▲ overdue {spans.length(as_of - due_at)}, was {words.due(due_at, local, as_of)}"
         style = ALARM
     else:
         state = f"{task['status']}, {words.due(due_at, local, as_of)}"

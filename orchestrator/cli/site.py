@@ -24,6 +24,25 @@ def load(
     return settings.load(**{name: value for name, value in given.items() if value is not None})
 
 
+def installed(site: "Settings") -> None:
+    """
+    Refuse a data folder in which nothing was ever begun: a mistyped one would be made anew.
+
+    Raises:
+        Mistake: It is not there; on the embedded log, no log is in it.
+    """
+    from orchestrator.stream.log_file import FILE
+
+    folder = site.data_dir
+    if site.runtime == "embedded" and not (folder / FILE).exists():
+        raise Mistake(
+            f"{folder}: there is no log here; `up` or `publish` makes one (another folder:"
+            " --data-dir, CARE_DATA_DIR)"
+        )
+    if not folder.is_dir():
+        raise Mistake(f"{folder}: there is no such folder; `worklist` makes it at its first start")
+
+
 def facilities_of(site: "Settings") -> "Facilities":
     """
     The facilities file that the settings name, else the built-in one.

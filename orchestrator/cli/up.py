@@ -46,7 +46,7 @@ def run(
                 runtime="embedded",
                 usual=door.UP,
                 lag=door.sampler(here, runtime.status),
-                beside=teams,
+                beside=teams.part,
             ),
         ):
             runtime.run()

@@ -100,15 +100,3 @@ def _day(local: datetime, near: datetime | None) -> str:
     if near is None or near.astimezone(local.tzinfo).year == local.year:
         return text
     return f"{text} {local.year}"
-
-
-def length(span: timedelta) -> str:
-    """``3 h 5 min``, ``1 d 20 h``, ``under 1 min``: the two largest units."""
-    minutes = int(span.total_seconds()) // 60
-    units = (("d", minutes // 1440), ("h", minutes // 60 % 24), ("min", minutes % 60))
-    parts = [f"{number} {unit}" for unit, number in units]
-    first = next((index for index, (_, number) in enumerate(units) if number), None)
-    if first is None:
-        return "under 1 min"
-    shown = [parts[i] for i in (first, first + 1) if i < len(units) and units[i][1]]
-    return " ".join(shown)

@@ -39,7 +39,9 @@ def run(data_dir: Path | None) -> None:
     here = site.load(data_dir)
     log.configure(here.log_level, here.log_format)
     entry = entry_of(here)
-    working = _Working(here, entry)
+    if not on_kafka.is_chosen(here):
+        site.installed(here)
+    working = Working(here, entry)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
@@ -58,16 +60,16 @@ def beside(
     entry: "Entry",
     tell: Callable[[str], None],
     plan: "Callable[[], Plan] | None" = None,
-) -> Iterator[door.Part]:
+) -> "Iterator[Working]":
     """
     The worklist in a thread of its own, while the deciding goes on.
 
     Args:
         plan: Makes it of something else than the settings.
     """
-    working = _Working(here, entry, plan)
+    working = Working(here, entry, plan)
     with working.served(tell):
-        yield working.part
+        yield working
 
 
 class Entry(NamedTuple):
@@ -90,7 +92,7 @@ def entry_of(here: "Settings") -> Entry:
     return Entry(where, bound(where))
 
 
-class _Working:
+class Working:
     """A worklist that runs in a thread."""
 
     def __init__(
@@ -131,19 +133,21 @@ class _Working:
             logger.info("process.stopped", role="worklist")
 
     def _run(self) -> None:
-        # What it needs is loaded here, so that deciding does not wait for it.
-        from importlib.metadata import version
-
-        from orchestrator.worklist.serving import serve
-
         if self._stopping.is_set():
             return
         try:
+            # What it needs is loaded here, so that deciding does not wait for it.
+            from importlib.metadata import version
+
+            from orchestrator.worklist.serving import serve
+
             plan = self._plan()
             release = version("care-orchestrator")
             asyncio.run(serve(plan, self._entry.door, self._entry.socket, release, self._listening))
         except BaseException as fault:  # told to whoever waits for the thread
             self._fault = fault
+            # Who comes now is refused at once, and does not wait for an answer that nobody gives.
+            self._entry.socket.close()
             logger.exception("process.stopped", role="worklist")
 
     def _listening(self, server: "Server", opened: "Site") -> None:

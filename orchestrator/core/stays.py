@@ -303,6 +303,8 @@ def _others(opening: list[Mark], subject: str) -> tuple[tuple[str, str, str, str
 
 def connected(cells: Sequence[VisitCell]) -> list[list[VisitCell]]:
     """Cells in the sets that ``previous_visit_number`` connects, or one number in two records."""
+    if len(cells) == 1:
+        return [[cells[0]]]
     by_key: dict[tuple[str, str], list[VisitCell]] = {}
     for cell in cells:
         by_key.setdefault((cell.facility, cell.number), []).append(cell)

@@ -92,7 +92,8 @@ def fact(
             commands.append(one)
         else:
             facts.append(one)
-    together = bool(facts or joined) and (bool(commands) or step.anything_waits())
+    waits = patient.waiting or (patient.others and step.anything_waits())
+    together = bool((facts or joined) and (commands or waits))
     if together:
         step.begin()
     step.join(facts)

@@ -113,7 +113,7 @@ def view(
         if subject != patient and _is_test(cells):
             continue  # a test record says nothing of whoever it was joined with
         # A visit that moved within one patient has not moved.
-        origin = origin_of(subject)
+        origin = origin_of(subject) if len(members) > 1 else subject
         under = origin if origin in names else counts_as
         for cell in cells.values():
             if not isinstance(cell, VisitCell):

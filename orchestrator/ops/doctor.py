@@ -12,8 +12,9 @@ from typing import Final, Literal, NamedTuple
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.core.instants import MINUTE, SECOND
-from orchestrator.ops.lag import Sample
+from orchestrator.core.instants import SECOND
+from orchestrator.ops import spans
+from orchestrator.ops.lag import CLOCK_OLD, Sample
 from orchestrator.stream.identity.tally import Tally
 from orchestrator.stream.sqlite_log import Log
 from schemas.topics import DEAD_LETTER
@@ -22,8 +23,6 @@ Level = Literal["ok", "warn", "FAIL"]
 
 PACKAGES: Final = ("schemas", "events", "handlers", "orchestrator")
 OURS: Final = "care-orchestrator"
-# A sign of life comes every 30 s; who missed four of them has stopped.
-CLOCK_OLD: Final = 2 * MINUTE
 HANDOVER_OLD_S: Final = 300.0
 DISK_LOW: Final = 1024**3
 
@@ -53,7 +52,12 @@ def of_packages(providers: Mapping[str, Iterable[str]] | None = None) -> Finding
 
 
 def of_lag(sample: Sample) -> Finding:
-    """Whether readers are known, and near the end."""
+    """Whether somebody decides, and readers are known, and near the end."""
+    if sample.stands:
+        stood = spans.of_seconds(sample.clock_s or 0.0)
+        text = f"no deadline fires: the last clock is {stood} old"
+        cure = "start `up` (on Kafka: a worker); if one runs, its log says why clocks are held"
+        return Finding("warn", "lag", text, cure)
     states = [one.state for one in sample.positions]
     bad = {state: states.count(state) for state in ("UNKNOWN", "STALLED", "LAGGING")}
     if not any(bad.values()):
@@ -79,7 +83,7 @@ def of_clock(log: Log) -> Finding:
     if not any(last):
         return Finding("warn", "clock", "no clock was ever written", "start `up`")
     age = now - min(last)
-    text = f"{age // SECOND} s since the oldest of {len(last)}"
+    text = f"{spans.of_seconds(age / SECOND)} since the oldest of {len(last)}"
     if age <= CLOCK_OLD:
         return Finding("ok", "clock", text)
     cure = "if `up` runs, its log says why clocks are held (clock.held); else start it"
@@ -102,7 +106,7 @@ def of_handovers(number: int, oldest_s: float) -> Finding:
     """Patients on their way from one partition to another, who are planned by neither."""
     if not number:
         return Finding("ok", "hand-overs", "none under way")
-    text = f"{number} under way, the oldest for {oldest_s:.0f} s"
+    text = f"{number} under way, the oldest for {spans.of_seconds(oldest_s)}"
     if oldest_s <= HANDOVER_OLD_S:
         return Finding("ok", "hand-overs", text)
     return Finding("warn", "hand-overs", text, "see `lag`: the other partition must be decided on")
@@ -137,7 +141,8 @@ def of_worker(where: str, metrics: str | None) -> list[Finding]:
     clock = Finding("warn", "clock", "no clock was decided on yet")
     if ages:
         level: Level = "ok" if max(ages) * SECOND <= CLOCK_OLD else "warn"
-        clock = Finding(level, "clock", f"{max(ages):.0f} s since the oldest of {len(ages)}")
+        age = spans.of_seconds(max(ages))
+        clock = Finding(level, "clock", f"{age} since the oldest of {len(ages)}")
     conflicts = int(sum(found.get("care_identity_conflicts", ())))
     return [
         Finding("ok", "worker", f"answers at {where}"),

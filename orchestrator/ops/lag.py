@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from orchestrator.core.instants import SECOND
+from orchestrator.core.instants import MINUTE, SECOND
 
 OK: Final = "OK"
 LAGGING: Final = "LAGGING"  # behind, and moving
@@ -16,6 +16,9 @@ STALLED: Final = "STALLED"  # behind, and not moving
 UNKNOWN: Final = "UNKNOWN"  # nobody ever said where this reader stands
 State = Literal["OK", "LAGGING", "STALLED", "UNKNOWN"]
 WORST_FIRST: Final[tuple[State, ...]] = ("UNKNOWN", "STALLED", "LAGGING", "OK")
+
+# A sign of life comes every 30 s; who missed four of them has stopped.
+CLOCK_OLD: Final = 2 * MINUTE
 
 Place = tuple[str, str, int]  # group, topic, partition
 
@@ -92,6 +95,8 @@ class Sample:
         bounds: Of every topic, read by a group or not.
         deadlines: Patients whose next deadline has passed and was not fired; ``None``: the log
             does not tell from outside.
+        clock: T of the last clock record of the partition that is furthest behind; ``None``: not
+            seen.
     """
 
     at: int
@@ -99,6 +104,17 @@ class Sample:
     positions: tuple[Position, ...]
     bounds: tuple[Bounds, ...] = ()
     deadlines: int | None = None
+    clock: int | None = None
+
+    @property
+    def clock_s(self) -> float | None:
+        """Since the last clock: while nobody decides, it grows, however current the readers are."""
+        return None if self.clock is None else max(0, self.at - self.clock) / SECOND
+
+    @property
+    def stands(self) -> bool:
+        """Whether nobody has decided for so long that deadlines are not fired."""
+        return self.clock_s is not None and self.clock_s * SECOND > CLOCK_OLD
 
     def groups(self) -> Iterator["Group"]:
         """The same by group."""
@@ -107,8 +123,8 @@ class Sample:
 
     @property
     def current(self) -> bool:
-        """Whether all of it is known, and near the end."""
-        return all(one.state == OK for one in self.positions)
+        """Whether all of it is known, and near the end, and somebody decides."""
+        return not self.stands and all(one.state == OK for one in self.positions)
 
     @property
     def seconds(self) -> float | None:
@@ -169,12 +185,13 @@ class Judge:
         cluster: str,
         bounds: Iterable[Bounds] = (),
         deadlines: int | None = None,
+        clock: int | None = None,
     ) -> Sample:
         """The sample that *readings*, taken at *at*, make."""
         found = tuple(self._position(reading, at) for reading in readings)
         kept = {position.reading.place for position in found}
         self._stood = {place: stood for place, stood in self._stood.items() if place in kept}
-        return Sample(at, cluster, found, tuple(bounds), deadlines)
+        return Sample(at, cluster, found, tuple(bounds), deadlines, clock)
 
     def _position(self, reading: Reading, at: int) -> Position:
         lag, seconds = reading.lag, reading.seconds(at)

@@ -14,6 +14,7 @@ class Seen(NamedTuple):
     readings: Sequence[Reading]
     bounds: Sequence[Bounds]  # of every topic, read by a group or not
     deadlines: int | None = None  # due and not fired, where the log tells
+    clock: int | None = None  # T of the last clock of the partition that is furthest behind
 
 
 class Look(Protocol):

@@ -36,7 +36,7 @@ class EmbeddedLook:
                 zip(self._log.first_offsets(topic), self._log.end_offsets(topic), strict=True)
             )
         ]
-        return Seen(self._log.clock.now(), CLUSTER, readings, bounds, self._due())
+        return Seen(self._log.clock.now(), CLUSTER, readings, bounds, self._due(), self._clock())
 
     def _intake(self) -> Iterator[Reading]:
         # Read before the ends, as on Kafka: a lag is never told too small.
@@ -70,6 +70,10 @@ class EmbeddedLook:
             following = self._log.read(topic, partition, done, 1)
         next_at = following[0].stamp if following else None
         return Reading(f"{self._group}-{role}", topic, partition, first, end, done, next_at)
+
+    def _clock(self) -> int | None:
+        last = [self._log.note(f"clock/{p}") for p in range(self._log.partitions)]
+        return min((int(at) for at in last if at), default=None)
 
     def _due(self) -> int:
         """Wakes that have passed; one at or before the last clock waits for something else."""

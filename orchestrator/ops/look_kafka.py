@@ -7,20 +7,25 @@ for a reader (markers of transactions, aborted records) from records that wait.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from orchestrator.core.instants import read
 from orchestrator.ops.lag import Bounds, Reading
 from orchestrator.ops.look import Seen
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
 from orchestrator.stream.kafka.connection import Kafka, why
+from orchestrator.stream.timekeeper import CLOCK_KEY
 from schemas.topics import INPUTS, JOURNAL, TOPICS
 
+# Marks and clocks come in pairs; deciding appends little else of its own.
+TAIL: Final = 16
 READ_S: Final = 2.0  # what reading the next records of all lagging partitions may take
 
 
@@ -70,9 +75,38 @@ class KafkaLook:
         bounds = {
             (r.topic, r.partition): Bounds(r.topic, r.partition, r.first, r.end) for r in readings
         }
-        return Seen(
-            self._clock.now(), self._cluster, readings, [*bounds.values(), *await self._rest()]
-        )
+        everything = [*bounds.values(), *await self._rest()]
+        clock = await self._last_clock([one for one in everything if one.topic == JOURNAL])
+        return Seen(self._clock.now(), self._cluster, readings, everything, clock=clock)
+
+    async def _last_clock(self, bounds: Iterable[Bounds]) -> int | None:
+        """T of the clock that is furthest behind, of those among each partition's last records."""
+        tails = {
+            TopicPartition(one.topic, one.partition): (max(one.first, one.end - TAIL), one.end)
+            for one in bounds
+            if one.end > one.first
+        }
+        if not tails:
+            return None
+        found: dict[TopicPartition, int] = {}
+        self._reader.assign(list(tails))
+        for tp, (start, _) in tails.items():
+            self._reader.seek(tp, start)
+        try:
+            async with asyncio.timeout(READ_S):
+                left = set(tails)
+                while left:
+                    for tp, rows in (await self._reader.getmany(*left, timeout_ms=100)).items():
+                        clocks = [at for row in rows if (at := clock_of(row)) is not None]
+                        found[tp] = max((found.get(tp, 0), *clocks))
+                    for tp in list(left):
+                        if await self._reader.position(tp) >= tails[tp][1]:
+                            left.discard(tp)
+        except TimeoutError:
+            pass  # a busy journal; who does not decide on it is seen by the group's lag
+        finally:
+            self._reader.unsubscribe()
+        return min((at for at in found.values() if at), default=None)
 
     async def _rest(self) -> list[Bounds]:
         """Topics that none of the groups reads; those that this site has."""
@@ -123,6 +157,14 @@ class KafkaLook:
                 if await self._reader.position(tp) >= ends[tp]:
                     del left[tp]
                     yield tp, Ahead(None, ends[tp] - at)
+
+
+def clock_of(row: Any) -> int | None:
+    """T, if *row* of the journal is a clock."""
+    if row.key != CLOCK_KEY.encode() or row.value is None:
+        return None
+    value = orjson.loads(row.value)
+    return read(value["at"]) if value["kind"] == "clock" else None
 
 
 class BlockingLook:

@@ -113,7 +113,7 @@ class Sampler(Collector):
     def _take(self, look: Look) -> None:
         seen = look.look()
         sample = self._judge.judge(
-            seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines
+            seen.readings, seen.at, seen.cluster, seen.bounds, seen.deadlines, seen.clock
         )
         self._last = sample, time.monotonic()
         if self._told is not None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import structlog
 
+import handlers
 from orchestrator.core import step, stored
-from orchestrator.core.cells import PersonCell
+from orchestrator.core.cells import PersonCell, VisitCell
 from orchestrator.core.facts import (
     FacilityHeard,
     FieldUnmapped,
@@ -139,15 +140,16 @@ class Working:
             orjson.dumps([content, receipt]),
             receipt + REMEMBERED,
         )
+        told = handlers.told(event, self.processor.facilities)
+        if told.marks:
+            self._link(record.key, event["subject"], told)
         body = {"kind": "event", "event": event}
-        told, lane = self.told(body)
-        self._link(record.key, event["subject"], told)
-        self._take(record.key, event["subject"], body, told, lane)
+        self._take(record.key, event["subject"], body, told, told.lane)
         self._count(event, "applied", late=told.receipt - told.time > HOUR)
 
     def _link(self, key: str, subject: str, told: Told) -> None:
         """Identifiers that name the person elsewhere, too; each is told to the directory once."""
-        if not told.marks or told.effective:
+        if told.effective:
             return  # what is said of a time to come counts when it comes
         links = [mark for mark in told.marks if mark.what == "link"]
         if not links:
@@ -238,19 +240,24 @@ class Working:
     def _tell(self, key: str, patient: Patient, told: Told, lane: str = "") -> None:
         self.touched[key] = patient
         fresh = self.unsealed(patient, key, told)
-        self.say(told, self.now)
+        if told.effective:
+            self.say(told, self.now)
         teams = {task: row["team"] for task, row in patient.ledger.tasks.items()}
         changes = step.fact(patient, [told], self.now, self.stamp, self.processor.rules)
         self.publish(changes, teams, lane, told.receipt)
         self.show(patient)
-        self.claim(fresh, patient)
+        if fresh:
+            self.claim(fresh, patient)
 
     def unsealed(self, patient: Patient, key: str, told: Told) -> list[CellKey]:
         """Load what was put away and is told of again; the visits that nobody has told of."""
         fresh = []
         for fact in told.facts:
             cell = step.cell_key(fact)
-            held = patient.cells.get(cell, patient.sealed.get(cell))
+            held = patient.cells.get(cell)
+            if held is not None and (not isinstance(held, VisitCell) or held.last_update):
+                continue  # as nearly always: known and open
+            held = held or patient.sealed.get(cell)
             if held is None and (put_away := self.store.cell(key, *cell)) is not None:
                 held = patient.sealed[cell] = stored.load_cell(cell[0], orjson.loads(put_away))
             if claims.is_news(fact, held):
@@ -352,11 +359,14 @@ class Working:
         partitions: dict[str, int] | None = None,
     ) -> None:
         """Publish changes, each where its immutable subject lies."""
+        lies = self.partition
         for change in changes:
-            lies = partitions[change["subject"]] if partitions else self.partition
+            if partitions:
+                lies = partitions[change["subject"]]
             self.round.outputs += outputs(change, lies, teams)
             self.round.made.append(Made(change, lane, receipt))
-            self.tally.count(change)
+            if "gap" in change:
+                self.tally.count(change)
 
     def show(self, patient: Patient, partitions: dict[str, int] | None = None) -> None:
         """Publish whom to call, if a plan was made and it differs from what was shown."""

@@ -29,6 +29,7 @@ from orchestrator.worklist.fhir import routes as fhir
 from orchestrator.worklist.fhir import writing
 from orchestrator.worklist.http11 import HEAD_BYTES
 from orchestrator.worklist.pages import router as pages
+from orchestrator.worklist.pages.faults import lost_page, wants_page
 from orchestrator.worklist.problems import Problem, answer, of_status, of_validation
 from orchestrator.worklist.site import Site
 
@@ -179,7 +180,10 @@ async def _on_status(request: Request, fault: Exception) -> Response:
         known.headers = fault.headers
     if fault.status_code == 405:
         known.headers = {"Allow": ", ".join(_allowed(request))}
-    return answer(of_status(known), request.scope)
+    problem = of_status(known)
+    if wants_page(request):
+        return await lost_page(problem, request)
+    return answer(problem, request.scope)
 
 
 def _allowed(request: Request) -> list[str]:

@@ -50,7 +50,14 @@ class Hub:
         self._subscribers: set[Subscriber] = set()
 
     def from_thread(self, batch: Batch) -> None:
-        """Called by the projector after each commit."""
+        """
+        Called by the projector after each commit.
+
+        Who begins to wait after the look below sees the commit in the rows: nobody is told of what
+        nobody waits for, and a backlog of a million changes is not held in memory.
+        """
+        if not (self._waiting or self._ticks or self._subscribers):
+            return
         with suppress(RuntimeError):  # the loop has closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._tell, batch)
 

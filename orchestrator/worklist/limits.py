@@ -18,7 +18,7 @@ class Rate(NamedTuple):
 
 # interfaces.md 4: API 50 a second, actions 60 a minute, exports 6 an hour.
 RATES: Final[dict[Kind, Rate]] = {
-    "api": Rate(50, 100),
+    "api": Rate(50, 50),
     "actions": Rate(1, 60),
     "export": Rate(6 / 3600, 6),
 }

@@ -78,8 +78,8 @@ def windows(chromium: Browser, on: Served) -> Iterator[Open]:
         )
         if actor is not None:
             access = on.world.site.access
-            cookie = {"name": access.cookie(), "url": on.url}
-            context.add_cookies([{**cookie, "value": access.sessions.open(actor, {})}])
+            word = access.sessions.open(actor, {})
+            context.add_cookies([{"name": access.cookie(), "url": on.url, "value": word}])
         context.set_default_timeout(WAIT_MS)
         made = Window(context.new_page(), context, on.url)
         _listen(made)

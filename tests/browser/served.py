@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import uvicorn
 
@@ -36,7 +36,7 @@ class Served:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as fault:
+        except BaseException as fault:  # noqa: BLE001 - told to whoever waits
             self._fault = fault
         finally:
             self._ready.set()
@@ -61,7 +61,7 @@ class Served:
             server.should_exit = True
             await serving
 
-    def __enter__(self) -> "Served":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(READY_S)
         if self._fault is not None:

@@ -41,7 +41,7 @@ def first(page: Page) -> tuple[str, str]:
     return task, row.locator("th.patient a").inner_text()
 
 
-def row_of(page: Page, task: str) -> str:
+def row_of(task: str) -> str:
     return f'tbody[data-task="{task}"]'
 
 
@@ -55,10 +55,10 @@ class Mouse:
         self.page.locator('button[name="role"][value="rn"]').click()
 
     def accept(self, task: str) -> None:
-        self.page.locator(row_of(self.page, task)).get_by_role("button", name="Accept").click()
+        self.page.locator(row_of(task)).get_by_role("button", name="Accept").click()
 
     def open(self, task: str) -> None:
-        self.page.locator(f"{row_of(self.page, task)} th.patient a").click()
+        self.page.locator(f"{row_of(task)} th.patient a").click()
 
     def choose(self, name: str, value: str) -> None:
         self.page.locator(f'input[name="{name}"][value="{value}"]').check()
@@ -67,7 +67,7 @@ class Mouse:
         self.page.locator("#task-buttons").get_by_role("button", name=name).click()
 
     def got_it(self, task: str) -> None:
-        self.page.locator(row_of(self.page, task)).get_by_role("button", name="Got it").click()
+        self.page.locator(row_of(task)).get_by_role("button", name="Got it").click()
 
 
 class Keyboard(Mouse):
@@ -88,7 +88,7 @@ class Keyboard(Mouse):
         for _ in range(60):
             self.page.keyboard.press("j")
             here = "(css) => document.activeElement.closest('tbody.task')?.matches(css)"
-            if self.page.evaluate(here, row_of(self.page, task)):
+            if self.page.evaluate(here, row_of(task)):
                 return
         raise AssertionError("no way to the row by keyboard")
 
@@ -144,7 +144,7 @@ def test_a_shift(how: str, window: Open, site: Served) -> None:
     hand.accept(task)
     expect(page.locator("#notice")).to_contain_text("Accepted.")
     one.go("/work?kind=CALL_48H&owner=me")
-    expect(page.locator(row_of(page, task))).to_contain_text("you")
+    expect(page.locator(row_of(task))).to_contain_text("you")
 
     hand.open(task)
     expect(page.locator("#task-state")).to_contain_text("Accepted, yours")
@@ -163,7 +163,7 @@ def test_a_shift(how: str, window: Open, site: Served) -> None:
     hand.press("Complete")
     expect(page.locator("#notice")).to_contain_text("Done.")
     expect(page.locator("h1")).to_have_text("My work")
-    expect(page.locator(row_of(page, task))).to_have_count(0)
+    expect(page.locator(row_of(task))).to_have_count(0)
 
     _withdrawn(one, hand, window, site)
 
@@ -178,7 +178,7 @@ def _withdrawn(one: Window, hand: Mouse, window: Open, site: Served) -> None:
     site.send(cancelled(name))
     site.do(lambda world: world.until(f"/tasks/{task}", lambda t: t["status"] == "cancelled"))
     one.go("/work")
-    row = page.locator(row_of(page, task))
+    row = page.locator(row_of(task))
     expect(row).to_contain_text("Withdrawn")
     expect(row).to_contain_text("cancelled the discharge")
     expect(row.get_by_role("button")).to_have_text(["Got it"])
@@ -186,10 +186,10 @@ def _withdrawn(one: Window, hand: Mouse, window: Open, site: Served) -> None:
 
     later = window()
     later.go("/work")
-    expect(later.page.locator(row_of(later.page, task))).to_contain_text("Withdrawn")
+    expect(later.page.locator(row_of(task))).to_contain_text("Withdrawn")
 
     hand.got_it(task)
-    expect(page.locator(row_of(page, task))).to_have_count(0)
+    expect(page.locator(row_of(task))).to_have_count(0)
     later.go("/work")
     expect(later.page.locator("h1")).to_have_text("My work")
-    expect(later.page.locator(row_of(later.page, task))).to_have_count(0)
+    expect(later.page.locator(row_of(task))).to_have_count(0)

@@ -19,7 +19,8 @@ def test_a_jump_is_confirmed(run: Run, tmp_path: Path) -> None:
         timekeeper.watch()
         assert timekeeper.held == JUMP
 
-        assert run("clock", "confirm", "--data-dir", tmp_path / "data").code == 0
+        confirmed = run("clock", "confirm", "--data-dir", tmp_path / "data")
+        assert (confirmed.code, "go on in a moment" in confirmed.err) == (0, True)
         timekeeper.watch()
         assert timekeeper.held is None
 
@@ -32,3 +33,12 @@ def test_a_release_names_a_live_input(run: Run) -> None:
     assert run("clock", "release", "care.backfill.v1", "0", **brokers).code == 2
     embedded = run("clock", "release", "care.outcome.v1", "0", CARE_RUNTIME="embedded")
     assert (embedded.code, "CARE_RUNTIME=kafka" in embedded.err) == (2, True)
+
+
+def test_a_confirmation_that_nobody_waits_for_says_so(run: Run, tmp_path: Path) -> None:
+    """Clocks that go on are not held; whoever confirms them has looked at the wrong alarm."""
+    with Log.open(tmp_path / "data", owner=True, create=True, partitions=1) as log:
+        with log.transaction() as transaction:
+            transaction.note("clock/0", str(log.clock.now()))
+        confirmed = run("clock", "confirm", "--data-dir", tmp_path / "data")
+    assert (confirmed.code, "no clock seems to be held" in confirmed.err) == (0, True)

@@ -105,7 +105,8 @@ async def test_a_recovery_lives_as_long_as_its_task(names: list[str], expected: 
         async def _slurp_changelogs(self) -> None:
             await asyncio.sleep(60)
 
-    async with Service() as recovery:
+    recovery = Service()
+    async with recovery:
         for name in names:
             recovery.add_future(getattr(recovery, name)())
         tables = type("Tables", (), {"recovery": recovery})

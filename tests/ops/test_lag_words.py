@@ -90,3 +90,15 @@ def test_unknown_is_null_for_programs() -> None:
             "state": "UNKNOWN",
         }
     ]
+
+
+def test_clocks_that_stand_come_first() -> None:
+    """All is read, and nobody decides: no deadline fires, and that is not "current"."""
+    old = Judge(60 * SECOND, 60 * SECOND).judge([FINE], NOW, "test", (), 0, NOW - 300 * SECOND)
+    fresh = Judge(60 * SECOND, 60 * SECOND).judge([FINE], NOW, "test", (), 0, NOW - 30 * SECOND)
+    assert lag.as_text(old)[0] == (
+        "No deadline fires: the last clock is 5 min old (does a worker run?)."
+    )
+    assert (old.current, lag.as_plain(old)["current"]) == (False, False)
+    assert lag.as_plain(old)["clock_age_seconds"] == 300
+    assert lag.as_text(fresh)[0].startswith("All current")

@@ -184,9 +184,11 @@ def _task(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hurry(task: dict[str, Any]) -> int:
+    if task["overdue"] and task["born_overdue"] and task["priority"] in ("urgent", "routine"):
+        return 2
     if task["priority"] != "routine":
         return 0
-    return 3 - task["overdue"] * (2 - task["born_overdue"])
+    return 3 - 2 * task["overdue"]
 
 
 def _gap(gap: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from orchestrator.stream.sqlite_log import Log
 from tests.cli.conftest import Run, bare_environment, run
 
 __all__ = ["run"]
@@ -55,12 +56,12 @@ def up(folder: Path, port: int, **settings: str) -> Iterator[subprocess.Popen[by
 def test_a_token_opens_up_s_worklist_until_it_is_taken_back(run: Run, tmp_path: Path) -> None:
     """`auth token`, `up`, `auth revoke`: who it is, and from the next request on nobody."""
     folder, port = tmp_path / "data", free_port()
-    made = run(
-        "auth", "token", "ann", "--role", "rn", "--facility", "GEN", "--team", "nurse-outreach",
-        "--data-dir", folder, "--json",
-    )  # fmt: skip
-    headers = {"Authorization": f"Bearer {made.json['token']}"}
     with up(folder, port) as process:
+        made = run(
+            "auth", "token", "ann", "--role", "rn", "--facility", "GEN", "--team", "nurse-outreach",
+            "--data-dir", folder, "--json",
+        )  # fmt: skip
+        headers = {"Authorization": f"Bearer {made.json['token']}"}
         url = f"http://127.0.0.1:{port}/api/v1/me"
         me = httpx.get(url, headers=headers)
         demo = httpx.get(url, headers={"Authorization": "Bearer demo-rn"})
@@ -77,6 +78,9 @@ def test_a_token_opens_up_s_worklist_until_it_is_taken_back(run: Run, tmp_path: 
     ("settings", "says"),
     [
         ({"CARE_AUTH_MODE": "demo", "CARE_HOST": "0.0.0.0"}, "loopback"),  # noqa: S104 - refused
+        ({"CARE_AUTH_MODE": "demo"}, "not a demo's folder"),
+        ({"CARE_AUTH_MODE": "oidc"}, "CARE_AUTH_ISSUER"),
+        ({"CARE_AUTH_MODE": "oidc", "CARE_AUTH_ISSUER": "http://id.example"}, "https://"),
         ({"CARE_HOST": "0.0.0.0"}, "TLS"),  # noqa: S104 - refused
         ({"CARE_TLS_CERT": "x.pem"}, "CARE_TLS_KEY"),
         ({"CARE_AUTH_MODE": "open"}, "CARE_AUTH_MODE"),
@@ -107,6 +111,39 @@ def test_a_token_that_cannot_be_is_refused(run: Run, options: list[str], says: s
 
     assert ran.code == 2
     assert says in ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["auth", "token", "ann", "--role", "rn", "--facility", "*"],
+        ["auth", "revoke", "x"],
+        ["worklist"],
+    ],
+)
+def test_a_mistyped_folder_is_not_made(run: Run, tmp_path: Path, words: list[str]) -> None:
+    """What was never begun there is refused, and nothing is left behind that looks begun."""
+    ran = run(*words, "--data-dir", tmp_path / "dtaa", CARE_OPS_PORT="0", CARE_WORKLIST_PORT="0")
+
+    assert (ran.code, "there is no log here" in ran.err) == (2, True), ran.err
+    assert not (tmp_path / "dtaa").exists()
+
+
+def test_what_nobody_has_is_told_when_it_is_given(run: Run, tmp_path: Path) -> None:
+    """A team or facility with a typo would show an empty worklist; an id that is none, nothing."""
+    folder = tmp_path / "data"
+    with Log.open(folder, create=True, partitions=2):
+        pass
+    listed = tmp_path / "facilities.yaml"
+    listed.write_text("GEN: {zone: America/New_York}\n")
+    given = ("--role", "rn", "--facility", "GNE", "--team", "nurses", "--data-dir", folder)
+    made = run("auth", "token", "ann", *given, "--json", CARE_FACILITIES=str(listed))
+    nonsense = run("auth", "revoke", "nonsense", "--data-dir", folder)
+
+    assert made.code == 0
+    assert "--team nurses" in made.err
+    assert "--facility GNE" in made.err
+    assert (nonsense.code, "the id of no token" in nonsense.err) == (2, True)
 
 
 def test_the_read_model_is_made_anew_by_one_command(run: Run, tmp_path: Path) -> None:

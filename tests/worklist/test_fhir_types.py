@@ -536,3 +536,26 @@ async def test_every_answer_is_audited_before_it_is_sent(
         response = await ask(shared, path)
         assert response.status_code == 503, path
         assert response.json()["issue"][0]["details"]["coding"][0]["code"] == "audit-unavailable"
+
+
+async def test_what_the_law_restricts_is_labelled_and_withheld(shared: World) -> None:
+    """42 CFR Part 2: the label for all, what betrays it for those who may know alone."""
+    task = await shared.call(facility="MID")
+    own = {k: v for k, v in task.items() if k not in ("why", "hidden", "contact", "changed_at")}
+    masked = {**own, "version": task["version"] + 50, "masked": True, "outcome": "detoxified"}
+    with Log.open(shared.folder) as log:
+        log.append("care.task.v1", task["task_id"], orjson.dumps(masked))
+    path = f"/Task/{task['task_id']}"
+    end = time.monotonic() + WAIT_S
+    while (shown := await got(shared, path))["meta"]["versionId"] != str(masked["version"]):
+        assert time.monotonic() < end, "it was never seen"
+        await asyncio.sleep(0.05)
+    shared.people.known["part2"] = principal(
+        "part2", frozenset({"supervisor"}), frozenset(), frozenset({"*"}), part2=True
+    )
+    whole = await got(shared, path, "part2")
+
+    for one in (shown, whole):
+        assert {"42CFRPart2", "R"} <= {label["code"] for label in one["meta"]["security"]}
+    assert "detoxified" not in str(shown)
+    assert whole["output"][0]["valueString"] == "detoxified"

@@ -1,15 +1,20 @@
 """Hostile requests: each is answered below 500, at once, without repeating what it said."""
 
+import asyncio
+import base64
 import io
 import logging
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import orjson
 import pytest
 import pytest_asyncio
 import structlog
 
 from orchestrator import log
+from orchestrator.worklist.access.roles import principal
+from orchestrator.worklist.api import bodies
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -80,6 +85,20 @@ async def test_json_that_means_no_one_thing_is_refused(
     assert CANARY not in response.text
 
 
+async def test_nothing_has_no_type(shared: World) -> None:
+    """Clients call an empty body what they like; there is nothing to be read of it."""
+    task = await shared.call()
+    headers = {
+        "content-type": "application/octet-stream",
+        "Idempotency-Key": "n",
+        "If-Match": '"9"',
+    }
+    async with shared.client() as client:
+        response = await client.post(f"/tasks/{task['task_id']}/release", headers=headers)
+
+    assert response.status_code != 415, response.text
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -146,6 +165,114 @@ async def test_addresses_lead_nowhere_else(
     assert CANARY not in response.text
     if response.status_code >= 400:
         assert response.headers["content-type"] == "application/problem+json"
+
+
+def forged(cursor: str, *values: object) -> str:
+    """A real cursor with other values in it."""
+    name = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[0]
+    return base64.urlsafe_b64encode(orjson.dumps([name, *values])).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ((2**63, 0, "x"), 400),
+        ((2**64 - 1, -(2**63), "x"), 400),
+        ((1.5, 0, "x"), 400),
+        ((None, None, None), 400),
+        ((True, 0, "x"), 400),
+        (([], {}, "x"), 400),
+        ((0, 0), 400),
+        ((0, 0, "x", 0), 400),
+        (("' OR 1=1 --", "CANARY-7f3a", 0), 200),
+        ((-(2**63), -(2**63), ""), 200),
+    ],
+)
+async def test_a_forged_cursor_opens_nothing(
+    shared: World, values: tuple[object, ...], status: int
+) -> None:
+    """It is a place in a list that its bearer may see anyway; what no row has is refused."""
+    shared.people.known["gen"] = principal(
+        "gen", frozenset({"rn"}), frozenset({"nurse-outreach", "pharmacy"}), frozenset({"GEN"})
+    )
+    cursor = (await shared.get("/tasks", "gen", limit=1))["next"]
+    async with shared.client("gen") as client:
+        response = await client.get(
+            "/tasks", params={"cursor": forged(cursor, *values), "limit": 1}
+        )
+
+    assert response.status_code == status, response.text
+    assert CANARY not in response.text
+    if status == 200:
+        assert {item["facility"] for item in response.json()["items"]} <= {"GEN"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("&".join(f"team=t{n}" for n in range(101)), 400),
+        ("&".join(["status=requested"] * 101), 400),
+        ("owner=" + "%00", 400),
+        ("owner=%ff%fe", 200),
+        ("facility=%F0%9F%98%80", 200),
+        ("due_before=0001-01-01T00:00:00%2B23:59", 200),
+        ("due_before=9999-12-31T23:59:59-23:59", 200),
+        ("due_before=2026-10-06T24:00:00Z", 400),
+        ("limit=%D9%A1", 400),
+        ("overdue[]=true", 400),
+        ("__proto__=x", 400),
+    ],
+)
+async def test_queries_are_read_strictly(shared: World, query: str, status: int) -> None:
+    """Ends of time, countless values, bytes that are no text: refused or harmless."""
+    async with shared.client() as client:
+        response = await client.get(f"/tasks?{query}")
+
+    assert response.status_code == status, response.text
+
+
+async def test_a_head_that_is_too_large_is_refused(shared: World) -> None:
+    """Also one that came at once: 431, and nothing of it is kept."""
+    async with shared.client() as client:
+        response = await client.get("/tasks", headers={"X-Padding": CANARY * 3_000})
+
+    assert (response.status_code, response.json()["reason"]) == (431, "headers-too-large")
+    assert CANARY not in response.text
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """408: who sends a byte now and then holds nothing up."""
+    monkeypatch.setattr(bodies, "READ_S", 0.1)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"note": "'
+        while True:
+            await asyncio.sleep(0.02)
+            yield b"x"
+
+    task = await shared.call()
+    headers = {"content-type": "application/json", "Idempotency-Key": "slow"}
+    async with shared.client() as client:
+        response = await client.post(
+            f"/tasks/{task['task_id']}/note", content=slow(), headers=headers
+        )
+
+    assert (response.status_code, response.json()["reason"]) == (408, "request-timeout")
+
+
+async def test_who_is_not_known_is_refused_before_their_body_is_read(shared: World) -> None:
+    """A parser that is open to anyone is a door: not a byte is asked for."""
+
+    async def asked() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    async with shared.client("nobody") as client:
+        response = await client.post("/tasks/x/note", content=asked())
+
+    assert response.status_code == 401
 
 
 @pytest.mark.parametrize("given", ["a" * 65, "a b", "", "x\ty", "ü"])

@@ -17,7 +17,8 @@ async def test_a_list_tells_how_fresh_it_is(running: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "sort", ["", "due_at", "-due_at", "-priority,due_at", "-updated_at", "opened_at,-due_at"]
+    "sort",
+    ["", "priority", "due_at", "-due_at", "-priority,due_at", "-updated_at", "opened_at,-due_at"],
 )
 async def test_pages_hold_every_task_once(running: World, sort: str) -> None:
     """Whatever the order, following `next` shows each task exactly once, and the total is true."""
@@ -34,6 +35,26 @@ async def test_pages_hold_every_task_once(running: World, sort: str) -> None:
 
     assert seen == [item["task_id"] for item in whole["items"]]
     assert len(set(seen)) == len(seen) == whole["total"] == 3 * PATIENTS
+
+
+@pytest.mark.parametrize("sort", ["", "severity", "-severity,-since", "opened_at", "-updated_at"])
+async def test_pages_hold_every_gap_once(running: World, sort: str) -> None:
+    """Many are equal in all that is sorted by: the order is total all the same."""
+    params: dict[str, Any] = {"sort": sort} if sort else {}
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        more = {"cursor": cursor} if cursor else {}
+        page = await running.get("/gaps", limit=3, **params, **more)
+        seen += [item["gap_id"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    whole = await running.get("/gaps", limit=500, **params)
+
+    assert len(seen) > 3
+    assert seen == [item["gap_id"] for item in whole["items"]]
+    assert len(set(seen)) == len(seen) == whole["total"]
 
 
 async def test_the_default_order_is_what_to_do_next(running: World) -> None:
@@ -149,6 +170,22 @@ async def test_a_task_has_a_version_tag(running: World) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
+@pytest.mark.parametrize("said", ['W/"{}"', '"0", "{}"', "*", '"0",W/"{}"'])
+async def test_a_version_tag_may_stand_among_others(running: World, said: str) -> None:
+    """`If-None-Match` is a list, weakly compared (RFC 9110)."""
+    task = await running.call()
+    async with running.client() as client:
+        found = await client.get(
+            f"/tasks/{task['task_id']}",
+            headers={"If-None-Match": said.format(task["version"])},
+        )
+        other = await client.get(
+            f"/tasks/{task['task_id']}", headers={"If-None-Match": '"0", W/"99"'}
+        )
+
+    assert (found.status_code, other.status_code) == (304, 200)
+
+
 async def test_a_version_that_is_not_here_yet_is_waited_for(running: World) -> None:
     """`min_version` on another replica waits for it instead of showing an older one."""
     task = await running.call()
@@ -244,7 +281,7 @@ async def test_a_timeline_is_newest_first_and_in_pages(running: World) -> None:
     key = task["patient_key"]
     whole = (await running.get(f"/patients/{key}/timeline", limit=500))["items"]
     pages: list[Any] = []
-    cursor: int | None = None
+    cursor: str | None = None
     while True:
         more: dict[str, Any] = {} if cursor is None else {"cursor": cursor}
         page = await running.get(f"/patients/{key}/timeline", limit=3, **more)

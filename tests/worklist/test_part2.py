@@ -13,8 +13,8 @@ from orchestrator.worklist.access.roles import Principal, principal
 from schemas.facilities import Facilities
 from schemas.views import NOTICE, RESTRICTED
 from tests.worklist.asking import ask, ways
+from tests.worklist.planted import TEAMS, found_in, text_of
 from tests.worklist.test_access import ids_of
-from tests.worklist.test_matrix import TEAMS, found_in, text_of
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

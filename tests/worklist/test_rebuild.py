@@ -26,8 +26,9 @@ from tests.worklist.history import BEGIN, key_of, published
 
 __all__ = ["run"]
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 STEPS: Final = 40  # of one whole rebuild
-KILLS: Final = 5
+KILLS: Final = 4
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_killed_at_any_point_it_goes_on(folder: Path, by_hand: Rows, seed: int) 
     ]
     half_made = _marked(folder)
     whole = subprocess.run(
-        _command(folder, 5_000), check=True, capture_output=True, text=True, timeout=120
+        _command(folder, 5_000), check=True, capture_output=True, text=True, timeout=300, cwd=ROOT
     ).stdout.split()
 
     assert began[0] == 0
@@ -131,7 +132,9 @@ def test_killed_at_any_point_it_goes_on(folder: Path, by_hand: Rows, seed: int) 
 
 def _until_killed(folder: Path, batch: int, steps: int, later_s: float) -> int:
     """Start it, kill it a moment after its *steps*th step; where it began."""
-    with subprocess.Popen(_command(folder, batch), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        _command(folder, batch), stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(steps)]
         time.sleep(later_s)

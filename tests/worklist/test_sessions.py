@@ -282,6 +282,19 @@ async def test_pages_do_not_take_bearer_tokens_nor_json_cookies(shared: World) -
     assert (page.status_code, answer.status_code) == (303, 401)
 
 
+async def test_an_address_that_there_is_not_is_a_page_for_a_browser(shared: World) -> None:
+    """And a problem for a program."""
+    async with shared.browser("demo-rn") as browser:
+        page = await browser.get("/nowhere", Accept="text/html,*/*;q=0.8")
+        problem = await browser.get("/nowhere")
+        wrong_way = await browser.client.put("/work", headers={"Accept": "text/html"})
+
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no such thing" in page.text
+    assert problem.json()["reason"] == "not-found"
+    assert (wrong_way.status_code, wrong_way.headers["allow"]) == (405, "GET")
+
+
 async def test_under_tls_the_cookie_is_held_to_this_host(store: AccessStore) -> None:
     """`__Host-`, Secure: never over plain HTTP, never of a sub-domain."""
     access = access_of(store, "demo", secure=True)

@@ -13,9 +13,9 @@ from prometheus_client import generate_latest
 from orchestrator import log as logs
 from orchestrator.worklist import measures
 from tests.worklist.asking import ask, ways
+from tests.worklist.planted import GEN, found_in, person, planted
 from tests.worklist.test_access import ids_of
-from tests.worklist.test_matrix import GEN, MID, found_in, person
-from tests.worklist.world import World, world
+from tests.worklist.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,13 +34,8 @@ TITLE: Final = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """One worklist with a recognisable patient."""
-    async with world(tmp_path_factory.mktemp("canaries"), patients=0) as made:
-        made.send(*GEN.told(), *MID.told())
-        await made.until(
-            "/tasks?kind=CALL_48H",
-            lambda found: [item["attempts"] for item in found["items"]] == [1, 1],
-        )
+    """One worklist with one recognisable patient at each of two facilities."""
+    async with planted(tmp_path_factory.mktemp("canaries")) as made:
         yield made
 
 
@@ -102,7 +97,9 @@ async def test_what_is_refused_is_not_repeated(shared: World, lines: io.StringIO
         if response.status_code in TELLING_NOTHING or (
             response.status_code == 422 and not way.page
         ):
-            assert found_in(response.text, CANARIES) == [], (way, response.text[:500])
+            # What stood in the path may: the menu leads back to the address that was asked for.
+            rest = tuple(canary for canary in CANARIES if canary != wrong)
+            assert found_in(response.text, rest) == [], (way, response.text[:500])
 
     assert found_in(lines.getvalue(), CANARIES) == []
     assert found_in(generate_latest(measures.REGISTRY).decode(), CANARIES) == []

@@ -247,13 +247,20 @@ def runtime(folder: Path, facilities: Facilities = FACILITIES) -> Iterator[None]
 
 def discharged(number: int, hours_ago: float = 2.0) -> list[dict[str, Any]]:
     """A patient's admission and discharge."""
-    now = RealClock().now()
-    facility = "GEN" if number % 2 else "MID"
     visit = {"visit_number": f"V{number}"}
-    told = [
+    return happened(
+        "GEN" if number % 2 else "MID",
+        number,
         ("admission.opened", hours_ago + 48, {**visit, "class": "INPATIENT"}),
         ("discharge.recorded", hours_ago, {**visit, "disposition": "01"}),
-    ]
+    )
+
+
+def happened(
+    facility: str, number: int, *told: tuple[str, float, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What *facility* says of its patient *number*: what, how many hours ago, and its data."""
+    now = RealClock().now()
     return [
         {
             "specversion": "1.0",

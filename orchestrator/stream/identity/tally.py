@@ -28,9 +28,8 @@ class Tally:
             self.moving[key] = stamp
 
     def count(self, change: dict[str, Any]) -> None:
-        """Note a change that was published."""
-        gap = change.get("gap")
-        if gap is not None and gap["code"] in CONFLICTS:
+        """Note a change of a gap that was published."""
+        if change["gap"]["code"] in CONFLICTS:
             self.conflicts += _STEP.get(change["change"], 0)
 
     def dump(self) -> dict[str, Any]:

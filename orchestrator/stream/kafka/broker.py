@@ -176,10 +176,12 @@ class Admin:
 
     async def first_value(self, tp: TopicPartition) -> bytes | None:
         """What the first record that *tp* still holds says; ``None``: it holds none."""
-        end = (await self.ends([tp]))[tp]
+        first, end = (await self.beginnings([tp]))[tp], (await self.ends([tp]))[tp]
+        if first >= end:
+            return None
         self._reader.assign([tp])
+        self._reader.seek(tp, first)
         try:
-            await self._reader.seek_to_beginning(tp)
             async with asyncio.timeout(_REQUEST_MS / 1000):
                 while await self._reader.position(tp) < end:
                     found = await self._reader.getmany(tp, timeout_ms=200, max_records=1)

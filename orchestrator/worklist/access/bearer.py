@@ -6,13 +6,12 @@ from typing import Any, Final, Protocol
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import Key
-from joserfc.jws import JWSAlgModel, JWSRegistry
+from joserfc.jws import JWSRegistry
 
-from orchestrator.worklist import edge
-from orchestrator.worklist.access.claims import principal_of
+from orchestrator.worklist.access.claims import principal_of, untimely
 from orchestrator.worklist.access.keys import Keys
 from orchestrator.worklist.access.roles import Principal
-from orchestrator.worklist.access.tokens import LONGEST, SKEW_S, NotAuthentic, Revocations
+from orchestrator.worklist.access.tokens import LONGEST, NotAuthentic, Revocations
 
 ALGORITHMS: Final = ("RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA")
 LIFETIME_MAX_S: Final = 24 * 3600
@@ -24,7 +23,7 @@ _RSA_BITS: Final = 2048
 class _Algorithms(JWSRegistry):
     """Those of `ALGORITHMS`; joserfc has ``EdDSA`` under its name of RFC 9864 and warns of this."""
 
-    def get_alg(self, name: str) -> JWSAlgModel:
+    def get_alg(self, name: str) -> Any:
         if name not in ALGORITHMS:
             raise UnsupportedAlgorithmError
         return self.algorithms["Ed25519" if name == "EdDSA" else name]
@@ -64,7 +63,8 @@ def verified(text: str, keys: Keys, issuer: str, audience: str) -> dict[str, Any
     except (JoseError, ValueError, TypeError) as problem:
         raise NotAuthentic(type(problem).__name__) from None
     claims = read.claims
-    _check_times(claims)
+    if cause := untimely(claims, LIFETIME_MAX_S):
+        raise NotAuthentic(cause)
     if claims.get("iss") != issuer:
         raise NotAuthentic("issuer")
     if audience not in _texts(claims.get("aud")):
@@ -92,20 +92,6 @@ def _fits(key: Key, algorithm: Any) -> bool:
 
 def _texts(claim: Any) -> Collection[Any]:
     return claim if isinstance(claim, list) else (claim,)
-
-
-def _check_times(claims: dict[str, Any]) -> None:
-    now = edge.now() // 1_000_000
-    issued, ends = claims.get("iat"), claims.get("exp")
-    if type(issued) is not int or type(ends) is not int:
-        raise NotAuthentic("claims")
-    if ends + SKEW_S <= now:
-        raise NotAuthentic("expired")
-    if issued - SKEW_S > now or ends - issued > LIFETIME_MAX_S:
-        raise NotAuthentic("times")
-    starts = claims.get("nbf", issued)
-    if type(starts) is not int or starts - SKEW_S > now:
-        raise NotAuthentic("times")
 
 
 class IssuedTokens:

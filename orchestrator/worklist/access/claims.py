@@ -1,10 +1,13 @@
 """From what a token or a user's entry says to who that is."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from orchestrator.worklist import edge
 from orchestrator.worklist.access.roles import Principal, principal
 from orchestrator.worklist.access.scopes import scopes_of
+
+SKEW_S: Final = 60  # how far two machines' clocks may be apart
 
 
 def principal_of(
@@ -29,6 +32,27 @@ def principal_of(
         until=until,
         scopes=scopes_of(claims.get("scope")),
     )
+
+
+def untimely(claims: Mapping[str, Any], longest_s: int) -> str | None:
+    """
+    What is wrong with the times of a token; ``None``: it is good now.
+
+    Args:
+        longest_s: How long a token may live.
+    """
+    now = edge.now() // 1_000_000
+    issued, ends = claims.get("iat"), claims.get("exp")
+    if type(issued) is not int or type(ends) is not int:
+        return "claims"
+    if ends + SKEW_S <= now:
+        return "expired"
+    starts = claims.get("nbf", issued)
+    if issued - SKEW_S > now or ends - issued > longest_s:
+        return "times"
+    if type(starts) is not int or starts - SKEW_S > now:
+        return "times"
+    return None
 
 
 def words(claim: Any) -> frozenset[str]:

@@ -3,15 +3,12 @@
 Not part of the read model, which can be made anew from the topics at any time; this cannot.
 """
 
-import sqlite3
-import threading
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from orchestrator import private_file
+from orchestrator.worklist.own_file import OwnFile
 
 FILE: Final = "access.sqlite"
-_LAYOUT: Final = 2
 # As long as the log tells a repeat of an event (contract.md 2): 30 days, in microseconds.
 REMEMBERED: Final = 30 * 24 * 3600 * 1_000_000
 
@@ -60,30 +57,11 @@ class SessionRow(NamedTuple):
     seen: int
 
 
-class AccessStore:
+class AccessStore(OwnFile):
     """The file, safe between threads; each call is short."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / FILE
-        private_file.make(path)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA busy_timeout = 5000")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("BEGIN IMMEDIATE")
-        (layout,) = self._db.execute("PRAGMA user_version").fetchone()
-        for statement in (_TABLES, _SINCE_2)[layout:] if layout < _LAYOUT else ():
-            for one in statement.split(";"):
-                if one.strip():
-                    self._db.execute(one)
-        self._db.execute(f"PRAGMA user_version = {max(layout, _LAYOUT)}")
-        self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        super().__init__(folder / FILE, (_TABLES, _SINCE_2), synchronous="FULL")
 
     # Tokens
 
@@ -205,11 +183,3 @@ class AccessStore:
         """Drop what nobody will repeat any more, and what has run out."""
         self._run("DELETE FROM actions WHERE at < ?", now - REMEMBERED)
         self._run("DELETE FROM grants WHERE until < ?", now)
-
-    def _run(self, statement: str, *values: object) -> int:
-        with self._lock:
-            return self._db.execute(statement, values).rowcount
-
-    def _rows(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()

@@ -3,9 +3,9 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from fastapi import Header, Path, Query, Response
+from fastapi import Depends, Header, Path, Query, Response
 
 from orchestrator.worklist import commands, views
 from orchestrator.worklist.acting import Asked, Outcome, Refusal
@@ -31,33 +31,42 @@ from orchestrator.worklist.problems import Problem
 WAIT_MAX_S: Final = 30.0
 
 Id = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
-IfMatch = Annotated[str | None, Header()]
 IdempotencyKey = Annotated[str | None, Header()]
 Prefer = Annotated[str | None, Header()]
 
 
+class Said(NamedTuple):
+    """The headers of an action."""
+
+    if_match: str | None
+    idempotency_key: str | None
+    prefer: str | None
+
+
+def _said(
+    query: Annotated[NoQuery, Query()],
+    if_match: Annotated[str | None, Header()] = None,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Said:
+    del query
+    return Said(if_match, idempotency_key, prefer)
+
+
+SaidOf = Annotated[Said, Depends(_said)]
+
+
 async def _act(
-    call: Call,
-    action: commands.Action,
-    task_id: str,
-    body: Body,
-    if_match: str | None,
-    idempotency_key: str | None,
-    prefer: str | None,
+    call: Call, action: commands.Action, task_id: str, body: Body, headers: Said
 ) -> Response:
     call.account.objects.append(f"task/{task_id}")
     said = body.model_dump(exclude_none=True)
     _check_behalf(call, said)
     _check_time(call, said)
-    asked = Asked(
-        action,
-        "task",
-        task_id,
-        _key(idempotency_key),
-        version_of(if_match) if commands.ACTIONS[action].versioned else _maybe_version(if_match),
-        said,
-    )
-    return await _answer(call, asked, wait_of(call, prefer))
+    key = _key(headers.idempotency_key)
+    seen = version_of if commands.ACTIONS[action].versioned else _maybe_version
+    asked = Asked(action, "task", task_id, key, seen(headers.if_match), said)
+    return await _answer(call, asked, wait_of(call, headers.prefer))
 
 
 async def _answer(call: Call, asked: Asked, wait_s: float) -> Response:
@@ -172,110 +181,45 @@ def _check_time(call: Call, said: dict[str, Any]) -> None:
 
 
 @rule("act", "act", limit="actions")
-async def accept(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Accept | None = None,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def accept(call: CallOf, task_id: Id, said: SaidOf, body: Accept | None = None) -> Response:
     """Take a task that nobody has."""
-    del query
-    return await _act(call, "accept", task_id, body or Accept(), if_match, idempotency_key, prefer)
+    return await _act(call, "accept", task_id, body or Accept(), said)
 
 
 @rule("act", "act", limit="actions")
-async def release(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Release | None = None,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def release(call: CallOf, task_id: Id, said: SaidOf, body: Release | None = None) -> Response:
     """Give a task back to its team."""
-    del query
-    return await _act(
-        call, "release", task_id, body or Release(), if_match, idempotency_key, prefer
-    )
+    return await _act(call, "release", task_id, body or Release(), said)
 
 
 @rule("act", "act", limit="actions")
-async def attempt(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Attempt,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def attempt(call: CallOf, task_id: Id, said: SaidOf, body: Attempt) -> Response:
     """Record that it was tried."""
-    del query
-    return await _act(call, "attempt", task_id, body, if_match, idempotency_key, prefer)
+    return await _act(call, "attempt", task_id, body, said)
 
 
 @rule("act", "act", limit="actions")
-async def complete(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Complete,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def complete(call: CallOf, task_id: Id, said: SaidOf, body: Complete) -> Response:
     """Record that it is done, overdue or not."""
-    del query
-    return await _act(call, "complete", task_id, body, if_match, idempotency_key, prefer)
+    return await _act(call, "complete", task_id, body, said)
 
 
 @rule("act", "act", limit="actions")
-async def reject(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Reject,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def reject(call: CallOf, task_id: Id, said: SaidOf, body: Reject) -> Response:
     """Say that it cannot be done; the supervisor is told."""
-    del query
-    return await _act(call, "reject", task_id, body, if_match, idempotency_key, prefer)
+    return await _act(call, "reject", task_id, body, said)
 
 
 @rule("act", "act", limit="actions")
-async def reassign(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Reassign,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def reassign(call: CallOf, task_id: Id, said: SaidOf, body: Reassign) -> Response:
     """Pass a task on to a team or a person."""
-    del query
-    return await _act(call, "reassign", task_id, body, if_match, idempotency_key, prefer)
+    return await _act(call, "reassign", task_id, body, said)
 
 
 @rule("act", "act", limit="actions")
-async def note(
-    call: CallOf,
-    task_id: Id,
-    query: Annotated[NoQuery, Query()],
-    body: Note,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-    prefer: Prefer = None,
-) -> Response:
+async def note(call: CallOf, task_id: Id, said: SaidOf, body: Note) -> Response:
     """Write a note on a task."""
-    del query
-    return await _act(call, "note", task_id, body, if_match, idempotency_key, prefer)
+    return await _act(call, "note", task_id, body, said)
 
 
 @rule("bulk", "act", limit="actions")

@@ -54,9 +54,10 @@ def refuse_other_media(request: Request) -> None:
         Problem: ``unsupported-media-type``; an empty body needs no type.
     """
     said = request.headers.get("content-type")
+    chunked = "transfer-encoding" in request.headers
+    if request.headers.get("content-length", "0") == "0" and not chunked:
+        return  # whatever its type is called, there is nothing of it
     if said is None:
-        if request.headers.get("content-length", "0") == "0":
-            return
         raise Problem("unsupported-media-type")
     media, _, more = said.partition(";")
     charset = more.strip().lower().removeprefix("charset=").strip('"')

@@ -93,8 +93,8 @@ def _call_of(request: Request) -> Call:
 CallOf = Annotated[Call, Depends(_call_of)]
 
 
-class GuardedRoute(APIRoute):
-    """A route whose endpoint has a rule."""
+class RuledRoute(APIRoute):
+    """A route whose endpoint has a rule; one without cannot be made."""
 
     @property
     def rule(self) -> Rule:
@@ -103,12 +103,22 @@ class GuardedRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
         guarded = self.rule
-        takes_body = self.body_field is not None
 
         async def handle(request: Request) -> Response:
-            return await _guarded(request, guarded, inner, takes_body=takes_body)
+            return await self.guard(request, guarded, inner)
 
         return handle
+
+    async def guard(self, request: Request, guarded: Rule, inner: Handler) -> Response:
+        """What stands between a request and its endpoint."""
+        raise NotImplementedError
+
+
+class GuardedRoute(RuledRoute):
+    """A route of JSON or FHIR: a bearer token says who asks."""
+
+    async def guard(self, request: Request, guarded: Rule, inner: Handler) -> Response:
+        return await _guarded(request, guarded, inner, takes_body=self.body_field is not None)
 
 
 async def _guarded(

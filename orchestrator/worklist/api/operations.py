@@ -133,14 +133,14 @@ async def dead_letters(call: CallOf, query: Annotated[LettersQuery, Query()]) ->
                 (after,) = read_cursor(query.cursor, name, 1)
             except BadCursor:
                 raise Problem("malformed", "The cursor is not one of this list.") from None
-        found = letters.listed(db, query.reason, after, query.limit + 1)
+        found = letters.listed(db, call.who, query.reason, after, query.limit + 1)
         shown = found[: query.limit]
         return {
             "items": [_item(call, one) for _, one in shown],
             "next": cursor_of(name, [shown[-1][0]]) if len(found) > query.limit else None,
             "counts": [
                 {"reason": reason, "count": count, "oldest": text_of(oldest)}
-                for reason, count, oldest in letters.counts(db)
+                for reason, count, oldest in letters.counts(db, call.who)
             ],
             "freshness": freshness(call, db),
         }
@@ -193,7 +193,7 @@ def _item(call: Call, letter: Letter) -> dict[str, Any]:
 
 
 async def _found(call: Call, place: str) -> tuple[Letter, bytes]:
-    found = await call.site.reader.ask(lambda db: letters.one(db, place))
+    found = await call.site.reader.ask(lambda db: letters.one(db, call.who, place))
     if found is None:
         raise Problem("not-found")
     return found

@@ -159,15 +159,11 @@ FLAG: Final = Kind(
     summary=("status", "category", "code", "subject", "period", "author", "identifier"),
     required=("status", "code", "subject"),
 )
-ISSUE: Final = Kind(
+ISSUE: Final = replace(
+    FLAG,
     name=names.ISSUE,
-    permission="gaps",
-    path="gap_id",
-    unique="gap_id",
-    source="gaps",
     visible=_issues,
     resources=_of(issue),
-    account="gap",
     parameters={
         **_PARAMETERS,
         "identified": Parameter("date", dates("since")),

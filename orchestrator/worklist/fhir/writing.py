@@ -7,10 +7,10 @@ that no client believes it has moved a due date.
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 import orjson
-from fastapi import Header, Path, Request, Response
+from fastapi import Depends, Header, Path, Request, Response
 
 from orchestrator.worklist import commands
 from orchestrator.worklist.acting import Asked, Outcome
@@ -56,54 +56,54 @@ _SAID_IN: Final = {
 _WITH_OUTPUT: Final = {"attempt", "complete"}
 
 
-@rule("act", "act", limit="actions", media=FHIR_MEDIA)
-async def put_task(
-    request: Request,
-    call: CallOf,
-    task_id: Id,
+class Seen(NamedTuple):
+    """What the headers say of a change: which version was seen, how long to wait, what to tell."""
+
+    version: int
+    prefer: str | None
+
+
+def _seen(
     if_match: Annotated[str | None, Header()] = None,
     prefer: Annotated[str | None, Header()] = None,
-) -> Response:
+) -> Seen:
+    return Seen(version_of(if_match), prefer)
+
+
+SeenOf = Annotated[Seen, Depends(_seen)]
+
+
+@rule("act", "act", limit="actions", media=FHIR_MEDIA)
+async def put_task(request: Request, call: CallOf, task_id: Id, seen: SeenOf) -> Response:
     """Change a task by sending it as it should be."""
-    _require(request, call, (FHIR_MEDIA, "application/json"))
-    return await _change(call, task_id, await request.json(), if_match, prefer, patch=False)
+    return await _change(request, call, task_id, seen, patch=False)
 
 
 @rule("act", "act", limit="actions", media=FHIR_MEDIA)
-async def patch_task(
-    request: Request,
-    call: CallOf,
-    task_id: Id,
-    if_match: Annotated[str | None, Header()] = None,
-    prefer: Annotated[str | None, Header()] = None,
-) -> Response:
+async def patch_task(request: Request, call: CallOf, task_id: Id, seen: SeenOf) -> Response:
     """Change a task by a JSON patch (RFC 6902)."""
-    _require(request, call, (PATCH_MEDIA,))
-    return await _change(call, task_id, await request.json(), if_match, prefer, patch=True)
-
-
-def _require(request: Request, call: Call, known: tuple[str, ...]) -> None:
-    only(request)
-    scoped(call, names.TASK, "u")
-    said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if said not in known:
-        raise Problem("unsupported-media-type")
+    return await _change(request, call, task_id, seen, patch=True)
 
 
 async def _change(
-    call: Call, task_id: str, body: Any, if_match: str | None, prefer: str | None, *, patch: bool
+    request: Request, call: Call, task_id: str, seen: Seen, *, patch: bool
 ) -> Response:
+    only(request)
+    scoped(call, names.TASK, "u")
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media not in ((PATCH_MEDIA,) if patch else (FHIR_MEDIA, "application/json")):
+        raise Problem("unsupported-media-type")
+    body, version = await request.json(), seen.version
     call.account.objects.append(f"task/{task_id}")
-    version = version_of(if_match)
     stands = await resource_of(call, tasks.KIND, task_id)
     if stands is None:
         raise Problem("not-found")
     sent = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-    key, wait_s = f"fhir:{version}:{sent}", wait_of(call, prefer)
+    key, wait_s = f"fhir:{version}:{sent}", wait_of(call, seen.prefer)
     # Once it is done, the same request differs from what stands in another way: it is a repeat.
     known = await again(call, task_id, key, wait_s)
     if known is not None:
-        return await _response(call, task_id, known, prefer)
+        return await _response(call, task_id, known, seen.prefer)
     if version < int(stands["meta"]["versionId"]):
         # What differs now is not what the caller changed: only that they saw an older one is told.
         wish = _OF_STATUS.get(_status(body, patch=patch), "complete")
@@ -115,7 +115,7 @@ async def _change(
         raise wrong("id")
     action, said = action_of(stands, wanted, call.who.actor)
     asked = Asked(action, "task", task_id, key, version, said)
-    return await _response(call, task_id, await perform(call, asked, wait_s), prefer)
+    return await _response(call, task_id, await perform(call, asked, wait_s), seen.prefer)
 
 
 def _status(body: Any, *, patch: bool) -> str:

@@ -6,7 +6,7 @@ order: the rows that result are the same.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -284,13 +284,15 @@ class Fold:
         return int(number)
 
 
-def hurry(task: dict[str, Any]) -> int:
+def hurry(task: Mapping[str, Any]) -> int:
     """How much a task hurries, apart from its day: urgent, overdue, overdue since it came, not."""
-    if RANK[task["priority"]] < RANK["routine"]:
+    rank = RANK[task["priority"]]
+    # What was told too late is urgent for that reason alone: it stands in its own group.
+    if task["overdue"] and task["born_overdue"] and rank >= RANK["urgent"]:
+        return 2
+    if rank < RANK["routine"]:
         return 0
-    if not task["overdue"]:
-        return 3
-    return 2 if task["born_overdue"] else 1
+    return 1 if task["overdue"] else 3
 
 
 def folded(name: Any) -> str | None:

@@ -6,7 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.log.feed import Record
+from orchestrator.worklist.model.filters import Where
 
 # What is shown of a letter at most; its size is told.
 KEPT: Final = 64 * 1024
@@ -63,32 +65,47 @@ def _facility(raw: bytes) -> str | None:
     return said if isinstance(said, str) and _NAME.fullmatch(said) else None
 
 
-def counts(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
+def _scope(who: Principal) -> Where:
+    """Those of the facilities of *who*; what names none is for those who see all."""
+    where = Where()
+    where.among("facility", who.facilities)
+    return where
+
+
+def counts(db: sqlite3.Connection, who: Principal) -> list[tuple[str, int, int]]:
     """Per reason how many there are, and since when the oldest lies there."""
+    where = _scope(who)
     return db.execute(
-        "SELECT reason, count(*), min(at) FROM letters GROUP BY reason ORDER BY min(at), reason"
+        f"SELECT reason, count(*), min(at) FROM letters WHERE {where.sql}"
+        " GROUP BY reason ORDER BY min(at), reason",
+        where.values,
     ).fetchall()
 
 
 def listed(
-    db: sqlite3.Connection, reason: str | None, after: int, limit: int
+    db: sqlite3.Connection, who: Principal, reason: str | None, after: int, limit: int
 ) -> list[tuple[int, Letter]]:
-    """Letters in the order of their reasons, then the oldest first, behind row *after*."""
-    where, values = ("reason = ? AND", [reason]) if reason is not None else ("", [])
+    """Letters behind row *after*, the oldest first."""
+    where = _scope(who)
+    if reason is not None:
+        where.add("reason = ?", reason)
+    where.add("id > ?", after)
     rows = db.execute(
         "SELECT id, place, at, reason, stage, topic, facility, headers, size FROM letters"
-        f" WHERE {where} id > ? ORDER BY id LIMIT ?",
-        (*values, after, limit),
+        f" WHERE {where.sql} ORDER BY id LIMIT ?",
+        (*where.values, limit),
     ).fetchall()
     return [(row[0], Letter(*row[1:7], orjson.loads(row[7]), row[8])) for row in rows]
 
 
-def one(db: sqlite3.Connection, place: str) -> tuple[Letter, bytes] | None:
+def one(db: sqlite3.Connection, who: Principal, place: str) -> tuple[Letter, bytes] | None:
     """The letter of that place, with its bytes."""
+    where = _scope(who)
+    where.add("place = ?", place)
     row = db.execute(
         "SELECT place, at, reason, stage, topic, facility, headers, size, value FROM letters"
-        " WHERE place = ?",
-        (place,),
+        f" WHERE {where.sql}",
+        where.values,
     ).fetchone()
     if row is None:
         return None

@@ -18,7 +18,7 @@ from orchestrator import private_file
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 8
+LAYOUT: Final = 9
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"

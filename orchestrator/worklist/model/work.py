@@ -25,7 +25,6 @@ GROUPS: Final[tuple[Group, ...]] = (
     "tomorrow",
     "later",
 )
-_ROUTINE: Final = 3  # fold.RANK
 WITHDRAWN: Final = ("cancelled", "entered-in-error")
 WITHDRAWN_MAX: Final = 200
 
@@ -73,8 +72,7 @@ def _case(days: Sequence[Days]) -> tuple[str, list[Any]]:
     today, first = _until(days, "today")
     tomorrow, second = _until(days, "tomorrow")
     sql = (
-        f"CASE WHEN rank < {_ROUTINE} THEN 0 WHEN overdue = 1 AND born_overdue = 0 THEN 1"
-        f" WHEN overdue = 1 THEN 2 WHEN due_at <= {today} THEN 3"
+        f"CASE WHEN hurry < 3 THEN hurry WHEN due_at <= {today} THEN 3"
         f" WHEN due_at <= {tomorrow} THEN 4 ELSE 5 END"
     )
     return sql, [*first, *second]

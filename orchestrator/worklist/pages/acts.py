@@ -19,7 +19,7 @@ from orchestrator.worklist.api.action_bodies import BULK_MAX, Accept, Bulk, Reas
 from orchestrator.worklist.api.actions import many, perform
 from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import rule
-from orchestrator.worklist.model import lists, work
+from orchestrator.worklist.model import lists
 from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.pages import rows, wording
 from orchestrator.worklist.pages.frame import fragment, html
@@ -145,7 +145,21 @@ async def refused_words(call: PageCall, task_id: str, problem: Problem) -> str:
         return f"Taken by someone else{clock}."
     if mine and problem.reason == "not-possible-now":
         return "You have it already."
+    seen = said(call, "version")
+    before = await call.site.reader.ask(lambda db: _due_in(db, task_id, seen))
+    if before is not None and before != current["due_at"]:
+        return rows.moved_words(current, before, call.site.log_now())
     return f"Changed{clock}, after this page was shown. Look again before you go on."
+
+
+def _due_in(db: sqlite3.Connection, task_id: str, version: str) -> str | None:
+    """When the task was due in the version that the reader saw."""
+    row = db.execute(
+        "SELECT json_extract(value, '$.task.due_at') FROM changes WHERE thing = ?"
+        " AND kind = 'task' AND json_extract(value, '$.task.version') = ?",
+        (task_id, int(version) if version.isascii() and version.isdigit() else 0),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _changed_at(db: sqlite3.Connection, task_id: str) -> int | None:
@@ -184,18 +198,17 @@ async def got_it(call: PageCallOf, task_id: Id) -> Response:
     version = said(call, "version")
     actor, pages = call.who.actor, call.site.pages
 
-    def read(db: sqlite3.Connection) -> tuple[int | None, list[str]]:
+    def find(db: sqlite3.Connection) -> int | None:
         row = lists.one(db, "tasks", task_id, tasks_of(call.who))
-        held = work.withdrawn(db, tasks_of(call.who), actor)
-        return None if row is None else row.number, [rows.name_of(one) for one in held]
+        return None if row is None else row.number
 
-    number, held = await call.site.reader.ask(read)
+    number = await call.site.reader.ask(find)
     if number is None:
         raise Problem("not-found")
     seen = int(version) if version.isascii() and version.isdigit() else 0
     await asyncio.to_thread(pages.got_it, actor, task_id, seen, edge.now())
     if call.htmx:
-        left = len(held) - len(pages.got(actor, held)) if held else 0
+        left = await call.site.reader.ask(lambda db: len(rows.held(call, db)))
         parts = [
             fragment("rows.html", "gone", f"t-{number}"),
             fragment("rows.html", "withdrawn_count", left),

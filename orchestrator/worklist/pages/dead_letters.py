@@ -61,7 +61,7 @@ async def dead_letters(call: PageCallOf, query: Annotated[LettersQuery, Query()]
     now = call.site.log_now()
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
-        found = letters.listed(db, query.reason, query.after, ROWS + 1)
+        found = letters.listed(db, call.who, query.reason, query.after, ROWS + 1)
         shown = found[:ROWS]
         lines = [_line(call, one, now) for _, one in shown]
         lines.sort(key=lambda line: line.reason)  # stable: within a reason the oldest first
@@ -70,7 +70,7 @@ async def dead_letters(call: PageCallOf, query: Annotated[LettersQuery, Query()]
             groups.setdefault(line.reason, []).append(line)
         (messages,) = db.execute("SELECT coalesce(sum(next), 0) FROM positions").fetchone()
         return {
-            "counts": [(reason, count) for reason, count, _ in letters.counts(db)],
+            "counts": [(reason, count) for reason, count, _ in letters.counts(db, call.who)],
             "groups": [
                 (code, dead_letter_words.reason(code), dead_letter_words.cure(code), rows)
                 for code, rows in groups.items()
@@ -153,7 +153,7 @@ async def raw(call: PageCallOf, place: Place) -> Response:
 
 
 async def _found(call: PageCall, place: str) -> tuple[Letter, bytes]:
-    found = await call.site.reader.ask(lambda db: letters.one(db, place))
+    found = await call.site.reader.ask(lambda db: letters.one(db, call.who, place))
     if found is None:
         raise Problem("not-found")
     return found

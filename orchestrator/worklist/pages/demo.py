@@ -81,22 +81,23 @@ async def cancel(call: PageCallOf) -> Response:
     """The hospital takes back a discharge for which tasks are open."""
     _demo(call)
 
-    def newest(db: sqlite3.Connection) -> dict[str, Any] | None:
+    def newest(db: sqlite3.Connection) -> tuple[dict[str, Any], str] | None:
         row = db.execute(
-            "SELECT value FROM transitions n JOIN transitions_said USING (id)"
-            " WHERE status = 'active' AND EXISTS (SELECT 1 FROM tasks t WHERE"
-            " t.transition_id = n.transition_id AND t.open = 1 AND t.kind = 'CALL_48H')"
-            " ORDER BY updated_at DESC, id DESC LIMIT 1"
+            "SELECT said.value, t.task_id FROM transitions n JOIN transitions_said said USING (id)"
+            " JOIN tasks t USING (transition_id)"
+            " WHERE n.status = 'active' AND t.open = 1 AND t.kind = 'CALL_48H'"
+            " ORDER BY n.updated_at DESC, n.id DESC LIMIT 1"
         ).fetchone()
-        return None if row is None else orjson.loads(row[0])
+        return None if row is None else (orjson.loads(row[0]), row[1])
 
     found = await call.site.reader.ask(newest)
     if found is None:
         raise Problem("not-found", "No discharge with an open call at the moment.")
-    discharged_at = found["index_discharge_at"]
-    data = {"visit_number": found["visit_number"], "cancels_at": discharged_at}
-    await _tell(call, "discharge.cancelled", found["subject"], found["facility"], data)
-    return RedirectResponse(f"/patients/{found['patient_key']}", 303)
+    left, task = found
+    data = {"visit_number": left["visit_number"], "cancels_at": left["index_discharge_at"]}
+    await _tell(call, "discharge.cancelled", left["subject"], left["facility"], data)
+    # The patient is nobody's any more: what is left to see is the call that is not to be made.
+    return RedirectResponse(f"/tasks/{task}", 303)
 
 
 @rule(None, media=HTML, forms=True)

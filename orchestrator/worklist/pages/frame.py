@@ -17,7 +17,7 @@ from orchestrator.worklist.api.answers import freshness
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.pages import assets, wording
 from orchestrator.worklist.pages.banner import FEED, banner_of
-from orchestrator.worklist.pages.fresh import Fresh, fresh_words
+from orchestrator.worklist.pages.fresh import Fresh, fresh_words, silences
 from orchestrator.worklist.pages.store import Around
 from orchestrator.worklist.site import Site
 
@@ -92,6 +92,8 @@ async def page(
     if fresh is None and call is not None and "self" in call.who.may:
         fresh = await call.site.reader.ask(lambda db: freshness(call, db))
     headers = data.pop("headers", None)
+    if fresh is not None and call is not None:
+        data["silent"] = await silences(call.site, fresh["silent_feeds"])
     return html(request, rendered(request, template, title, fresh=fresh, **data), status, headers)
 
 
@@ -104,6 +106,7 @@ def rendered(
     live: str | None = None,
     printable: bool = True,
     bundle: str = "app",
+    silent: tuple[str, ...] = (),
     **data: Any,
 ) -> str:
     """
@@ -114,16 +117,17 @@ def rendered(
         live: The address of its live updates.
         printable: A list is printed by its own link alone, which is recorded as an export.
         bundle: ``app``, or ``chart`` with uPlot.
+        silent: Sentences about feeds that are silent.
     """
     call = call_of(request)
     site: Site = request.app.state.site
     zone, now, path = zone_of(site, None), site.log_now(), request.url.path
-    around = Around({"theme": "", "keys": "on"}, None)
+    around = Around({"theme": "", "shortcuts": "on"}, None)
     if call is not None:
         around = site.pages.around(call.who.actor)
     shown: Fresh | None = None
     if fresh is not None:
-        shown = fresh_words(fresh, site.freshness.age(site.now()), zone, now)
+        shown = fresh_words(fresh, site.freshness.age(site.now()), zone, now, silent)
     return (
         templates()
         .get_template(template)

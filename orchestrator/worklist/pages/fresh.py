@@ -1,11 +1,16 @@
 """The freshness line in words (`screens.md` 0)."""
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
+
+import orjson
 
 from orchestrator.worklist.instants import SECOND, micros
 from orchestrator.worklist.pages import wording
 from orchestrator.worklist.pages.wording import Tag
+from orchestrator.worklist.site import Site
 
 
 class Fresh(NamedTuple):
@@ -27,21 +32,54 @@ class Fresh(NamedTuple):
     silent: tuple[str, ...]
 
 
-def fresh_words(told: Mapping[str, Any], age: float | None, zone: str, now: int) -> Fresh:
+async def silences(site: Site, feeds: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for each of *feeds* that is silent: for how long, and how long is usual."""
+    if not feeds:
+        return ()
+    heard = await site.reader.ask(_heard)
+    now = site.log_now()
+    return tuple(
+        silence(feed, heard.get(feed), site.facilities.get(feed).expected_interval, now)
+        for feed in feeds
+    )
+
+
+def _heard(db: sqlite3.Connection) -> dict[str, int]:
+    found = db.execute(
+        "SELECT facility, value FROM gaps JOIN gaps_said USING (id)"
+        " WHERE code = 'FEED_SILENT' AND status = 'open'"
+    ).fetchall()
+    said = {feed: orjson.loads(value).get("evidence") or {} for feed, value in found}
+    return {feed: micros(one["last_heard"]) for feed, one in said.items() if "last_heard" in one}
+
+
+def silence(feed: str, heard: int | None, usual: timedelta | None, now: int) -> str:
+    """``GEN has sent nothing for 3 h (usually every 20 min). …``"""
+    text = f"{feed} has sent nothing"
+    text += " for long" if heard is None else f" for {wording.length(now - heard)}"
+    if usual is not None:
+        text += f" (usually every {wording.age(usual.total_seconds())})"
+    return f"{text}. Missing discharges may be missing data."
+
+
+def fresh_words(
+    told: Mapping[str, Any],
+    age: float | None,
+    zone: str,
+    now: int,
+    silent: tuple[str, ...] = (),
+) -> Fresh:
     """
     The line for *told*.
 
     Args:
         told: As in every answer of the API.
         age: Seconds of real time; the log's clock may run faster in a demo.
+        silent: What `silences` says of its silent feeds.
     """
     state = told["state"]
     at = None if told["data_until"] is None else micros(told["data_until"])
     until = "unknown" if at is None else wording.moment(at, zone, now)
-    silent = tuple(
-        f"{feed} is silent: missing discharges may be missing data."
-        for feed in told["silent_feeds"]
-    )
     if state == "unknown" or at is None:
         words = "State of the data not known yet"
         return Fresh("unknown", Tag("Unknown", "grey"), words, None, until, silent)

@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, cast
 from urllib.parse import quote, urlsplit
 
+import structlog
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
-from fastapi.routing import APIRoute
 from starlette.datastructures import FormData
 
 from orchestrator.worklist import edge, measures
 from orchestrator.worklist.access.roles import Principal, principal
 from orchestrator.worklist.access.sessions import Session
 from orchestrator.worklist.api.bodies import StrictRequest
-from orchestrator.worklist.api.guard import RULES, Call, Handler, Rule, record
+from orchestrator.worklist.api.guard import Call, Handler, Rule, RuledRoute, record
 from orchestrator.worklist.pages.faults import fault_page
 from orchestrator.worklist.problems import Problem, of_status, of_validation
 from orchestrator.worklist.site import Site
+
+logger = structlog.get_logger()
 
 HTML: Final = "text/html"
 SIGN_IN: Final = "/sign-in"
@@ -82,21 +84,11 @@ def _call_of(request: Request) -> PageCall:
 PageCallOf = Annotated[PageCall, Depends(_call_of)]
 
 
-class PageRoute(APIRoute):
-    """A page whose endpoint has a rule."""
+class PageRoute(RuledRoute):
+    """A page: its session's cookie says who asks."""
 
-    @property
-    def rule(self) -> Rule:
-        return RULES[self.endpoint]
-
-    def get_route_handler(self) -> Handler:
-        inner = super().get_route_handler()
-        guarded = self.rule
-
-        async def handle(request: Request) -> Response:
-            return await _guarded(request, guarded, inner)
-
-        return handle
+    async def guard(self, request: Request, guarded: Rule, inner: Handler) -> Response:
+        return await _guarded(request, guarded, inner)
 
 
 async def _guarded(request: Request, guarded: Rule, inner: Handler) -> Response:
@@ -209,6 +201,9 @@ async def _answered(answering: Awaitable[Response], call: PageCall) -> Response:
         return await fault_page(of_validation(fault), call)
     except HTTPException as fault:
         return await fault_page(of_status(fault), call)
+    except Exception:  # as `app` does for JSON: whoever reads gets a page
+        logger.exception("http.failed", status=500)
+        return await fault_page(Problem("internal"), call)
 
 
 def _to_sign_in(request: Request) -> Response:

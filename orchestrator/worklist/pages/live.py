@@ -20,7 +20,7 @@ from orchestrator.worklist.api.stream import AUDIT_EACH_S, EACH_S, MEDIA, MISSED
 from orchestrator.worklist.audit import Account
 from orchestrator.worklist.hub import Subscriber
 from orchestrator.worklist.pages.frame import fragment, zone_of
-from orchestrator.worklist.pages.fresh import fresh_words
+from orchestrator.worklist.pages.fresh import fresh_words, silences
 from orchestrator.worklist.pages.guard import PageCall
 from orchestrator.worklist.problems import Problem
 
@@ -150,7 +150,8 @@ class _Live:
         self._state = site.freshness.state(site.now())
         told = await site.reader.ask(lambda db: freshness(self._call, db))
         age = site.freshness.age(site.now())
-        words = fresh_words(told, age, zone_of(site, None), site.log_now())
+        silent = await silences(site, told["silent_feeds"])
+        words = fresh_words(told, age, zone_of(site, None), site.log_now(), silent)
         return fragment("macros.html", "freshness_part", words)
 
     async def _audited(self) -> bool:

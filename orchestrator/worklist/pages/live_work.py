@@ -18,7 +18,7 @@ from orchestrator.worklist.api.stream import MEDIA
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.model import lists, work
 from orchestrator.worklist.model.filters import Where, tasks_of
-from orchestrator.worklist.model.fold import RANK
+from orchestrator.worklist.model.fold import RANK, hurry
 from orchestrator.worklist.pages import rows, wording
 from orchestrator.worklist.pages.filters import WorkQuery, days_of, where_of
 from orchestrator.worklist.pages.frame import fragment
@@ -52,6 +52,7 @@ class _Changes:
     new: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     bar: tuple[int, int] = (0, 0)
+    stopped: bool = False  # something of the reader's was withdrawn
 
     def told(self, db: sqlite3.Connection, span: Span) -> str:
         """The rows that changed in *span*, and the bar if its numbers did."""
@@ -71,6 +72,10 @@ class _Changes:
             self._count(db, span, str(thing), number, where, days)
             if number in self.shown:
                 parts.append(self._row(db, span, str(thing), number, now))
+        if self.stopped:
+            self.stopped = False
+            left = len(rows.held(self.call, db))
+            parts.append(fragment("rows.html", "withdrawn_count", left))
         bar = (len(self.new), len(self.moved))
         if bar != self.bar:
             self.bar = bar
@@ -113,6 +118,7 @@ class _Changes:
         (line,) = rows.lines(call, db, [row], now, pending=pending, opened=opened)
         if thing in pending and not line.pending:
             call.site.pages.came(actor, thing)
+        self.stopped = self.stopped or (line.withdrawn and line.mine)
         line.said = said_of(was, line.task, actor, _changed(db, number))
         return fragment("rows.html", "partial", line, "bulk" in call.who.may, columns)
 
@@ -164,6 +170,7 @@ def _group_then(
         **{name: task.get(name) for name in _COLUMNS},
         "open": task["status"] not in TERMINAL,
         "rank": RANK[task["priority"]],
+        "hurry": hurry(task),
         "due_at": micros(task["due_at"]),
         "flags": "".join(f"|{flag}|" for flag in task["flags"]),
     }

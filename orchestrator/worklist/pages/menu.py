@@ -41,7 +41,7 @@ async def save(call: PageCallOf) -> Response:
     actor, pages = call.who.actor, call.site.pages
     if theme in THEMES:
         pages.prefer(actor, "theme", theme)
-    pages.prefer(actor, "keys", "on" if call.form.get("keys") == "on" else "off")
+    pages.prefer(actor, "shortcuts", "on" if call.form.get("shortcuts") == "on" else "off")
     return RedirectResponse(own_path(str(call.form.get("back", ""))) or "/", 303)
 
 

@@ -105,7 +105,7 @@ def _read(call: PageCall, db: sqlite3.Connection) -> tuple[Now, dict[str, Any]]:
     now, zone = site.log_now(), zone_of(site, None)
     sample = None if site.watch is None else site.watch.sampler.sample
     table = [] if sample is None else operations_words.rows(sample, site.projector.clocks, now)
-    counts = letters.counts(db)
+    counts = letters.counts(db, call.who)
     waiting = sum(count for _, count, _ in counts)
     oldest = min((at for _, _, at in counts), default=None)
     shown = Now(
@@ -150,13 +150,13 @@ def _feeds(site: Site, db: sqlite3.Connection, silent: list[str], now: int) -> l
     for facility in sorted({*site.facilities.versions, *heard, *silent}):
         if not facility:
             continue
-        usually = usual(site, facility)
-        state = "SILENT" if facility in silent else "NOT WATCHED" if usually is None else "OK"
-        at = heard.get(facility)
+        usually, at = usual(site, facility), heard.get(facility)
+        state = "UNKNOWN" if at is None else "OK"
+        state = "SILENT" if facility in silent else "NOT WATCHED" if usually is None else state
         found.append(
             FeedLine(
                 facility=facility,
-                heard="never" if at is None else f"{wording.length(max(0, now - at))} ago",
+                heard="none yet" if at is None else f"{wording.length(max(0, now - at))} ago",
                 usually="not said" if usually is None else f"every {_span(usually)}",
                 parked=parked.get(facility, 0),
                 tag=TAGS[state],

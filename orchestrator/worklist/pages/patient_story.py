@@ -123,6 +123,8 @@ def _entry(number: int, change: Change, zone: str, now: int) -> Entry | None:
         kind = "medicines" if task["kind"] in MEDICINES else "tasks"
     elif (gap := change.get("gap")) is not None:
         words = _GAP_WORDS.get(name, "Gap: {name}")
+        if gap.get("status") == "recorded":
+            words = "Fact: {name}"
         text = words.format(name=gap_words.name(gap["code"]))
         kind = "medicines" if gap["code"].startswith(_MEDICINE_GAPS) else "gaps"
     elif change.get("transition") is not None:

@@ -3,18 +3,21 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 import orjson
 
-from orchestrator.worklist.api.answers import contacts, items
+from orchestrator.worklist.api.answers import items
 from orchestrator.worklist.api.guard import Call
-from orchestrator.worklist.instants import micros
-from orchestrator.worklist.model import stories
+from orchestrator.worklist.instants import SECOND, micros
+from orchestrator.worklist.model import stories, work
+from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.model.lists import Row
 from orchestrator.worklist.pages import calling, wording
 from orchestrator.worklist.pages.wording import Due
+from orchestrator.worklist.site import Site
 from schemas.tasks import TERMINAL
 
 FLAGS_SHOWN: Final = 3
@@ -106,6 +109,9 @@ def _line(
     said: str | None,
 ) -> Line:
     who, owner = call.who, task["owner"]
+    due = wording.due(task, now)
+    if (back := team_back(call.site, task, now)) is not None:
+        due = due._replace(more=(*due.more, back))
     flags = [wording.flag(one) for one in task["flags"]]
     if task["masked"]:
         flags.insert(0, "Restricted")
@@ -113,7 +119,7 @@ def _line(
     return Line(
         number=row.number,
         task=task,
-        due=wording.due(task, now),
+        due=due,
         person=person_of(task, now),
         owner="you" if mine else owner or "-",
         mine=mine,
@@ -126,6 +132,43 @@ def _line(
         pending=pending,
         said=said,
     )
+
+
+def team_back(site: Site, task: Mapping[str, Any], now: int) -> str | None:
+    """
+    ``escalates Tue 08:00 when the team is back``, where nobody works on the day it is due.
+
+    As the gap of an overdue task is judged (ruling 24).
+    """
+    facility = site.facilities.get(task["facility"])
+    zone, due = str(task["zone"]), micros(task["due_at"])
+    if facility.weekend_staffing or task["status"] in TERMINAL:
+        return None
+    day = wording.local(due, zone).date()
+    if facility.is_business_day(day):
+        return None
+    while not facility.is_business_day(day):
+        day += timedelta(days=1)
+    policies = {one["version"]: one for one in site.policies}
+    policy = policies.get(task["policy_version"]) or {}
+    start = wording.start_of_day(due, zone, (day - wording.local(due, zone).date()).days)
+    at = start + int(policy.get("weekend_escalation_hour", 8)) * 3600 * SECOND
+    if now >= at:
+        return None
+    return f"escalates {wording.day(at, zone)} {wording.clock(at, zone)} when the team is back"
+
+
+def held(call: Call, db: sqlite3.Connection) -> list[Row]:
+    """What was withdrawn from the reader's hands, until they have said that they got it."""
+    found = work.withdrawn(db, tasks_of(call.who), call.who.actor)
+    seen = [plain(row) for row in found]
+    got = call.site.pages.got(call.who.actor, [task["task_id"] for task in seen]) if seen else {}
+    # One that came back and was withdrawn again has to be understood again.
+    return [
+        row
+        for row, task in zip(found, seen, strict=True)
+        if got.get(task["task_id"], 0) < task["version"]
+    ]
 
 
 def plain(row: Row) -> dict[str, Any]:
@@ -184,15 +227,3 @@ def moved_words(task: Mapping[str, Any], before: str, now: int) -> str:
     if same_day and not wording.is_end_of_day(new, zone) and not wording.is_end_of_day(old, zone):
         return f"Due {wording.clock(new, zone)}, was {wording.clock(old, zone)}: {why}"
     return f"Due {wording.due_at(new, zone, now)}, was {wording.due_at(old, zone, now)}: {why}"
-
-
-def contact_of(
-    db: sqlite3.Connection, call: Call, task: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
-    """The contact of one task's patient."""
-    if not task.get("patient_key"):
-        return None
-    found: Mapping[str, Any] | None = contacts(db, [task["patient_key"]], call.who).get(
-        task["patient_key"]
-    )
-    return found

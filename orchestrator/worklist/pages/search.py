@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from orchestrator.worklist.api import patients
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.patients import FOUND_MAX, PatientSearch
+from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.pages import calling, wording
 from orchestrator.worklist.pages.frame import page, zone_of
 from orchestrator.worklist.pages.guard import HTML, PageCallOf
@@ -52,7 +53,7 @@ async def search(call: PageCallOf) -> Response:
     if body is None:
         shown = {**_nothing(), "typed": typed, "wrong": HOW}
         return await page(call.request, "search.html", "Find a patient", 422, **shown, how=HOW)
-    answer = await patients.search(call, body)
+    answer = await patients.search(call, body, NoQuery())
     told = orjson.loads(bytes(answer.body))
     today = wording.local(call.site.log_now(), zone_of(call.site, None)).date()
     people = [

@@ -4,18 +4,15 @@ None of it is care: it can be lost without a patient being called once too often
 Kept apart from the read model, which is made anew at any time, and from `access.sqlite`.
 """
 
-import sqlite3
-import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from orchestrator import private_file
+from orchestrator.worklist.own_file import OwnFile
 
 FILE: Final = "pages.sqlite"
-_LAYOUT: Final = 1
 VIEWS_MAX: Final = 50  # saved views of one person
 # A draft that nobody came back to within 30 days is about a task that is long over.
 DRAFT_KEPT: Final = 30 * 24 * 3600 * 1_000_000
@@ -52,35 +49,17 @@ class Around(NamedTuple):
     flash: dict[str, Any] | None
 
 
-class PagesStore:
+class PagesStore(OwnFile):
     """The file, safe between threads; each call is short."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / FILE
-        private_file.make(path)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA busy_timeout = 5000")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        if self._db.execute("PRAGMA user_version").fetchone() == (0,):
-            for statement in _TABLES.split(";"):
-                if statement.strip():
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {_LAYOUT}")
-        self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        super().__init__(folder / FILE, (_TABLES,), synchronous="NORMAL")
 
     # The frame
 
     def around(self, actor: str) -> Around:
         """Preferences, and what the last action has to say: once."""
-        preferences = {"theme": "", "keys": "on", "team": ""}
+        preferences = {"theme": "", "shortcuts": "on", "team": ""}
         with self._lock:
             preferences.update(
                 self._db.execute("SELECT name, value FROM preferences WHERE actor = ?", (actor,))
@@ -188,11 +167,3 @@ class PagesStore:
         self._run("DELETE FROM opened WHERE at < ?", now - SEEN_KEPT)
         self._run("DELETE FROM got WHERE at < ?", now - SEEN_KEPT)
         self._run("DELETE FROM pending WHERE at < ?", now - DRAFT_KEPT)
-
-    def _run(self, statement: str, *values: object) -> int:
-        with self._lock:
-            return self._db.execute(statement, values).rowcount
-
-    def _rows(self, statement: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()

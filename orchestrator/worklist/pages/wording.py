@@ -41,7 +41,6 @@ FLAGS: Final = {
     "FROM_BACKFILL": "From old files",
     "SAME_DAY": "Same-day stay",
 }
-TEAMS: Final = {"operations": "operations"}
 STATUS: Final = {
     "requested": "Open",
     "accepted": "Accepted",

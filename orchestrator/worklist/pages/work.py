@@ -132,7 +132,7 @@ async def _found(call: PageCall, query: WorkQuery, limit: int) -> Found:
             found = work.page(db, where, days, limit, query.cursor)
         except BadCursor:
             raise Problem("malformed", "The page is not one of this list; begin again.") from None
-        held = _held(call, db)
+        held = rows.held(call, db)
         pages = [row for _, row in found.rows]
         names = [rows.name_of(row) for row in (*pages, *held)]
         opened = site.pages.opened_versions(who.actor, names)
@@ -168,14 +168,6 @@ def _count_of(
     if query.owner == NONE:
         return counts.unowned
     return work.counts(db, anyones, days, str(query.owner)).mine
-
-
-def _held(call: PageCall, db: sqlite3.Connection) -> list[lists.Row]:
-    """What was withdrawn from the reader's hands, until they have said that they got it."""
-    found = work.withdrawn(db, tasks_of(call.who), call.who.actor)
-    names = [rows.name_of(row) for row in found]
-    got = call.site.pages.got(call.who.actor, names) if names else {}
-    return [row for row, name in zip(found, names, strict=True) if name not in got]
 
 
 def _sections(
