@@ -9,8 +9,10 @@ repeats what it stumbled over.  Libraries that use ``logging`` come through the 
 """
 
 import logging
+import math
 import re
 import sys
+import time
 import traceback
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
@@ -42,6 +44,8 @@ FIELDS: Final = frozenset(
 )  # fmt: skip
 EVENT_NAME: Final = re.compile(r"[a-z_]+(\.[a-z_0-9]+)+")
 VALUE_LENGTH_MAX: Final = 200
+REPEAT_S: Final = 10.0
+HELD_BACK: Final = "held_back"
 
 # The least level that is written, as `configure` set it: for those who would log each record, and
 # for whom even a line that is dropped costs too much.
@@ -117,7 +121,34 @@ def from_library(_logger: object, _method: str, event: Event) -> Event:
         event["event"] = "library.logged"
         event["logger"] = record.name
         event["place"] = f"{_short(record.pathname)}:{record.lineno}"
+        if held_back := getattr(record, HELD_BACK, 0):
+            event["count"] = held_back
     return event
+
+
+class Repeats(logging.Filter):
+    """
+    Lets one line in ten seconds through of each place in a library's source.
+
+    While brokers are away, aiokafka says so seventy times a second.  The next line that passes says
+    how many were held back (``count``).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, int], tuple[float, int]] = {}  # when, and held back since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether *record* is to be written."""
+        place = record.pathname, record.lineno
+        told, held_back = self._told.get(place, (-math.inf, 0))
+        now = time.monotonic()
+        if now - told < REPEAT_S:
+            self._told[place] = told, held_back + 1
+            return False
+        self._told[place] = now, 0
+        setattr(record, HELD_BACK, held_back)
+        return True
 
 
 def configure(
@@ -155,6 +186,7 @@ def configure(
         )
     )
     root = logging.getLogger()
+    handler.addFilter(Repeats())
     root.handlers[:] = [handler]
     # Libraries speak much at `info`; what they report there, our own events report better.
     root.setLevel(max(number, logging.WARNING))

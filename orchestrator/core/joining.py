@@ -17,8 +17,8 @@ from orchestrator.core.patient import CellKey, Patient
 
 GROUP = ("group", "")
 _JOINED = "Two records were joined on {when}."
-_PARTED = "Two records that had been joined were separated on {when}."
-_MOVED = "A visit was moved from one record to another on {when}."
+_PARTED = "Two records were separated on {when}."
+_MOVED = "A visit changed records on {when}."
 _SAID = {
     "merge": _JOINED,
     "link": _JOINED,
@@ -26,8 +26,8 @@ _SAID = {
     "detach": _PARTED,
     "move": _MOVED,
     "move-account": _MOVED,
-    "pair": "A visit that was moved to another record goes by this number, too.",
-    "account": "A visit that was moved to another record goes by this number, too.",
+    "pair": "A visit that changed records goes by this number, too.",
+    "account": "A visit that changed records goes by this number, too.",
 }
 
 

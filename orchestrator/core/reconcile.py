@@ -59,13 +59,18 @@ def reconcile(ledger: Ledger, wanted: Plan, at: int) -> list[Change]:
     return changes
 
 
-def readdress(ledger: Ledger, patient: str, key: str) -> list[Change]:
+def readdress(ledger: Ledger, patient: str, key: str, made: list[Change]) -> list[Change]:
     """
     Put what is over, and planned no more, under the name that the patient has now.
 
     ``patient`` is the surviving identifier of everything that is published (``contract.md`` §3):
     else what was done before two records were joined would stay behind under a retired number.
+
+    Args:
+        ledger: Changed in place.
+        made: The changes of this step; what is among them changes once.
     """
+    fresh = {id(change.thing) for change in made}
     changes: list[Change] = []
     kinds: tuple[tuple[Kind, str, dict[str, dict[str, Any]]], ...] = (
         ("transition", "transition.updated", ledger.transitions),
@@ -74,9 +79,13 @@ def readdress(ledger: Ledger, patient: str, key: str) -> list[Change]:
     )
     for kind, name, rows in kinds:
         for one, held in list(rows.items()):
-            if held["patient"] not in (None, patient):
-                address = {"patient": patient, "patient_key": key, "version": held["version"] + 1}
-                rows[one] = held | address
+            if held["patient"] in (None, patient):
+                continue
+            address = {"patient": patient, "patient_key": key}
+            if id(held) in fresh:
+                held.update(address)
+            else:
+                rows[one] = {**held, **address, "version": held["version"] + 1}
                 changes.append(Change(kind, name, rows[one], held, "It is kept with the rest."))
     return changes
 

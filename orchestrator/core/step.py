@@ -215,7 +215,8 @@ class _Step(Announcer):
         for one, part in self._shares(wanted):
             changes = reconcile(one.ledger, part, self.at)
             if self.joined is not None:
-                changes += readdress(one.ledger, self.patient.subject, self.patient.key)
+                patient = self.patient
+                changes += readdress(one.ledger, patient.subject, patient.key, changes)
             if self.before is None:
                 for change in changes:
                     self.changed(change, one)

@@ -33,7 +33,7 @@ WITHDRAWN = {
     "DECLINED": "the patient declined.",
     "WINDOW_ENDED": "the window ended on {when}.",
     "NOT_APPLICABLE": "the facts were corrected; it no longer applies.",
-    "MERGED": "two records were joined.",
+    "MERGED": "two records were joined; the later discharge on {when} stands.",
     "WRONG_PATIENT": (
         "this visit belonged to another patient. If you have called, tell your supervisor."
     ),

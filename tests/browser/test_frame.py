@@ -94,7 +94,8 @@ def test_a_list_is_not_printed_by_the_way(window: Open) -> None:
     one.go("/work/print")
     expect(one.page.locator("table")).to_be_visible()
     expect(one.page.locator("header.frame")).to_be_hidden()
-    expect(one.page.get_by_text("contains health information")).to_be_visible()
+    expect(one.page.locator("tfoot.printed")).to_contain_text("contains health information")
+    expect(one.page.locator("tfoot.printed")).to_be_visible()
 
 
 def test_what_cannot_be_sent_is_said_and_nothing_is_lost(window: Open) -> None:

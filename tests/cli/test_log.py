@@ -5,6 +5,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import orjson
@@ -119,6 +120,22 @@ def test_libraries_are_named_and_their_words_left_out(stream: io.StringIO) -> No
     assert (first["event"], first["logger"]) == ("library.logged", "aiokafka.consumer")
     assert first["place"].startswith("cli/test_log.py:")
     assert "fail_about_a_patient" in second["exception"]
+
+
+def test_what_a_library_repeats_is_counted_and_not_written(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outage is told seventy times a second; one line in ten seconds says as much."""
+    now = 1000.0
+    monkeypatch.setattr(log, "time", SimpleNamespace(monotonic=lambda: now))
+    for _ in range(3):
+        for _ in range(50):
+            logging.getLogger("aiokafka").error("no broker")
+        logging.getLogger("aiokafka").error("another place")
+        now += log.REPEAT_S
+
+    counts = [line.get("count") for line in written(stream)]
+    assert counts == [None, None, 49, None, 49, None]
 
 
 def test_console_lines_are_as_clean_as_json(stream: io.StringIO) -> None:

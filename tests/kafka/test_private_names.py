@@ -4,6 +4,7 @@ import inspect
 from importlib.metadata import version
 
 import aiokafka
+import faust
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -28,6 +29,8 @@ OVERRIDDEN = [
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
     (driver.Producer, "_settings_extra"),
     (driver.Consumer, "verify_all_partitions_active"),
+    (faust.Worker, "_gather_all"),
+    (faust.Worker, "_sentinel_task"),
 ]
 # Called.
 CALLED = [

@@ -33,7 +33,7 @@ CLAIMS: Final[dict[str, Any]] = {
 
 def made_key(kind: str, kid: str) -> Key:
     """A key pair of one of the algorithms."""
-    said = {"kid": kid, "use": "sig"}
+    said: Any = {"kid": kid, "use": "sig"}
     if kind.startswith(("RS", "PS")):
         return RSAKey.generate_key(2048, said)
     if kind.startswith("ES"):

@@ -1,5 +1,6 @@
 """How R4 writes what is searched for, and how RFC 6902 writes what is to change."""
 
+import hashlib
 import sqlite3
 from typing import Any
 
@@ -8,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.worklist.access.scopes import allows, narrowed, scopes_of
-from orchestrator.worklist.fhir import params
+from orchestrator.worklist.fhir import pages, params
 from orchestrator.worklist.fhir.params import BadValue, Match
 from orchestrator.worklist.fhir.patching import BadPatch, patched
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.model.filters import Where
+from orchestrator.worklist.problems import Problem
 
 
 def holds(match: Match, value: str, column: Any) -> bool:
@@ -116,6 +118,30 @@ def test_no_text_breaks_a_search(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("match", "value"),
+    [
+        (params.identifiers("c", "s"), "x"),
+        (params.ways({"x": "c = 1"}, "s"), "x"),
+        (params.references("c", "Task"), "x"),
+        (params.starts("c"), " ".join("x" * params.WORDS_MAX)),
+        (params.dates("c"), "2026"),
+    ],
+)
+def test_a_search_as_long_as_may_be_is_still_a_statement(match: Match, value: str) -> None:
+    """SQLite takes what a hundred parameters can say in all; more alternatives are refused."""
+    many, where = params.VALUES_MAX, Where()
+    match(where, ",".join([value] * many))
+    for _ in range(99):
+        match(where, ",".join([value] * 10))
+    with sqlite3.connect(":memory:") as db:
+        db.execute(f"SELECT 1 FROM (SELECT 1 AS c) WHERE {where.sql}", where.values)
+    db.close()
+
+    with pytest.raises(BadValue):
+        match(Where(), ",".join([value] * (many + 1)))
+
+
+@pytest.mark.parametrize(
     ("value", "found"),
     [
         ("Task/1", True),
@@ -128,6 +154,35 @@ def test_no_text_breaks_a_search(text: str) -> None:
 def test_a_reference_is_an_id_or_ends_in_one(value: str, found: bool) -> None:
     """Of the right type."""
     assert holds(params.references("c", "Task"), value, "1") == found
+
+
+def key_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+PLACE = pages.Place("Task", [("code", "x")], False, "behind")
+
+
+def test_a_page_is_opened_by_whoever_has_the_sites_secret() -> None:
+    """By any replica, of the same search alone; it shows nothing of what was asked."""
+    word = pages.sealed(key_of, PLACE)
+
+    assert pages.opened(key_of, word, "Task") == PLACE
+    assert "code" not in word
+    for wrong, path in ((word, "Flag"), (word[:-2], "Task"), (word[::-1], "Task")):
+        with pytest.raises(Problem) as refused:
+            pages.opened(key_of, wrong, path)
+        assert refused.value.status_code == 400
+    with pytest.raises(Problem):
+        pages.opened(lambda text: key_of(f"another site's {text}"), word, "Task")
+
+
+@given(st.one_of(st.text(max_size=80), st.text("eyJhbGci.AB-_", max_size=80)))
+def test_no_text_breaks_a_page(text: str) -> None:
+    """What is no page of ours is 400, never 500."""
+    with pytest.raises(Problem) as refused:
+        pages.opened(key_of, text, "Task")
+    assert refused.value.status_code == 400
 
 
 DOCUMENT: dict[str, Any] = {"status": "requested", "code": {"coding": [{"code": "A"}]}, "n~/": 1}

@@ -96,6 +96,26 @@ async def test_who_signs_in_there_is_somebody_here(shared: World) -> None:
     assert (record["actor"], record["roles"], record["outcome"]) == ("u-1", ["rn"], "success")
 
 
+async def test_signing_out_leads_on_to_the_provider(shared: World, issuer: Issuer) -> None:
+    """Else the next person at the desk would come in as the one before, with one click."""
+    provider = shared.site.access.provider
+    assert provider is not None
+    provider.forget()
+    issuer.metadata = {"end_session_endpoint": f"{issuer.url}/leave"}
+    async with shared.browser(None) as browser:
+        await came_back(browser)
+        browser.word = browser.client.cookies["care_session"]
+        out = await browser.post("/sign-out")
+        page = await browser.get(out.headers["location"])
+        after = await browser.get("/keys")
+    provider.forget()
+
+    assert out.headers["location"] == "/sign-in?out=1"
+    assert "You are signed out here." in page.text
+    assert f'href="{issuer.url}/leave"' in page.text
+    assert after.status_code == 303
+
+
 async def test_roles_may_stand_deeper(issuer: Issuer, tmp_path_factory: Any) -> None:
     """`realm_access.roles`, as Keycloak has it; another name does not count."""
     provider = Provider(issuer.url, CLIENT, SECRET, roles="realm_access.roles")

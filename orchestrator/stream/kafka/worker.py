@@ -47,15 +47,13 @@ def run(site: Site, role: Role, status: Status | None = None) -> int:
     """
     check_topics(site)
     _watch_parent()
-    import faust
-
-    from orchestrator.stream.kafka.apps import app_of
+    from orchestrator.stream.kafka.apps import Worker, app_of
 
     status = status or Status(role)
     app = app_of(site, role, status)
     pulse.keep(status, lambda: app.should_stop)
     # Our logs, not Faust's: its texts hold keys and records.
-    worker = faust.Worker(
+    worker = Worker(
         app,
         quiet=True,
         override_logging=False,

@@ -102,6 +102,10 @@ class Provider:
         """The same, if it has been had; asks nobody."""
         return {} if self._metadata is None else self._metadata[1]
 
+    def forget(self) -> None:
+        """Read the discovery document anew at the next need."""
+        self._metadata = None
+
     def leave(self, visitor: str, home: str, path: str | None) -> str:
         """
         Where to send the browser of *visitor*; blocks.

@@ -50,10 +50,10 @@ def _is_known(request: Request, tag: str, updated: str) -> bool:
     if since is None:
         return False
     try:
-        at = parsedate_to_datetime(since)
-    except ValueError:
+        at = int(parsedate_to_datetime(since).timestamp())
+    except (ValueError, OverflowError):
         return False  # RFC 9110: one that cannot be read is ignored
-    return micros(updated) // SECOND <= int(at.timestamp())
+    return micros(updated) // SECOND <= at
 
 
 def only(request: Request, allowed: Iterable[str] = ()) -> None:

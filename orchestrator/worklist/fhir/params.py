@@ -15,8 +15,9 @@ from orchestrator.worklist.instants import SECOND, micros
 from orchestrator.worklist.model.filters import Where
 
 Match = Callable[[Where, str], None]
-# Beyond so many alternatives SQLite would refuse the statement.
-VALUES_MAX: Final = 1_000
+# SQLite refuses an expression that is deeper than a thousand.
+VALUES_MAX: Final = 200
+WORDS_MAX: Final = 20
 
 _DATE: Final = re.compile(
     r"(eq|lt|le|gt|ge)?"
@@ -165,7 +166,7 @@ def starts(column: str) -> Match:
         clauses, values = [], []
         for one in alternatives(value):
             words = plain(one).casefold().replace(",", " ").split()
-            if not words:
+            if not 0 < len(words) <= WORDS_MAX:
                 raise BadValue
             clauses.append(
                 "(" + " AND ".join([f"(' ' || {column}) LIKE ? ESCAPE '\\'"] * len(words)) + ")"

@@ -132,7 +132,7 @@ def _identity(db: sqlite3.Connection, key: str) -> tuple[str | None, int]:
     # Nothing is open any more, and the view is gone; the tasks still tell whose they were.
     row = db.execute(
         "SELECT json_extract(value, '$.patient'), updated_at FROM tasks JOIN tasks_said USING (id)"
-        " WHERE patient_key = ? ORDER BY updated_at DESC LIMIT 1",
+        " WHERE patient_key = ? ORDER BY updated_at DESC, task_id LIMIT 1",
         (key,),
     ).fetchone()
     return (None, 0) if row is None else (row[0], row[1])

@@ -217,7 +217,7 @@ def escalation(db: sqlite3.Connection, transition: str) -> int | None:
     """By when a clinician is asked to call, where one is."""
     row = db.execute(
         "SELECT due_at FROM tasks WHERE transition_id = ? AND kind = 'CLINICAL_ESCALATION'"
-        " AND open = 1 ORDER BY opened_at DESC LIMIT 1",
+        " AND open = 1 ORDER BY opened_at DESC, task_id LIMIT 1",
         (transition,),
     ).fetchone()
     return None if row is None else int(row[0])

@@ -172,7 +172,8 @@ def _span(span: timedelta) -> str:
 def _marks(db: sqlite3.Connection, begin: int) -> list[tuple[int, str]]:
     """What else happened: feeds that fell silent."""
     found = db.execute(
-        "SELECT since, facility FROM gaps WHERE code = 'FEED_SILENT' AND since >= ? ORDER BY since",
+        "SELECT since, facility FROM gaps WHERE code = 'FEED_SILENT' AND since >= ?"
+        " ORDER BY since, facility",
         (begin,),
     ).fetchall()
     return [(at, f"{facility} silent") for at, facility in found]

@@ -136,7 +136,7 @@ def _transitions(call: PageCall, db: sqlite3.Connection, key: str) -> list[dict[
     own.add("patient_key = ?", key)
     rows = db.execute(
         "SELECT id, value, why FROM transitions JOIN transitions_said USING (id)"
-        f" WHERE {own.sql} ORDER BY status = 'closed', updated_at DESC",
+        f" WHERE {own.sql} ORDER BY status = 'closed', updated_at DESC, transition_id",
         own.values,
     ).fetchall()
     return items(call, db, "transition", [lists.Row(*row) for row in rows])
@@ -200,7 +200,7 @@ def _accesses(db: sqlite3.Connection, key: str, zone: str, now: int) -> list[pat
     """Who has looked, for who may know."""
     rows = db.execute(
         "SELECT id, at, actor, action, outcome, value FROM audit WHERE instr(value, ?)"
-        " ORDER BY at DESC LIMIT ?",
+        " ORDER BY at DESC, audit_id DESC LIMIT ?",
         (key.encode(), ACCESSES),
     ).fetchall()
     found = []

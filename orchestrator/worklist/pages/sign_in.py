@@ -10,6 +10,8 @@ from fastapi.responses import RedirectResponse
 from orchestrator.worklist import measures
 from orchestrator.worklist.access import users
 from orchestrator.worklist.access.demo import PREFIX, demo_principal
+from orchestrator.worklist.access.keys import is_safe
+from orchestrator.worklist.access.modes import Access
 from orchestrator.worklist.access.roles import ROLES, Principal
 from orchestrator.worklist.api.answers import freshness, json_response
 from orchestrator.worklist.api.guard import rule
@@ -29,6 +31,7 @@ HOMES: Final = (
 )
 WRONG: Final = "Name or password is not right."
 NO_ROLE: Final = "Your account has no role here."
+OUT: Final = "You are signed out here. At a shared desk, sign out of your hospital account too."
 REST: Final = "Try again in 15 minutes."
 WARNED_S: Final = 120  # before a time-out, so that nobody loses what they write
 
@@ -41,6 +44,8 @@ async def sign_in(call: PageCallOf, request: Request) -> Response:
     access = call.site.access
     over = access.sessions.has_run_out(request.cookies.get(access.cookie()))
     told = "" if over is None else f"You were signed out after {_length(over)}. Your draft is kept."
+    if access.provider is not None and "out" in request.query_params:
+        told = OUT
     return await shown(call, request, request.query_params.get("next"), told=told)
 
 
@@ -139,6 +144,7 @@ async def shown(
         name=name,
         roles=[(role, role_words(role)) for role in DEMO_ROLES],
         version=request.app.version,
+        leave=_leave(site.access) if told == OUT else None,
         data=fresh_words(now, age, zone_of(site, None), site.log_now()).words,
     )
 
@@ -149,7 +155,7 @@ async def sign_out(call: PageCallOf) -> Response:
     access = call.site.access
     access.sessions.end(call.word)
     call.cookies.append(access.drop_cookie())
-    return RedirectResponse("/sign-in", 303)
+    return RedirectResponse("/sign-in" if access.provider is None else "/sign-in?out=1", 303)
 
 
 @rule("self", touches=False)
@@ -163,6 +169,13 @@ async def session(call: PageCallOf) -> Response:
 async def stay(call: PageCallOf) -> Response:
     """I am still here."""
     return json_response(_left(call))
+
+
+def _leave(access: Access) -> str | None:
+    """Where one signs out of the provider itself, which would let the next person in unasked."""
+    url = {} if access.provider is None else access.provider.known()
+    place = url.get("end_session_endpoint")
+    return place if isinstance(place, str) and is_safe(place) else None
 
 
 def _left(call: PageCall) -> dict[str, int]:
