@@ -1,7 +1,8 @@
 """What an event costs in this tree and in another one: ``python -m bench.versus OTHER``.
 
 Both trees take the same accepted events, by turns, in processes of their own; the ratio is that of
-the best turns.  *Processor* is all that decide does in memory, what it sends itself included.
+the best turns.  *Processor* is all that decide does in memory, what it sends itself included.  On a
+busy machine ``--counted`` counts instructions of Python's virtual machine instead: always the same.
 """
 
 import argparse
@@ -59,8 +60,30 @@ def cost(run):
     run()
     return (time.process_time() - before) / len(events) * 1e6
 
-cost(lambda: decide(told))
-print(min(cost(lambda: decide(told)) for _ in range(2)), min(cost(process) for _ in range(2)))
+def counted(run):
+    count = 0
+
+    def entered(frame, _event, _argument):
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return happened
+
+    def happened(_frame, event, _argument):
+        nonlocal count
+        count += event == "opcode"
+        return happened
+
+    sys.settrace(entered)
+    run()
+    sys.settrace(None)
+    return count / len(events)
+
+runs = (lambda: decide(told)), process
+for run in runs:
+    run()
+if sys.argv[2] == "counted":
+    print(*map(counted, runs))
+else:
+    print(*(min(cost(run) for _ in range(2)) for run in runs))
 """
 
 
@@ -70,25 +93,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("other", type=Path, help="e.g. what `git archive COMMIT` unpacks to")
     parser.add_argument("--events", type=int, default=6_000)
     parser.add_argument("--turns", type=int, default=6)
+    parser.add_argument("--counted", action="store_true", help="instructions, one turn")
     chosen = parser.parse_args(arguments)
+    how, unit = ("counted", "instructions") if chosen.counted else ("timed", "µs CPU")
     trees = {"this tree": HERE, "the other": chosen.other.resolve()}
     taken: dict[str, list[list[float]]] = {name: [] for name in trees}
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "accepted.ndjson"
         events = feed.accepted(feed.happenings(chosen.events))
         lines.write_bytes(b"\n".join(map(orjson.dumps, events)))
-        for _ in range(chosen.turns):
+        for _ in range(1 if chosen.counted else chosen.turns):
             for name, tree in trees.items():
-                taken[name].append(_turn(tree, lines))
+                taken[name].append(_turn(tree, lines, how))
     for number, what in enumerate(("core", "processor")):
         ours, theirs = (min(turn[number] for turn in taken[name]) for name in trees)
-        print(f"{what}: {ours:.1f} µs CPU an event, the other {theirs:.1f}: {ours / theirs:.3f}")
+        print(f"{what}: {ours:.1f} {unit} an event, the other {theirs:.1f}: {ours / theirs:.3f}")
     return 0
 
 
-def _turn(tree: Path, lines: Path) -> list[float]:
+def _turn(tree: Path, lines: Path, how: str) -> list[float]:
     run = subprocess.run(
-        [sys.executable, "-c", ARM, str(lines)],
+        [sys.executable, "-c", ARM, str(lines), how],
         cwd=tree,
         env={"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin"},
         stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import re
 import sys
 from itertools import product
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.log.feed import FOLLOWED
@@ -21,8 +21,6 @@ _NAME: Final = re.compile(
 )
 _NUMBER: Final = re.compile(rb"MRN|-discharge\.recorded|-admission\.opened|-patient\.updated")
 AT_ONCE: Final = 10_000
-
-T = TypeVar("T", str | None, bytes | None)
 
 
 def copy(source: Path, target: Path, times: int) -> int:
@@ -37,7 +35,8 @@ def copy(source: Path, target: Path, times: int) -> int:
                     count += times * len(records)
                     with new.transaction() as transaction:
                         for one, number in product(records, range(times)):
-                            key, value = _renamed(one.key, number), _renamed(one.value, number)
+                            value = None if one.value is None else _renamed(one.value, number)
+                            key = _key(one.key, number)
                             transaction.append(topic, key, value, one.headers, partition)
     return count
 
@@ -46,11 +45,13 @@ def _made(folder: Path, partitions: int) -> Log:
     return Log.open(folder, create=True, partitions=partitions)
 
 
-def _renamed(text: T, number: int) -> T:
-    if not number or text is None:
+def _key(key: str | None, number: int) -> str | None:
+    return None if key is None else _renamed(key.encode(), number).decode()
+
+
+def _renamed(text: bytes, number: int) -> bytes:
+    if not number:
         return text
-    if isinstance(text, str):
-        return _renamed(text.encode(), number).decode()
     named = _NAME.sub(lambda m: b"%x" % ((int(m[1], 16) + number) % 16) + m[2], text)
     return _NUMBER.sub(lambda m: m[0] + b"-%d-" % number, named)
 

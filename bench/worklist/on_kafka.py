@@ -56,6 +56,6 @@ def values(kafka: Kafka, topic: str) -> Iterator[bytes]:
     consumer.subscribe([topic])
     try:
         while found := consumer.consume(1_000, QUIET_S):
-            yield from (one.value() for one in found if one.error() is None)
+            yield from (one.value() or b"" for one in found if one.error() is None)
     finally:
         consumer.close()

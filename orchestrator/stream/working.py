@@ -8,7 +8,7 @@ import structlog
 
 import handlers
 from orchestrator.core import step, stored
-from orchestrator.core.cells import PersonCell, VisitCell
+from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import (
     FacilityHeard,
     FieldUnmapped,
@@ -21,7 +21,7 @@ from orchestrator.core.showing import showings
 from orchestrator.log import describe
 from orchestrator.stream import letters, telling
 from orchestrator.stream.content import content_hash, event_hash
-from orchestrator.stream.identity import IDENTITY, claims
+from orchestrator.stream.identity import IDENTITY, claims, links
 from orchestrator.stream.identity.directory import Directory
 from orchestrator.stream.identity.shell import AtDesk
 from orchestrator.stream.identity.streams import Streams
@@ -141,27 +141,13 @@ class Working:
             receipt + REMEMBERED,
         )
         told = handlers.told(event, self.processor.facilities)
-        if told.marks:
-            self._link(record.key, event["subject"], told)
+        if told.marks and not told.effective:  # else it counts when its time comes
+            patient = self.processor.patient(record.key, event["subject"])
+            if (message := links.fresh(patient, told)) is not None:
+                self.send(IDENTITY, message)
         body = {"kind": "event", "event": event}
         self._take(record.key, event["subject"], body, told, told.lane)
         self._count(event, "applied", late=told.receipt - told.time > HOUR)
-
-    def _link(self, key: str, subject: str, told: Told) -> None:
-        """Identifiers that name the person elsewhere, too; each is told to the directory once."""
-        if told.effective:
-            return  # what is said of a time to come counts when it comes
-        links = [mark for mark in told.marks if mark.what == "link"]
-        if not links:
-            return
-        cell = self.processor.patient(key, subject).cells.get(("person", ""))
-        known = cell.linked if isinstance(cell, PersonCell) else set()
-        fresh = [mark for mark in links if mark.other not in known]
-        if isinstance(cell, PersonCell) and fresh:
-            cell.linked.update(mark.other for mark in fresh)
-            self.processor.patient(key, subject).dirty.add(("person", ""))
-        if fresh:
-            self.send(IDENTITY, {"kind": "marks", "marks": [list(mark) for mark in fresh]})
 
     def _count(self, event: dict[str, Any], result: str, *, late: bool = False) -> None:
         lane = event.get("lane", "live")
@@ -343,8 +329,7 @@ class Working:
     def say(self, told: Told, now: int) -> None:
         """Tell the directory what was said of who is whom ahead of its time, which has come."""
         if told.marks and told.effective and told.effective <= max(told.receipt, now):
-            marks = [list(mark) for mark in told.marks]
-            self.send(IDENTITY, {"kind": "marks", "marks": marks})
+            self.send(IDENTITY, links.said(told))
 
     def _wake(self, key: str) -> int | None:
         desk = self.processor.desk(key)

@@ -90,7 +90,7 @@ def test_no_violation(name: str, window: Open) -> None:
         go(one.page, one.url, path)
         one.page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = true)")
         for scheme in ("light", "dark"):
-            one.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            one.page.emulate_media(color_scheme=scheme)
             found += [f"{width} {scheme} {told}" for told in violations(one.page)]
         one.page.evaluate("() => document.querySelectorAll('details').forEach(d => d.open = false)")
         wide = one.page.evaluate("() => document.documentElement.scrollWidth > innerWidth")

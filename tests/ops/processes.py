@@ -44,9 +44,15 @@ class Process:
             )
 
     def logged(self) -> list[dict[str, Any]]:
-        """What it logged so far, line by line."""
+        """What it logged so far, line by line; who cannot start says why in a sentence instead."""
         lines = self._log.read_bytes().splitlines(keepends=True)
-        return [orjson.loads(line) for line in lines if line.endswith(b"\n")]
+        whole = (line for line in lines if line.endswith(b"\n"))
+        return [orjson.loads(line) for line in whole if not line.startswith(b"care-orchestrator: ")]
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has said where."""
+        return self._told() is not None
 
     @property
     def port(self) -> int:

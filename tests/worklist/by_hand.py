@@ -188,7 +188,7 @@ def _hurry(task: dict[str, Any]) -> int:
         return 2
     if task["priority"] != "routine":
         return 0
-    return 3 - 2 * task["overdue"]
+    return 1 if task["overdue"] else 3
 
 
 def _gap(gap: dict[str, Any]) -> dict[str, Any]:

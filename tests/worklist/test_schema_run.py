@@ -60,7 +60,8 @@ class Run:
 
     def operations(self) -> Iterator[Any]:
         for found in self.document.get_all_operations():
-            operation = found.ok()
+            told: Any = found
+            operation = told.ok()
             if operation.path != ENDLESS:
                 yield operation
 
@@ -99,7 +100,8 @@ class Run:
 
     def _answer(self, case: Any, token: str) -> httpx.Response:
         said = case.as_transport_kwargs(base_url="http://test")
-        made = requests.Request(**{k: v for k, v in said.items() if k != "timeout"}).prepare()
+        known = {k: v for k, v in said.items() if k != "timeout"}
+        made: Any = requests.Request(**known).prepare()
         headers = {**made.headers, "Authorization": f"Bearer {token}"}
         headers.pop("Content-Length", None)
         sent = httpx.Request(made.method, made.url, headers=headers, content=made.body or b"")

@@ -330,6 +330,7 @@ async def test_the_audit_page_tells_who_did_what(shared: World) -> None:
 
 async def until_there(browser: Browser, path: str, word: str) -> None:
     """The audit is a topic like others: what was written comes a moment later."""
+    page = ""
     for _ in range(600):
         page = text_of((await browser.get(path)).text)
         if f"{word} rn read" in page:
@@ -424,7 +425,7 @@ async def test_the_demos_buttons_make_things_happen_at_the_hospital(demo: World)
     )
     calls = [one for one in came["items"] if one["kind"] == "CALL_48H"]
     assert [one["born_overdue"] for one in calls] == [True]
-    assert (silent, slow) == ({"GEN"}, True)
+    assert (silent, slow) == (frozenset({"GEN"}), True)
     assert (controls.silent, controls.slow, controls.over) == (frozenset(), False, True)
     assert "The demo begins again" in text_of(over.text)
 

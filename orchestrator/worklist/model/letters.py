@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -95,7 +96,7 @@ def listed(
         f" WHERE {where.sql} ORDER BY id LIMIT ?",
         (*where.values, limit),
     ).fetchall()
-    return [(row[0], Letter(*row[1:7], orjson.loads(row[7]), row[8])) for row in rows]
+    return [(row[0], _letter(row[1:])) for row in rows]
 
 
 def one(db: sqlite3.Connection, who: Principal, place: str) -> tuple[Letter, bytes] | None:
@@ -109,4 +110,9 @@ def one(db: sqlite3.Connection, who: Principal, place: str) -> tuple[Letter, byt
     ).fetchone()
     if row is None:
         return None
-    return Letter(*row[:6], orjson.loads(row[6]), row[7]), bytes(row[8])
+    return _letter(row), bytes(row[8])
+
+
+def _letter(row: Sequence[Any]) -> Letter:
+    place, at, reason, stage, topic, facility, headers, size = row[:8]
+    return Letter(place, at, reason, stage, topic, facility, orjson.loads(headers), size)

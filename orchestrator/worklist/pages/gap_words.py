@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from orchestrator.worklist.pages.wording import Tag
-from schemas.gaps import GapCode
 
-NAMES: Final[dict[GapCode, str]] = {
+NAMES: Final[dict[str, str]] = {
     "TASK_OVERDUE": "Overdue",
     "TCM_CONTACT_WINDOW_MISSED": "TCM window missed",
     "NO_PCP_APPOINTMENT": "No PCP visit booked",
@@ -123,7 +122,7 @@ _TONES: Final[dict[str, Tag]] = {
 
 def name(code: str) -> str:
     """A gap's code in words; one that is new here is shown as it is."""
-    return dict[str, str](NAMES).get(code) or code.replace("_", " ").capitalize()
+    return NAMES.get(code) or code.replace("_", " ").capitalize()
 
 
 def severity(word: str) -> Tag:

@@ -219,7 +219,10 @@ def test_a_moved_account_is_the_visit_of_feeds_that_number_by_account() -> None:
     assert (
         said["type"],
         said["data"],
-    ) == ("care.patient.visit_moved.v1", {"visit_number": "ACC1", "from": "GEN|B2", "account_number": "ACC1"})
+    ) == (
+        "care.patient.visit_moved.v1",
+        {"visit_number": "ACC1", "from": "GEN|B2", "account_number": "ACC1"},
+    )
 
 
 @pytest.mark.parametrize("trigger", ["A44", "A45"])

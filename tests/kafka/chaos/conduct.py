@@ -17,8 +17,6 @@ from tests.kafka.chaos.recorded import CHANGES, Plain, Recorded
 from tests.kafka.chaos.stories import Change, Story
 
 OVER: Final = frozenset({"completed", "cancelled", "failed", "entered-in-error"})
-# Opened by a record of its own, which is no event and cuts no piece.
-PARKED: Final = "EVENT_PARKED"
 FIELDS: Final = ("patient", "subject", "patient_key")
 
 
@@ -109,12 +107,12 @@ def _doubled(story: Story) -> Iterator[Finding]:
 def _early(story: Story) -> Iterator[Finding]:
     """Nothing is said of an instant that neither the clock nor the event had reached."""
     for step, piece in zip(story.steps, story.pieces, strict=True):
-        reached = max(step.stamp, step.after)
+        # A record that is put aside is planned for at its own instant, as one that is applied.
+        reached = max(step.stamp, step.parked, step.after)
         for change in piece:
             where = f"{CHANGES}-{change.partition}@{change.offset}"
             at = instant(change.plain["at"])
-            parked = change.plain.get("gap", {}).get("code") == PARKED
-            if at > reached and not parked:
+            if at > reached:
                 ahead = (at - reached) / SECOND
                 yield Finding("PREMATURE", where, f"{change.name} {ahead:.3f} s ahead of the clock")
             task = change.plain.get("task")

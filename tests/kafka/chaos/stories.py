@@ -15,7 +15,7 @@ import orjson
 from orchestrator.core.instants import read as instant
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from tests.kafka.chaos.accounting import Entry
-from tests.kafka.chaos.recorded import Plain, Recorded
+from tests.kafka.chaos.recorded import Plain, Recorded, Row
 
 
 class Step(NamedTuple):
@@ -26,6 +26,7 @@ class Step(NamedTuple):
     after: int
     stamp: int  # of its journal record
     receipt: int
+    parked: int = 0  # stamp of the last record before the next one that was put aside
 
 
 class Change(NamedTuple):
@@ -80,9 +81,12 @@ def stories(recorded: Recorded, entries: Iterable[Entry]) -> dict[str, Story]:
     clocks = clocks_of(recorded)
     found: dict[str, Story] = {}
     told: dict[str, list[Entry]] = defaultdict(list)
+    parked: dict[str, list[Row]] = defaultdict(list)
     for entry in entries:
         if entry.result == "applied":
             told[entry.name[0]].append(entry)
+        elif entry.result == "dead-letter":
+            parked[entry.name[0]].append(entry.row)
     for key, mine in told.items():
         partition = mine[0].row.partition
         at = clocks[partition]
@@ -94,6 +98,7 @@ def stories(recorded: Recorded, entries: Iterable[Entry]) -> dict[str, Story]:
                 at.before(next_one),
                 entry.row.stamp,
                 entry.receipt,
+                _last_between(parked.get(key, []), entry.row.offset, next_one),
             )
             for entry, next_one in zip(mine, following, strict=True)
         ]
@@ -101,6 +106,14 @@ def stories(recorded: Recorded, entries: Iterable[Entry]) -> dict[str, Story]:
         found[key] = Story(key, subject, partition, steps, [[] for _ in steps])
     _cut(recorded, found)
     return found
+
+
+def _last_between(rows: list[Row], offset: int, following: int | None) -> int:
+    """The stamp of the last of *rows* there; 0: there is none."""
+    found = [
+        r.stamp for r in rows if offset < r.offset and (following is None or r.offset < following)
+    ]
+    return max(found, default=0)
 
 
 def _sent(entry: Entry) -> Plain:

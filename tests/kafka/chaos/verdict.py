@@ -60,9 +60,10 @@ def judge(
     """
     began = time.monotonic()
     accounted = account(recorded)
-    undisturbed = replay(recorded.lines(), site_key)
     told = stories(recorded, accounted.entries)
+    # First: whoever helps with it starts with a copy of what is in memory.
     believed = _believed(list(told.values()), processes)
+    undisturbed = replay(recorded.lines(), site_key)
     timed = timing(recorded, told.values(), excuses, bounds)
     findings = [
         *accounted.findings,
