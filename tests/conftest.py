@@ -10,6 +10,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+# Where nothing is configured, tracebacks are plain: with the values of all variables, drawn in
+# frames, one of a server's takes minutes.
+structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:

@@ -7,6 +7,7 @@ import pytest
 from orchestrator.cli import words
 from orchestrator.cli.console import counted
 from orchestrator.cli.report import lines
+from orchestrator.ops import spans
 
 ZONE = "America/New_York"
 
@@ -42,7 +43,7 @@ def test_the_zone_changes_with_the_season() -> None:
 )
 def test_a_length_is_said_by_its_two_largest_units(span: timedelta, said: str) -> None:
     """Nobody needs the minutes of a day."""
-    assert words.length(span) == said
+    assert spans.length(span) == said
 
 
 def test_numbers_carry_their_noun() -> None:

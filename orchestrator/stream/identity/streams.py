@@ -304,11 +304,10 @@ class Streams:
             chart.patient.floor = floor
         if told or why is not None:
             self._shell.step(desk, patient, told, None if why is None else Joined(*why))
-            for chart in charts.values():
-                self._tell_numbers(chart)
         self._shell.fire(desk, patient, low)
         for chart in charts.values():
             chart.patient.floor = low
+            self._tell_numbers(chart)
         if patient.wake is not None:
             self._need(charts, patient.wake)
 
