@@ -7,6 +7,7 @@ decided, published, projected and shown by the same code as at a site.
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -126,13 +127,13 @@ def product(folder: Path, command: str = "up", **settings: str) -> Iterator[Prod
         command: ``worklist`` where others decide.
         settings: Beside those of a site over one folder.
     """
-    said = folder / "up.log"
+    said, port = folder / "up.log", _free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CARE_")},
         "CARE_DATA_DIR": str(folder),
         "CARE_SITE_KEY": SITE_KEY.decode(),
         "CARE_PARTITIONS": str(PARTITIONS),
-        "CARE_WORKLIST_PORT": "0",
+        "CARE_WORKLIST_PORT": str(port),
         "CARE_OPS_PORT": "0",
         "CARE_LOG_FORMAT": "json",
         **settings,
@@ -142,7 +143,8 @@ def product(folder: Path, command: str = "up", **settings: str) -> Iterator[Prod
             [sys.executable, "-c", MAIN, command], env=environment, stdout=out, stderr=out
         )
     try:
-        yield Product(process, folder, _port(process, said))
+        _wait_for(process, said, port)
+        yield Product(process, folder, port)
     finally:
         process.terminate()
         try:
@@ -152,20 +154,23 @@ def product(folder: Path, command: str = "up", **settings: str) -> Iterator[Prod
             process.wait()
 
 
-def _port(process: subprocess.Popen[bytes], said: Path) -> int:
-    end, port, level = time.monotonic() + READY_S, None, False
-    while port is None or not level:
+def _free_port() -> int:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return int(door.getsockname()[1])
+
+
+def _wait_for(process: subprocess.Popen[bytes], said: Path, port: int) -> None:
+    """Until it serves there and its read model is up to date."""
+    end, missing = time.monotonic() + READY_S, True
+    while missing:
         if process.poll() is not None or time.monotonic() > end:
             raise RuntimeError(f"the product did not start:\n{said.read_text()[-3000:]}")
         time.sleep(0.1)
-        for line in said.read_text().splitlines():
-            if not line.startswith("{"):
-                continue
-            entry = json.loads(line)
-            if entry.get("event") == "process.started" and entry.get("role") == "worklist":
-                port = int(entry["port"])
-            level = level or entry.get("event") == "projection.caught_up"
-    return port
+        lines = said.read_text().splitlines()
+        told = [json.loads(line) for line in lines if line[:1] + line[-1:] == "{}"]
+        serves = any(one.get("port") == port for one in told)
+        missing = not serves or all(one["event"] != "projection.caught_up" for one in told)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def standing_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
     found = _stay_gaps(view, rules, horizon)
     found += _person_gaps(view, rules)
     found += _facility_gaps(view, rules, horizon)
-    return found
+    # A number that was used for two stays has one scope: the later stay speaks for both.
+    return list({gap.id: gap for gap in found}.values())
 
 
 def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:

@@ -14,6 +14,7 @@ from tests.core.builders import (
     discharged,
     marked,
     names,
+    parked,
     updated,
 )
 
@@ -81,6 +82,15 @@ def test_a_late_admission_notice_is_a_fact(late: int, told: bool) -> None:
     assert ("ADMIT_NOTICE_LATE" in found.live) is told
     if told:
         assert found.gaps["ADMIT_NOTICE_LATE"]["status"] == "recorded"
+
+
+def test_a_number_used_for_two_stays_has_one_late_notice() -> None:
+    """Both were told late under one id: it is published once, and no other event changes it."""
+    found = chart(admitted(D, receipt=D + 5 * DAY), discharged(D + DAY, receipt=D + 5 * DAY))
+    found.tell(admitted(D + 4 * DAY, receipt=D + 6 * DAY, event="E9"))
+    assert "ADMIT_NOTICE_LATE" in found.live
+    made = found.tell(parked(D + 7 * DAY, event="E10"))
+    assert [one["gap"]["code"] for one in made if "gap" in one] == ["EVENT_PARKED"]
 
 
 @pytest.mark.parametrize("cls", ["OUTPATIENT", "PREADMIT", "RECURRING"])

@@ -44,10 +44,10 @@ class Process:
             )
 
     def logged(self) -> list[dict[str, Any]]:
-        """What it logged so far, line by line; who cannot start says why in a sentence instead."""
+        """What it logged so far; who cannot start, or dies in a thread, writes other lines, too."""
         lines = self._log.read_bytes().splitlines(keepends=True)
         whole = (line for line in lines if line.endswith(b"\n"))
-        return [orjson.loads(line) for line in whole if not line.startswith(b"care-orchestrator: ")]
+        return [orjson.loads(line) for line in whole if line.startswith(b"{")]
 
     @property
     def serves(self) -> bool:

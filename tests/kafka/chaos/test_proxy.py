@@ -75,6 +75,9 @@ async def test_lost_replies_leave_the_request_where_it_arrived() -> None:
         with pytest.raises(ConnectionResetError):
             await reader.readexactly(1)
         writer.close()
+        async with asyncio.timeout(60):
+            while proxy.connections:  # noqa: ASYNC110 - a test
+                await asyncio.sleep(0.01)
         assert (proxy.passed["to-broker"], proxy.lost["to-client"]) == (1, 1)
 
 
