@@ -42,6 +42,7 @@ from schemas.topics import JOURNAL
 
 LOOK_S: Final = 0.1
 RETRY_S: Final = 1.0
+APPEND_S: Final = 10.0
 HELD_AFTER: Final = 10 * SECOND  # what a clock waits for intake before it counts as held
 COUNT_S: Final = 5.0  # how often those are counted whose deadline has passed
 AWAY: Final = "brokers"
@@ -212,7 +213,9 @@ class Clockwork:
     async def _append(self, partition: int, value: bytes) -> Landed:
         place = JOURNAL, partition
         rows = {place: [OutRow(CLOCK_KEY.encode(), value)]}
-        landed: dict[Place, Landed] = await self._app.producer.land(rows)
+        # The producer would wait for brokers for ever, and nobody be told that they are away.
+        async with asyncio.timeout(APPEND_S):
+            landed: dict[Place, Landed] = await self._app.producer.land(rows)
         return landed[place]
 
     # Telling
