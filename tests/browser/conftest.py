@@ -1,5 +1,6 @@
 """One browser and one worklist for all pages; whoever reads gets a window of their own."""
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,26 @@ WAIT_MS: Final = 60_000  # a guard, not a promise
 expect.set_options(timeout=WAIT_MS)
 
 
+class Held:
+    """
+    The event loop that Playwright keeps running in this thread.
+
+    Between tests nobody may find it running: tests of other folders, in the same process, run
+    loops of their own.
+    """
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def put_away(cls) -> None:
+        cls.loop = asyncio._get_running_loop()
+        asyncio._set_running_loop(None)
+
+    @classmethod
+    def take_out(cls) -> None:
+        asyncio._set_running_loop(cls.loop)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium; on the build server it must be there."""
@@ -27,8 +48,19 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
+        Held.put_away()
         yield browser
+        Held.take_out()
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def with_its_loop(chromium: Browser) -> Iterator[None]:
+    """Set up before whatever opens a window, and put away after that is closed."""
+    del chromium
+    Held.take_out()
+    yield
+    Held.put_away()
 
 
 @pytest.fixture(scope="session")
