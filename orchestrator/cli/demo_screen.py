@@ -39,7 +39,7 @@ class Screen:
         self._live = decorated(sys.stderr)
         self._tasks: dict[str, Change] = {}
         self._gaps: dict[str, Change] = {}
-        self._patients: set[str] = set()
+        self._discharged: dict[str, str] = {}  # whom each transition is about
 
     def show(self, now: int, changes: Iterable[Change], *, aloud: bool = True) -> None:
         """Print *changes*, which came since the last call; not *aloud*: only count them."""
@@ -52,7 +52,7 @@ class Screen:
             ):
                 self._entry(at, patient, list(group))
         if self._live:
-            line = f"  {self._status(now)}  [Ctrl-C stops]"
+            line = f"{self._status(now)}  ^C stops"
             # A line that wraps would not be redrawn in place.
             sys.stderr.write(f"\r\x1b[2K{line[: width() - 1]}")
             sys.stderr.flush()
@@ -67,20 +67,23 @@ class Screen:
         self._print(f"  {tasks} so far, of which {done:,} done and {gone:,} withdrawn", PLAIN)
 
     def _count(self, change: Change) -> None:
-        self._patients.add(change["patient"])
+        if transition := change.get("transition"):
+            self._discharged[transition["transition_id"]] = change["patient"]
         if task := change.get("task"):
             self._tasks[task["task_id"]] = task
         if gap := change.get("gap"):
             self._gaps[gap["gap_id"]] = gap
 
     def _status(self, now: int) -> str:
-        at = words.dated(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now), self._zone)
+        at = words.moment(
+            datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now), self._zone
+        )
         open_tasks = [task for task in self._tasks.values() if task["status"] in OPEN]
         overdue = sum(task["overdue"] for task in open_tasks)
         gaps = sum(gap["status"] == "open" for gap in self._gaps.values())
         return (
-            f"{at}  patients {len(self._patients):,}  open {len(open_tasks):,}"
-            f"  overdue {overdue:,}  gaps {gaps:,}"
+            f"{at}  discharged {len(set(self._discharged.values())):,}"
+            f"  open {len(open_tasks):,}  overdue {overdue:,}  gaps {gaps:,}"
         )
 
     def _entry(self, at: str, patient: str, changes: list[Change]) -> None:

@@ -5,10 +5,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from orchestrator.core.calendar import local_day
 from orchestrator.core.facts import Command
 from orchestrator.core.policy import Policy
+
+
+NEEDS_CLINICIAN: Final = "needs_escalation"
+# Outcomes that settle the call without its script (ruling 23), and that nobody stated one (21).
+WITHOUT_SCRIPT: Final = (None, "declined_followup", NEEDS_CLINICIAN)
 
 
 @dataclass(slots=True)
@@ -33,19 +39,22 @@ def is_contact(command: Command, policy: Policy) -> bool:
     """
     if command.reached not in policy.reached_contact or command.outcome == "scheduling-only":
         return False
-    if command.outcome != "ok":
+    if command.outcome in WITHOUT_SCRIPT:
         return True
-    return all(command.answers.get(name) not in (None, "") for name in policy.script_answers)
+    return all(str(command.answers.get(name) or "").strip() for name in policy.script_answers)
 
 
 def is_unfinished(command: Command, policy: Policy) -> bool:
     """A completion that reached somebody but lacks answers of the script (ruling 23)."""
     reached = command.what == "completed" and command.reached in policy.reached_contact
-    return reached and command.outcome == "ok" and not is_contact(command, policy)
+    scripted = command.outcome not in (*WITHOUT_SCRIPT, "scheduling-only")
+    return reached and scripted and not is_contact(command, policy)
 
 
 def has_red_flag(command: Command, policy: Policy) -> bool:
-    """An answer that asks for a clinician within the hour (ruling 23)."""
+    """An answer, or the outcome of that name, that asks for a clinician within the hour."""
+    if command.outcome == NEEDS_CLINICIAN:
+        return True
     symptoms, medicines = (_word(command.answers.get(name)) for name in ("symptoms", "medicines"))
     return symptoms in policy.red_flag_symptoms or medicines == "no"
 
@@ -81,9 +90,7 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
             else:
                 work.status, work.owner = "accepted", command.to
         elif command.what == "attempted" or (
-            command.what == "completed"
-            and call
-            and (command.stamp.time < since or not is_contact(command, policy))
+            command.what == "completed" and not _settles(command, call, since, policy)
         ):
             work.status = "in-progress"
             work.attempts.append(command)
@@ -92,6 +99,13 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
             if call and command.outcome == "declined_followup":
                 work.declined = command
     return work
+
+
+def _settles(command: Command, call: bool, since: int, policy: Policy) -> bool:
+    if call:
+        return command.stamp.time >= since and is_contact(command, policy)
+    # Other work may be done without anybody on the line; a call that reached nobody is none.
+    return command.reached is None or command.reached in policy.reached_contact
 
 
 def counted(attempts: Sequence[Command], since: int, policy: Policy) -> list[Command]:

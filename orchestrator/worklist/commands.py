@@ -21,6 +21,12 @@ from schemas.topics import topic_of
 NAMESPACE: Final[UUID] = uuid5(NAMESPACE_URL, "urn:care-orchestrator:action")
 SOURCE: Final = "worklist"
 
+CALL: Final = "CALL_48H"
+# Ruling 21; who states none means the first, which asks for the whole script.
+OUTCOMES: Final = ("ok", "scheduling-only", "declined_followup", "needs_escalation")
+RED_FLAG: Final = "CLINICAL_RED_FLAG"
+CLINICIANS: Final = ("prescriber", "pharmacist", "rn", "case-manager", "supervisor")
+
 Action = Literal["accept", "release", "attempt", "complete", "reject", "reassign", "note"]
 
 
@@ -84,9 +90,25 @@ def check_owner(action: Action, task: Mapping[str, Any], who: Principal) -> None
     Raises:
         Problem: ``forbidden``.
     """
-    others = task["owner"] is not None and task["owner"] != who.actor
+    others = task["owner"] != who.actor and (task["owner"] is not None or action == "reassign")
     if ACTIONS[action].owned and others and "act-for-others" not in who.may:
         raise Problem("forbidden", "Only its owner and supervisors may do this.")
+
+
+def check_said(
+    action: Action, thing: Mapping[str, Any], who: Principal, body: Mapping[str, Any]
+) -> None:
+    """
+    What depends on the task or gap: a call's outcome, and who may say that a red flag was seen.
+
+    Raises:
+        Problem: ``unprocessable``, ``forbidden``.
+    """
+    outcome = body.get("outcome")
+    if thing.get("kind") == CALL and outcome is not None and outcome not in OUTCOMES:
+        raise Problem("unprocessable", f"outcome of a call is one of {', '.join(OUTCOMES)}")
+    if thing.get("code") == RED_FLAG and who.acts_as not in CLINICIANS:
+        raise Problem("forbidden", "Only a clinician closes a red flag.")
 
 
 def event(
@@ -116,6 +138,8 @@ def event(
         "actor": who.actor,
         "role": who.acts_as,
     }
+    if action == "complete" and thing.get("kind") == CALL:
+        data.setdefault("outcome", OUTCOMES[0])
     if "task_id" in thing:
         data["task_id"] = thing["task_id"]
     else:

@@ -22,6 +22,7 @@ class Demo:
         silent: The facilities that send nothing at the moment.
         slow: The worker naps.
         over: The visitor wants to begin again.
+        late: How many discharges were told late.
     """
 
     pace: int = 60
@@ -29,6 +30,7 @@ class Demo:
     silent: frozenset[str] = field(default_factory=frozenset)
     slow: bool = False
     over: bool = False
+    late: int = 0
 
     @property
     def speed(self) -> int:

@@ -135,8 +135,6 @@ def _listen(made: Window) -> None:
     def on_console(message: Any) -> None:
         # The browser says so of every page that asks again with an error status.
         asked_again = "status of 422" in message.text or "status of 412" in message.text
-        # ... and its own tools then ask for that page once more.
-        asked_again = asked_again or "status of 405" in message.text
         if message.type in ("error", "warning") and not asked_again:
             made.faults.append(f"console: {message.text}")
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from orchestrator.core.instants import HOUR, MINUTE, written
 from orchestrator.stream.clock import RealClock
-from tests.browser.conftest import Open, windows
+from tests.browser.conftest import Open, Window, windows
 from tests.browser.served import Served, served
 from tests.browser.test_accessible import violations
-from tests.browser.test_shift import row_of
+from tests.browser.test_shift import cancelled, row_of
 from tests.worklist.world import discharged
 
 CALLS = "/work?kind=CALL_48H"
@@ -187,3 +187,87 @@ def test_a_stale_form_says_what_changed(own: Open, quiet: Served) -> None:
     expect(page.locator("#stale")).to_contain_text("Changed while you wrote")
     expect(page.locator("#complete")).to_have_text("Save anyway")
     expect(page.locator("#note")).to_have_value("Half a sentence")
+
+
+def _opened(one: Window, at: int) -> str:
+    """Open the task of a row; its patient's name."""
+    one.go(f"{CALLS}&owner=none")
+    link = one.page.locator("tbody.task th.patient a").nth(at)
+    name = link.inner_text()
+    link.click()
+    expect(one.page.locator("#task-phone")).to_contain_text("202-555-01")
+    expect(one.page.locator("#freshness-state")).to_have_text("Current")
+    return name
+
+
+def _nothing_to_do(page: Page) -> None:
+    """Neither a number nor anything to press but what closes the page."""
+    expect(page.locator("#task-stop")).to_contain_text("Withdrawn")
+    for name in ("Accept", "Complete", "Log attempt", "Save note", "Pass on", "Release"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    expect(page.get_by_text("Cannot be done").locator("visible=true")).to_have_count(0)
+    expect(page.locator("main")).not_to_contain_text("202-555")
+    expect(page.locator("main")).not_to_contain_text(" left, ")
+    expect(page.locator("#task-why")).to_contain_text("cancelled the discharge")
+    expect(page.locator("#task-contact s")).to_contain_text("was due")
+
+
+def test_a_half_filled_form_that_was_sent_back_still_hears_of_a_stop(
+    own: Open, quiet: Served
+) -> None:
+    """The page of an incomplete report asks for nothing that is not there, and stops like any."""
+    one = own("demo-rn")
+    page = one.page
+    name = _opened(one, 2)
+    task = page.url
+    page.locator('input[name="reached"][value="patient"]').check()
+    page.locator("#note").fill("She says")
+    page.locator("#complete").click()
+    expect(page.locator("#problem")).to_contain_text("This counts as an attempt.")
+    expect(page.locator("#problem")).to_contain_text("Nothing is saved yet.")
+    expect(page.locator("#freshness-state")).to_have_text("Current")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2000)  # what would be asked every 0.7 s
+    assert [url for url in asked if "/live/" not in url] == []
+
+    quiet.send(cancelled(name))
+    expect(page.locator("#problem")).to_be_hidden()
+    _nothing_to_do(page)
+    expect(page.locator("#task-buttons")).to_have_text("Close without calling")
+    expect(page.locator("#note")).to_have_value("She says")
+    page.goto(f"{task}/report")
+    expect(page).to_have_url(task)
+    expect(page.locator("#note")).to_have_value("She says")
+    _nothing_to_do(page)
+
+
+def test_what_is_withdrawn_while_one_looks_leaves_nothing_to_do(own: Open, quiet: Served) -> None:
+    """Where nothing was written the form goes too; the same after the page is shown anew."""
+    one = own("demo-rn")
+    page = one.page
+    name = _opened(one, 5)
+    expect(page.get_by_role("button", name="Accept")).to_have_count(1)
+    quiet.send(cancelled(name))
+    _nothing_to_do(page)
+    expect(page.locator("#report")).to_be_hidden()
+    assert violations(page) == []
+    page.reload()
+    _nothing_to_do(page)
+    expect(page.locator("#report")).to_have_count(0)
+
+
+def test_the_tabs_count_what_was_taken_and_given_back(own: Open) -> None:
+    """In place, without the page being shown anew."""
+    one = own("demo-rn")
+    page = one.page
+    one.go(CALLS)
+    tabs = page.locator("#owner-tabs a")
+    before = tabs.all_inner_texts()
+    mine, unowned = (int(text.split()[1]) for text in before[:2])
+    page.get_by_role("button", name="Accept").first.click()
+    after = [f"Mine {mine + 1}", f"Unowned {unowned - 1}", before[2]]
+    expect(tabs).to_have_text(after)
+    page.get_by_role("button", name="Undo").click()
+    expect(tabs).to_have_text(before)
+    assert page.locator('#owner-tabs [aria-current="true"]').inner_text() == before[2]

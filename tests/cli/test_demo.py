@@ -3,9 +3,11 @@
 import io
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +17,14 @@ import orjson
 import pytest
 
 from orchestrator import log
-from orchestrator.cli import demo, demo_stage
+from orchestrator.cli import demo, demo_screen, demo_stage, site
 from orchestrator.core.instants import HOUR, MINUTE
+from orchestrator.settings import site_key
+from orchestrator.simulate.places import GEN
+from orchestrator.stream.keys import patient_key
+from orchestrator.worklist.log.embedded import EmbeddedFeed
+from orchestrator.worklist.model.projector import Projection
+from orchestrator.worklist.pages import landing
 from tests.cli.conftest import Run, bare_environment
 from tests.cli.test_commands import START
 
@@ -71,6 +79,37 @@ def test_a_stuttering_demo_shows_the_same(tmp_path: Path) -> None:
         )
 
     assert told(smooth) == told(stutter)
+
+
+def test_the_terminal_counts_what_the_landing_page_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same four numbers, in a line that is whole on a terminal of 80 columns."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    log.configure("error", "json", io.StringIO())
+    monkeypatch.setattr(demo_screen, "decorated", lambda _stream: True)
+    monkeypatch.setattr(demo_screen, "width", lambda: 80)
+    screen = demo_screen.Screen(GEN.zone, {})
+    with demo_stage.opened(folder, SEED) as stage:
+        stage.prologue(going, demo_stage.PROLOGUE_SERVED)
+        screen.show(stage.now, stage.changes(), aloud=False)
+    key = site_key(site.load(folder))
+    feed = EmbeddedFeed(folder)
+    projection = Projection(tmp_path / "rows.sqlite", feed, lambda one: patient_key(key, one))
+    while projection.step() is not None:
+        pass
+    projection.close()
+    feed.close()
+    with closing(sqlite3.connect(tmp_path / "rows.sqlite")) as db:
+        counts = [db.execute(sql).fetchone()[0] for sql in landing.COUNTS.values()]
+    line = capsys.readouterr().err.rpartition("\x1b[2K")[2]
+
+    words = ("discharged", "open", "overdue", "gaps")
+    numbers = zip(words, counts, strict=True)
+    assert line.endswith("".join(f"  {word} {n:,}" for word, n in numbers) + "  ^C stops")
+    # The last column stays free; and each number may grow by a digit.
+    assert len(line) + len(words) < 80
 
 
 def test_demo_ends_by_itself_and_leaves_its_log(run: Run, tmp_path: Path) -> None:
@@ -155,7 +194,7 @@ def test_a_visitor_completes_a_call_and_begins_again(tmp_path: Path) -> None:
             assert overdue(nurse.get(gaps))
             done = nurse.post(
                 f"/api/v1/tasks/{task['task_id']}/complete",
-                json={"outcome": "done", "reached": "patient", "answers": ANSWERS},
+                json={"outcome": "ok", "reached": "patient", "answers": ANSWERS},
                 headers={
                     "Idempotency-Key": "k", "If-Match": f'"{task["version"]}"', "Prefer": "wait=30",
                 },

@@ -42,6 +42,8 @@ def called(*commands: Command, until: int | None = None) -> Chart:
         ("patient", "declined_followup", {}, True),
         ("patient", "needs_escalation", {}, True),
         ("patient", "ok", {}, False),
+        ("patient", "banana", {}, False),
+        ("patient", "ok", dict.fromkeys(ANSWERS, " "), False),
         *[("patient", "ok", {**ANSWERS, name: ""}, False) for name in ANSWERS],
         *[
             ("patient", "ok", {n: a for n, a in ANSWERS.items() if n != name}, False)
@@ -246,3 +248,19 @@ def test_a_release_of_the_visit_returns_to_what_the_slots_give() -> None:
     )
     task = found.tasks["PCP_VISIT_7D"]
     assert (task["status"], task["owner"]) == ("requested", None)
+
+
+def test_a_call_that_ends_with_the_wish_for_a_clinician_asks_one() -> None:
+    """The outcome of that name is done with the call, and not with the patient."""
+    work = call(reached(D + HOUR, outcome="needs_escalation"))
+    assert work.completed is not None
+    assert work.red_flag is not None
+
+
+@pytest.mark.parametrize(
+    ("whom", "settles"), [("voicemail", False), (None, True), ("patient", True)]
+)
+def test_other_work_is_not_settled_by_reaching_nobody(whom: str | None, settles: bool) -> None:
+    """A clinician's voicemail is an attempt, too; a chart is reconciled without anybody."""
+    work = done([command("completed", D + HOUR, reached=whom)], call=False, since=D, policy=P0)
+    assert (work.completed is not None, len(work.attempts)) == (settles, int(not settles))

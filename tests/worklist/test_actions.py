@@ -284,3 +284,48 @@ async def test_a_command_that_the_log_knows_is_not_sent_twice(running: World) ->
     assert {a.status_code for a in answers} <= {200, 409}
     assert any(a.status_code == 200 for a in answers)
     assert len(sent) == 1
+
+
+@pytest.mark.parametrize("body", [{}, {"answers": dict.fromkeys(ANSWERS, " ")}])
+async def test_a_call_without_its_script_is_an_attempt(
+    running: World, body: dict[str, Any]
+) -> None:
+    """Whoever states no outcome claims the whole script (rulings 21 to 23)."""
+    task = await running.call()
+    told = await running.act(task, "complete", {"reached": "patient", **body})
+
+    assert (told.status_code, told.json()["task"]["status"]) == (200, "in-progress")
+
+
+async def test_a_calls_outcome_is_one_of_four(running: World) -> None:
+    """A misspelt word must not settle a call."""
+    task = await running.call()
+    told = await running.act(task, "complete", {"reached": "patient", "outcome": "Ok"})
+
+    assert (told.status_code, told.json()["reason"]) == (422, "unprocessable")
+
+
+async def test_a_red_flag_is_closed_by_clinicians_alone(running: World) -> None:
+    """A scheduler who sees it cannot say that it was seen to."""
+    task = await running.call()
+    answers = {**ANSWERS, "symptoms": "chest-pain"}
+    await running.act(task, "complete", {"outcome": "ok", "reached": "patient", "answers": answers})
+    found = await running.until(
+        "/gaps?code=CLINICAL_RED_FLAG&status=open", lambda told: told["items"]
+    )
+    (gap,) = found["items"]
+    path = f"/gaps/{gap['gap_id']}/acknowledge"
+    async with running.client("demo-scheduler") as client:
+        refused = await client.post(path, headers={"Idempotency-Key": "k1"})
+    async with running.client("demo-rn") as client:
+        taken = await client.post(path, headers={"Idempotency-Key": "k2"})
+
+    assert (refused.status_code, taken.status_code) == (403, 200)
+
+
+async def test_who_owns_nothing_passes_nothing_on(running: World) -> None:
+    """Reassigning is for the owner and for supervisors."""
+    task = await running.call()
+    told = await running.act(task, "reassign", {"to": "pharmacy"}, token="demo-rn")
+
+    assert told.status_code == 403

@@ -237,6 +237,16 @@ async def test_what_is_not_understood_is_an_outcome(shared: World, params: dict[
     assert "tomorrow" not in response.text
 
 
+async def test_an_unknown_parameter_is_named_without_its_value(shared: World) -> None:
+    """By its name where that is a plain word: others may hold anything."""
+    plain = await ask(shared, "/Task", foo="magenta")
+    odd = await ask(shared, "/Task", **{"Lopez, Ana": "magenta"})
+
+    said = [one.json()["issue"][0]["details"]["text"] for one in (plain, odd)]
+    assert said == [f"The parameter {name} is not understood so." for name in ("foo", "?")]
+    assert "magenta" not in plain.text + odd.text
+
+
 async def test_a_lenient_client_may_ask_for_what_we_do_not_know(shared: World) -> None:
     """`Prefer: handling=lenient`, said by the client itself."""
     async with shared.client() as client:

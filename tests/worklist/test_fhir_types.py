@@ -231,6 +231,10 @@ async def test_a_retired_key_leads_to_the_survivor(shared: World) -> None:
     ]["id"] == now
     assert await found(shared, "/Task", patient=old) == await found(shared, "/Task", patient=now)
     assert await found(shared, "/Task", patient=now)
+    for path in ("/tasks", "/gaps"):
+        old_way, new_way = [await shared.get(path, patient_key=key) for key in (old, now)]
+        assert old_way["items"] == new_way["items"]
+        assert old_way["items"]
 
 
 # Gaps

@@ -286,3 +286,20 @@ async def test_only_the_log_away_is_503_and_the_repeat_is_one_change(
     assert (first.status_code, second.status_code) == (503, 200)
     assert first.json()["issue"][0]["code"] == "transient"
     assert second.json()["meta"]["versionId"] == str(task["version"] + 1)
+
+
+async def test_a_second_attempt_is_told_by_its_output_alone(shared: World) -> None:
+    """The status is in-progress already: what is new is whom it reached."""
+    task = await shared.call()
+    made = (await ask(shared, f"/Task/{task['task_id']}")).json()
+    first = await patch(
+        shared,
+        made,
+        {"op": "replace", "path": "/status", "value": "in-progress"},
+        {"op": "add", "path": "/output", "value": [output("reached", "no-answer")]},
+    )
+    stands = first.json()
+    again = await patch(
+        shared, stands, {"op": "add", "path": "/output", "value": [output("reached", "voicemail")]}
+    )
+    assert (first.status_code, again.status_code) == (200, 200), again.text

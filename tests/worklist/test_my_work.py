@@ -12,6 +12,7 @@ import pytest_asyncio
 from orchestrator.core.instants import written
 from orchestrator.stream.clock import RealClock
 from orchestrator.worklist.access.roles import principal
+from orchestrator.worklist.pages.reporting import SENT_TO
 from orchestrator.worklist.pages.store import VIEWS_MAX, PagesStore
 from tests.worklist.world import ANSWERS, World, discharged, world
 
@@ -220,7 +221,38 @@ async def test_what_is_no_contact_is_not_completed_unasked(
         response = await browser.post(path, do="complete", version="1", key="short", **more)
     assert response.status_code == 422
     assert told in words(response)
+    if "counts as" in told:
+        assert f"{told} Nothing is saved yet. Go back Log attempt" in words(response)
     assert (await shared.get(f"/tasks/{task['task_id']}", "demo-rn"))["version"] == 1
+
+
+async def test_where_a_form_is_sent_to_leads_to_its_page(shared: World) -> None:
+    """Asked for as an address, as a browser does of a page that was sent back."""
+    task = (await shared.call(owner="none"))["task_id"]
+    async with shared.browser("demo-rn") as browser:
+        for name in SENT_TO:
+            told = await browser.get(f"/tasks/{task}/{name}")
+            assert (told.status_code, told.headers["location"]) == (303, f"/tasks/{task}"), name
+
+
+async def test_a_finished_call_says_what_was_answered(shared: World) -> None:
+    """As text, with a way back: no form, no number, nothing that looks like work."""
+    task = (await shared.call(owner="none"))["task_id"]
+    form = {"do": "complete", "reached": "patient", "note": "All <well>", **SCRIPT}
+    async with shared.browser("demo-rn") as browser:
+        told = await browser.post(f"/tasks/{task}/report", version="1", key="finished", **form)
+        assert told.status_code == 303
+        # What a browser still had to keep comes late.
+        await browser.post(f"/tasks/{task}/draft", **form)
+    response = await page(shared, f"/tasks/{task}")
+    text = words(response)
+    assert "What was answered Reached Patient Understands why admitted Yes" in text
+    assert "Note All <well>" in text
+    assert "Back to My work" in text
+    assert 'id="report"' not in response.text
+    assert "Close without calling" not in text
+    assert '<p class="phone">' not in response.text
+    assert "<dt>Phone</dt>" not in response.text
 
 
 async def test_a_red_flag_says_by_when_a_clinician_calls(shared: World) -> None:

@@ -11,6 +11,7 @@ from orchestrator.core.instants import written
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.access.roles import principal
+from tests.worklist.fhir import post
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -109,6 +110,33 @@ async def test_a_search_finds_only_whom_the_caller_may_see(shared: World) -> Non
     assert found["here", "identifier"] == [task["patient_key"]]
     assert task["patient_key"] not in found["there", "name"]
     assert found["there", "identifier"] == []
+
+
+async def test_a_search_finds_whom_only_another_team_has_work_for(shared: World) -> None:
+    """Who may open a patient finds them, be what is open another team's: API, page and FHIR."""
+    task = await told(shared, 0)
+    key, facility = task["patient_key"], frozenset({task["facility"]})
+    for role in ("rn", "scheduler"):
+        shared.people.known[f"idle-{role}"] = principal(
+            f"idle-{role}", frozenset({role}), frozenset({"idle"}), facility
+        )
+    by_name = {"name": "O'Neill Maria", "birth_date": "1950-02-01"}
+    found = [
+        card
+        for body in (by_name, {"identifier": task["patient"]})
+        for card in await search(shared, "idle-rn", **body)
+        if card["patient_key"] == key
+    ]
+    async with shared.browser("idle-rn") as browser:
+        page = await browser.post("/patients/search", q=task["patient"])
+    form = {"identifier": task["patient"]}
+    bundle = (await post(shared, "/Patient/_search", form, "idle-rn")).json()
+
+    assert [card["open_tasks"] for card in found] == [0, 0]
+    assert f'href="/patients/{key}"' in page.text
+    assert [entry["resource"]["id"] for entry in bundle["entry"]] == [key]
+    # Whose patients are those of their team's tasks may not open them, and does not find them.
+    assert await search(shared, "idle-scheduler", identifier=task["patient"]) == []
 
 
 @pytest.mark.parametrize("name", ["O'Neill, Maria", "maria o'neill", "JOSÉ O'NEILL", "o'neill"])

@@ -409,6 +409,11 @@ async def test_the_demos_buttons_make_things_happen_at_the_hospital(demo: World)
     async with demo.browser("demo-supervisor") as browser:
         cancelled = await browser.post("/demo/cancel")
         late = await browser.post("/demo/late")
+        # At once, and by who sees only patients whose tasks are there.
+        async with demo.browser("demo-rn") as nurse:
+            whole = await nurse.get(late.headers["location"])
+            another = await nurse.post("/demo/late")
+            other = await nurse.get(another.headers["location"])
         await browser.post("/demo/silence", back="/")
         await browser.post("/demo/slow", back="/")
         silent, slow = controls.silent, controls.slow
@@ -416,6 +421,9 @@ async def test_the_demos_buttons_make_things_happen_at_the_hospital(demo: World)
         await browser.post("/demo/slow", back="/")
         over = await browser.post("/demo/over")
 
+    assert (whole.status_code, other.status_code) == (200, 200)
+    assert "Teal Foxglove, " in text_of(whole.text)
+    assert "Amber Larkspur, " in text_of(other.text)
     gone = cancelled.headers["location"]
     task = await demo.until(gone, lambda found: found["status"] == "cancelled")
     assert task["status_reason"] == "DISCHARGE_CANCELLED"
@@ -428,6 +436,23 @@ async def test_the_demos_buttons_make_things_happen_at_the_hospital(demo: World)
     assert (silent, slow) == (frozenset({"GEN"}), True)
     assert (controls.silent, controls.slow, controls.over) == (frozenset(), False, True)
     assert "The demo begins again" in text_of(over.text)
+
+
+async def test_a_worker_that_naps_keeps_nobody_waiting(
+    demo: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is not there in time is looked for under My work, not met with break-glass."""
+    monkeypatch.setattr("orchestrator.worklist.pages.demo.WAIT_S", 0.0)
+
+    async def unheard(topic: str, key: str | None, value: bytes) -> None:
+        del topic, key, value
+
+    monkeypatch.setattr(demo.site.sender, "send", unheard)
+    monkeypatch.setattr(demo.site.demo, "late", 100)  # nobody of the test above
+    async with demo.browser("demo-rn") as nurse:
+        late = await nurse.post("/demo/late")
+
+    assert (late.status_code, late.headers["location"]) == (303, "/work")
 
 
 async def test_what_is_over_is_no_longer_kept(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import pytest
 
-from orchestrator.core.instants import DAY, HOUR, MINUTE, SECOND, read
+from orchestrator.core.instants import DAY, HOUR, MINUTE, SECOND, read, written
 from orchestrator.ops.history import MOST, History, Point
 from orchestrator.ops.lag import Judge, Reading, Sample
 from orchestrator.worklist.pages import dead_letter_words, gap_words, operations_words, policy_words
@@ -72,7 +72,9 @@ def reading(partition: int = 0, lag: int = 0, age: int = 0, done: int | None = 1
 
 
 def said(of: Sample | None, state: str = "current", silent: Any = (), letters: int = 0) -> str:
-    return operations_words.sentence(of, state, silent, letters, ZONE)
+    told = {"state": state, "silent_feeds": silent}
+    told |= {"behind_s": 24 * 60, "data_until": written(NOW - 24 * MINUTE)}
+    return operations_words.sentence(of, told, letters, ZONE)
 
 
 def test_the_first_line_says_that_all_is_well_and_until_when() -> None:
@@ -101,6 +103,31 @@ def test_who_does_not_move_is_said_to_stand() -> None:
     assert said(standing) == "care.journal 7 does not move; 7,372 records wait."
     (row,) = operations_words.rows(standing, {7: NOW - 6 * MINUTE}, NOW)
     assert (row.state, row.lag, row.behind, row.clock) == ("STALLED", "7,372", "3 h", "6 min")
+
+
+def test_an_old_clock_is_behind_though_all_is_read() -> None:
+    """A worker that naps has little to read and decides nothing: first is said how far behind."""
+    intake = Reading("care-intake", "care.medication.v1", 0, 0, 110, 100, NOW - 30 * SECOND)
+    seen = sample(reading(0), reading(1), intake)
+    clocks = {0: NOW - 24 * MINUTE, 1: NOW - 10 * SECOND}
+
+    def judged(*, stale: bool) -> Sample:
+        def is_old(age: int) -> bool:
+            return age > MINUTE
+
+        return operations_words.judged(seen, clocks, NOW, is_old, stale=stale)
+
+    slow, stands = judged(stale=False), judged(stale=True)
+
+    assert said(slow, state="behind") == (
+        "Behind 24 min: what arrived since 13:36 is not in the lists yet."
+        " care.journal 0 is 24 min behind, and moving. All other readers are at most 30 s behind."
+    )
+    first, *rest = operations_words.rows(slow, clocks, NOW)
+    assert (first.state, first.clock, first.behind) == ("LAGGING", "24 min", "24 min")
+    assert {row.state for row in rest} == {"OK"}
+    assert operations_words.rows(stands, clocks, NOW)[0].state == "STALLED"
+    assert "current" not in said(stands, state="stale")
 
 
 def test_nothing_seen_is_never_called_well() -> None:

@@ -68,7 +68,7 @@ class TimelineQuery(NoQuery):
 
 @rule("patients", "search")
 async def search(call: CallOf, body: PatientSearch, query: Annotated[NoQuery, Query()]) -> Response:
-    """At most 20 patients with something open."""
+    """At most 20 patients with something open; counted is what the caller may see of it."""
     del query
     if call.who.view not in ("clinical", "minimal"):
         # Whoever may not know identifiers does not learn whose key is which by trying them.
@@ -76,8 +76,13 @@ async def search(call: CallOf, body: PatientSearch, query: Annotated[NoQuery, Qu
     call.account.query_hash = call.site.key_of(f"search|{body.model_dump_json()}")
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
-        keys = [k for k in _candidates(call, db, body) if stories.may_see_patient(db, call.who, k)]
-        found = [card for key in keys if (card := _entry(call, db, key)) is not None][:FOUND_MAX]
+        keys = [
+            key
+            for key in _candidates(call, db, body)
+            if stories.may_see_patient(db, call.who, key)
+            and stories.has_something_open(db, call.who, key)
+        ]
+        found = [_entry(call, db, key) for key in keys[:FOUND_MAX]]
         call.account.patient_keys.update(card["patient_key"] for card in found)
         call.account.rows = len(found)
         return {"items": found, "freshness": freshness(call, db)}
@@ -96,7 +101,7 @@ def _candidates(call: Call, db: sqlite3.Connection, body: PatientSearch) -> list
     return [key for key, name in found if set(wanted) <= set((name or "").split())]
 
 
-def _entry(call: Call, db: sqlite3.Connection, key: str) -> dict[str, Any] | None:
+def _entry(call: Call, db: sqlite3.Connection, key: str) -> dict[str, Any]:
     tasks, gaps = tasks_of(call.who), gaps_of(call.who)
     counts = []
     for table, where, is_open in (("tasks", tasks, "open = 1"), ("gaps", gaps, "status = 'open'")):
@@ -105,8 +110,6 @@ def _entry(call: Call, db: sqlite3.Connection, key: str) -> dict[str, Any] | Non
             (key, *where.values),
         ).fetchone()
         counts.append(count)
-    if not any(counts):
-        return None
     return {
         "patient_key": key,
         "contact": contacts(db, [key], call.who).get(key),

@@ -87,9 +87,10 @@ class TaskFilter(Query):
     def where(self, who: Principal) -> Where:
         """The condition, within what *who* may see."""
         where = tasks_of(who)
-        for column in ("team", "status", "kind", "facility", "attribution", "patient_key"):
+        for column in ("team", "status", "kind", "facility", "attribution"):
             if chosen := getattr(self, column):
                 where.among(column, set(chosen))
+        _patients(where, self.patient_key)
         if self.priority:
             where.among("rank", {RANK[one] for one in self.priority})
         if self.owner:
@@ -124,9 +125,10 @@ class GapFilter(Query):
 
     def where(self, who: Principal) -> Where:
         where = gaps_of(who)
-        for column in ("team", "code", "severity", "status", "facility", "patient_key"):
+        for column in ("team", "code", "severity", "status", "facility"):
             if chosen := getattr(self, column):
                 where.among(column, set(chosen))
+        _patients(where, self.patient_key)
         _times(where, self, ("opened", "updated"))
         return where
 
@@ -145,6 +147,20 @@ class TaskQuery(TaskFilter, Paging):
 
 class GapQuery(GapFilter, Paging):
     """A page of gaps."""
+
+
+def _patients(where: Where, keys: list[str]) -> None:
+    """Who is asked for by a key that a merge has retired is the survivor."""
+    if not keys:
+        return
+    named = sorted(set(keys))
+    marks = ", ".join("?" * len(named))
+    where.add(
+        f"patient_key IN (SELECT patient_key FROM subjects WHERE key IN ({marks})"
+        f" UNION VALUES {', '.join(['(?)'] * len(named))})",
+        *named,
+        *named,
+    )
 
 
 def _owners(where: Where, owners: set[str]) -> None:

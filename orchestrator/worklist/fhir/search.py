@@ -1,5 +1,6 @@
 """What a search asks for: parameters of the type, parameters of the answer, and no others."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +14,7 @@ COUNT: Final = 50
 COUNT_MAX: Final = 200
 SUMMARIES: Final = ("true", "text", "data", "count", "false")
 TOTALS: Final = ("none", "estimate", "accurate")
+_PLAIN: Final = re.compile(r"\w{1,64}", re.ASCII)
 
 Said = Sequence[tuple[str, str]]
 
@@ -91,10 +93,10 @@ def _condition(
 
 
 def wrong(name: str, kind: Kind | None = None) -> Problem:
-    """*name* is not understood; only names of ours are repeated, others may hold anything."""
+    """*name* is not understood; only what is a plain word is repeated, others may hold anything."""
     plain = name.partition(":")[0]
-    known = plain in _RESULT or plain == "_sort" or (kind is not None and plain in kind.parameters)
-    return Problem("malformed", f"The parameter {plain if known else '?'} is not understood so.")
+    named = _PLAIN.fullmatch(plain) or (kind is not None and plain in kind.parameters)
+    return Problem("malformed", f"The parameter {plain if named else '?'} is not understood so.")
 
 
 def _set_count(search: Search, value: str) -> None:

@@ -213,6 +213,8 @@ def _which(
         return action
     if "owner" in differ:
         return "release"
+    if "output" in differ and status == "in-progress":
+        return "attempt"  # one more
     if "note" in said:
         return "note"
     raise Problem("unprocessable", "Nothing is changed.")

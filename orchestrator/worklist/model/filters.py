@@ -107,6 +107,11 @@ def sees_patient(who: Principal, key: str) -> tuple[str, list[Any]]:
         where = tasks_of(who)
         sql = f"EXISTS (SELECT 1 FROM tasks AS own WHERE own.patient_key = {key} AND {where.sql})"
         return sql, where.values
+    return something_open(who, key)
+
+
+def something_open(who: Principal, key: str) -> tuple[str, list[Any]]:
+    """A condition: whether anything, of whatever team, is open at *who*'s facilities."""
     where = Where()
     where.among("facility", who.facilities)
     sql = " OR ".join(

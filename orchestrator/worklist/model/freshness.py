@@ -85,6 +85,10 @@ class Freshness:
             until = self._until
         return None if until is None else self._real(now.log - until)
 
+    def is_old(self, length: int) -> bool:
+        """Whether *length* of the log's clock is longer than data may be old."""
+        return self._real(length) > self._behind_after
+
     def _judged(self, now: Now) -> tuple[State, int | None]:
         with self._lock:
             until, moved = self._until, self._moved
@@ -92,8 +96,7 @@ class Freshness:
             return "unknown", None
         if now.elapsed - moved > STALE_AFTER_S:
             return "stale", until
-        age = self._real(now.log - until)
-        return ("behind" if age > self._behind_after else "current"), until
+        return ("behind" if self.is_old(now.log - until) else "current"), until
 
     def _real(self, length: int) -> float:
         """Real seconds of *length* of the log's clock."""

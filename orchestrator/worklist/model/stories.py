@@ -5,7 +5,13 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from orchestrator.worklist.access.roles import Principal
-from orchestrator.worklist.model.filters import Where, gaps_of, sees_patient, tasks_of
+from orchestrator.worklist.model.filters import (
+    Where,
+    gaps_of,
+    sees_patient,
+    something_open,
+    tasks_of,
+)
 from orchestrator.worklist.model.fold import NO_VERDICT
 
 
@@ -153,11 +159,18 @@ def survivor(db: sqlite3.Connection, key: str) -> str:
 
 def may_see_patient(db: sqlite3.Connection, who: Principal, key: str) -> bool:
     """Whether *who* may see the patient of *key*."""
-    condition, values = sees_patient(who, "asked.key")
-    (seen,) = db.execute(
-        f"SELECT {condition} FROM (SELECT ? AS key) AS asked", (*values, key)
-    ).fetchone()
-    return bool(seen)
+    return _holds(db, key, *sees_patient(who, "asked.key"))
+
+
+def has_something_open(db: sqlite3.Connection, who: Principal, key: str) -> bool:
+    """Whether anything of the patient of *key* is open, be it another team's."""
+    return _holds(db, key, *something_open(who, "asked.key"))
+
+
+def _holds(db: sqlite3.Connection, key: str, condition: str, values: list[Any]) -> bool:
+    sql = f"SELECT {condition} FROM (SELECT ? AS key) AS asked"
+    (held,) = db.execute(sql, (*values, key)).fetchone()
+    return bool(held)
 
 
 def tasks_of_patient(db: sqlite3.Connection, who: Principal, key: str) -> list[Any]:

@@ -21,7 +21,7 @@ from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.model import lists
 from orchestrator.worklist.model.filters import tasks_of
-from orchestrator.worklist.pages import rows, wording
+from orchestrator.worklist.pages import filters, rows, wording
 from orchestrator.worklist.pages.frame import fragment, html
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf, own_path
 from orchestrator.worklist.problems import Problem
@@ -174,16 +174,22 @@ async def _row_again(
     actor, pages, now = call.who.actor, call.site.pages, call.site.log_now()
     pending = pages.pending(actor)
 
-    def read(db: sqlite3.Connection) -> rows.Line | None:
+    query = filters.query_of(back_of(call))
+
+    def read(db: sqlite3.Connection) -> tuple[rows.Line | None, str]:
+        tabs = ""
+        if query is not None:
+            counted = filters.tabs_of(call.site, db, call.who, query)
+            tabs = fragment("rows.html", "owner_tabs_part", query, counted)
         row = lists.one(db, "tasks", task_id, tasks_of(call.who))
         if row is None:
-            return None
+            return None, tabs
         marks = {row.number: told} if told else {}
-        return rows.lines(call, db, [row], now, pending=pending, said=marks)[0]
+        return rows.lines(call, db, [row], now, pending=pending, said=marks)[0], tabs
 
-    line = await call.site.reader.ask(read)
+    line, tabs = await call.site.reader.ask(read)
     bulk = said(call, "list") == "bulk"
-    parts = [fragment("rows.html", "new_key", edge.new_id())]
+    parts = [fragment("rows.html", "new_key", edge.new_id()), tabs]
     if line is not None:
         parts.append(fragment("rows.html", "partial", line, bulk, 8 if bulk else 7))
     else:

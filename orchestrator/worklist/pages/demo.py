@@ -26,6 +26,12 @@ HOUR: Final = 3600 * SECOND
 DAY: Final = 24 * HOUR
 # The pace at which a silence of three hours is one of eighteen seconds.
 FAST: Final = 600
+# So long a button waits for what it made happen; a worker that naps takes longer.
+WAIT_S: Final = 5.0
+TICK_S: Final = 0.2
+# Of different lengths, so that together they name no one twice for long.
+GIVEN: Final = ("Teal", "Amber", "Coral", "Indigo", "Sienna", "Violet")
+FAMILY: Final = ("Foxglove", "Larkspur", "Snowdrop", "Bluebell", "Marigold", "Primrose", "Campion")
 
 
 @rule(None, media=HTML, forms=True)
@@ -102,19 +108,39 @@ async def cancel(call: PageCallOf) -> Response:
 
 @rule(None, media=HTML, forms=True)
 async def late(call: PageCallOf) -> Response:
-    """The hospital tells today of a discharge of three days ago."""
-    _demo(call)
-    number = edge.now() // SECOND % 1_000_000
+    """The hospital tells today of a discharge of three days ago, each time of another person."""
+    demo = _demo(call)
+    told, demo.late = demo.late, demo.late + 1
+    number = (edge.now() // SECOND + told) % 1_000_000
     now = call.site.log_now()
     subject, visit = f"RIV|9{number:06d}", f"L{number:06d}"
     stay = {"visit_number": visit, "class": "INPATIENT", "admitted_at": text_of(now - 6 * DAY)}
     left = {**stay, "disposition": "01", "discharged_at": text_of(now - 3 * DAY)}
-    person = {"name": {"family": "Foxglove", "given": ["Teal"]}, "birth_date": "1951-02-03"}
-    more = {"language": "en", "phones": ["202-555-0155"]}
+    name = {"family": FAMILY[told % len(FAMILY)], "given": [GIVEN[told % len(GIVEN)]]}
+    person = {"name": name, "birth_date": f"{1951 - told % 20}-02-03"}
+    more = {"language": "en", "phones": [f"202-555-01{55 + told % 42}"]}
     await _tell(call, "patient.updated", subject, FEED, {**person, **more})
     await _tell(call, "admission.opened", subject, FEED, stay, at=now - 6 * DAY)
     await _tell(call, "discharge.recorded", subject, FEED, left, at=now - 3 * DAY)
-    return RedirectResponse(f"/patients/{call.site.key_of(subject)}", 303)
+    key = call.site.key_of(subject)
+    # Before their tasks are there, nobody may open a patient whom nobody knows.
+    return RedirectResponse(f"/patients/{key}" if await _there(call, key) else "/work", 303)
+
+
+async def _there(call: PageCall, key: str) -> bool:
+    """Whether the patient of *key* has open tasks, soon."""
+
+    def owed(db: sqlite3.Connection) -> bool:
+        sql = "SELECT EXISTS (SELECT 1 FROM tasks WHERE patient_key = ? AND open = 1)"
+        return bool(db.execute(sql, (key,)).fetchone()[0])
+
+    end = edge.elapsed() + WAIT_S
+    while not await call.site.reader.ask(owed):
+        left = end - edge.elapsed()
+        if left <= 0:
+            return False
+        await call.site.hub.tick(min(left, TICK_S))
+    return True
 
 
 async def _tell(

@@ -4,14 +4,15 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.api.queries import ME, Cursor, Query, TaskFilter, Word
+from orchestrator.worklist.model import work
 from orchestrator.worklist.model.filters import NONE, Where
 from orchestrator.worklist.model.work import Days
 from orchestrator.worklist.pages import calling, wording
@@ -68,6 +69,37 @@ class WorkQuery(Query):
 
     def of_owners(self) -> list[str]:
         return [] if self.owner in (None, ALL) else [str(self.owner)]
+
+
+def query_of(path: str) -> WorkQuery | None:
+    """The filters of the page of My work at *path*; ``None``: it is another page."""
+    parts = urlsplit(path)
+    if parts.path != "/work":
+        return None
+    many = parse_qs(parts.query)
+    lists_ = ("team", "kind", "facility", "flag")
+    said = {name: found if name in lists_ else found[-1] for name, found in many.items()}
+    try:
+        return WorkQuery.model_validate(said)
+    except ValidationError:
+        return None
+
+
+def tabs_of(
+    site: Site, db: sqlite3.Connection, who: Principal, query: WorkQuery
+) -> tuple[tuple[str, str, int], ...]:
+    """How much each tab of *query*'s page leads to."""
+    anyones = where_of(site, db, who, query, owners=False)
+    return owner_tabs(work.counts(db, anyones, days_of(site, site.log_now()), who.actor))
+
+
+def owner_tabs(counts: work.Count) -> tuple[tuple[str, str, int], ...]:
+    """Tabs by owner: the word of the filter, the words of the reader, how many."""
+    return (
+        (ME, "Mine", sum(counts.mine.values())),
+        (NONE, "Unowned", sum(counts.unowned.values())),
+        (ALL, "All", sum(counts.all.values())),
+    )
 
 
 def where_of(

@@ -15,8 +15,9 @@ from orchestrator.worklist.pages.fresh import fresh_words
 from orchestrator.worklist.pages.guard import HTML, PageCallOf
 from orchestrator.worklist.pages.sign_in import DEMO_ROLES, role_words
 
-_COUNTS: Final = {
-    "patients": "SELECT count(DISTINCT patient_key) FROM transitions",
+# The line at the bottom of the demo's terminal counts the same.
+COUNTS: Final = {
+    "patients discharged": "SELECT count(DISTINCT patient_key) FROM transitions",
     "open tasks": "SELECT count(*) FROM tasks WHERE open = 1",
     "overdue": "SELECT count(*) FROM tasks WHERE open = 1 AND overdue = 1",
     "gaps": "SELECT count(*) FROM gaps WHERE status = 'open'",
@@ -32,7 +33,7 @@ async def landing(call: PageCallOf) -> Response:
         return RedirectResponse("/sign-in", 303)
 
     def read(db: sqlite3.Connection) -> dict[str, Any]:
-        counts = {name: db.execute(sql).fetchone()[0] for name, sql in _COUNTS.items()}
+        counts = {name: db.execute(sql).fetchone()[0] for name, sql in COUNTS.items()}
         row = db.execute(
             "SELECT task_id FROM tasks WHERE open = 1 AND overdue = 1 AND born_overdue = 0"
             " AND kind = 'CALL_48H' ORDER BY due_at, task_id LIMIT 1"

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query, Response
 
+from orchestrator.worklist import edge
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.api.stream import MEDIA
@@ -25,6 +26,7 @@ from orchestrator.worklist.pages.task import (
     policy_of,
     state_words,
 )
+from schemas.tasks import TERMINAL
 
 
 class LiveTask(NoQuery):
@@ -47,7 +49,9 @@ async def live_task(call: PageCallOf, task_id: Id, query: Annotated[LiveTask, Qu
         pending = call.site.pages.pending(actor)
         (line,) = rows.lines(call, db, [row], now, pending=pending)
         task, policy = line.task, policy_of(call.site, line.task)
-        was = state_at(db, task_id, span.page)
+        was, before = state_at(db, task_id, span.page), state_at(db, task_id, span.begin)
+        # Half-made choices there survive what does not change what can be done.
+        same = before is not None and _who_has(before) == _who_has(task)
         matrix = None
         if task["kind"] == "MED_REC":
             view, _ = view_of(db, call.who, str(task["patient_key"]))
@@ -62,9 +66,14 @@ async def live_task(call: PageCallOf, task_id: Id, query: Annotated[LiveTask, Qu
             completed_by(policy, task),
             matrix,
             task["kind"] in script.CALLS,
+            None if same else (call.csrf, edge.new_id(), sorted(policy.get("teams", ()))),
         )
 
     return streamed(call, query.at, told)
+
+
+def _who_has(task: Mapping[str, Any]) -> tuple[bool, str | None]:
+    return task["status"] in TERMINAL, task["owner"]
 
 
 def _stale(

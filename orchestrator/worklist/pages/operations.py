@@ -104,14 +104,16 @@ def _read(call: PageCall, db: sqlite3.Connection) -> tuple[Now, dict[str, Any]]:
     site, fresh = call.site, freshness(call, db)
     now, zone = site.log_now(), zone_of(site, None)
     sample = None if site.watch is None else site.watch.sampler.sample
-    table = [] if sample is None else operations_words.rows(sample, site.projector.clocks, now)
+    clocks, stale = site.projector.clocks, fresh["state"] == "stale"
+    if sample is not None:
+        is_old = site.freshness.is_old
+        sample = operations_words.judged(sample, clocks, now, is_old, stale=stale)
+    table = [] if sample is None else operations_words.rows(sample, clocks, now)
     counts = letters.counts(db, call.who)
     waiting = sum(count for _, count, _ in counts)
     oldest = min((at for _, _, at in counts), default=None)
     shown = Now(
-        sentence=operations_words.sentence(
-            sample, fresh["state"], fresh["silent_feeds"], waiting, zone
-        ),
+        sentence=operations_words.sentence(sample, fresh, waiting, zone),
         at=wording.moment(now, zone),
         rows=table[:ROWS],
         more=max(0, len(table) - ROWS),

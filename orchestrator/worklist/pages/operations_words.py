@@ -3,12 +3,13 @@
 What was never seen is unknown and never zero.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 from orchestrator.ops.history import Point
-from orchestrator.ops.lag import WORST_FIRST, Position, Sample
-from orchestrator.worklist.instants import SECOND
+from orchestrator.ops.lag import LAGGING, OK, STALLED, UNKNOWN, WORST_FIRST, Position, Sample
+from orchestrator.worklist.instants import SECOND, micros
 from orchestrator.worklist.pages import wording
 from orchestrator.worklist.pages.wording import Tag
 from schemas.topics import BACKFILL, JOURNAL
@@ -47,6 +48,39 @@ class Row(NamedTuple):
     held_by: str
     tag: Tag
     state: str
+
+
+def judged(
+    sample: Sample,
+    clocks: Mapping[int, int],
+    now: int,
+    is_old: Callable[[int], bool],
+    *,
+    stale: bool,
+) -> Sample:
+    """
+    *sample*, where who has read all is as far behind as the clock that it last decided.
+
+    Args:
+        clocks: By partition of the journal.
+        is_old: Whether data of this age is behind.
+        stale: Nothing has moved for long.
+    """
+
+    def one(position: Position) -> Position:
+        clock = clocks.get(position.reading.partition)
+        if clock is None or position.reading.topic != JOURNAL or position.state == UNKNOWN:
+            return position
+        age = max(0, now - clock)
+        if not is_old(age):
+            return position
+        state = position.state
+        if state == OK:
+            state = STALLED if stale else LAGGING
+        seconds = max(position.seconds or 0.0, age / SECOND)
+        return position._replace(state=state, seconds=seconds)
+
+    return replace(sample, positions=tuple(one(position) for position in sample.positions))
 
 
 def rows(sample: Sample, clocks: Mapping[int, int], now: int) -> list[Row]:
@@ -89,29 +123,25 @@ def held_by(sample: Sample) -> str | None:
     return None if worst is None else worst.reading.topic
 
 
-def sentence(
-    sample: Sample | None,
-    state: str,
-    silent: Sequence[str],
-    letters: int,
-    zone: str,
-) -> str:
+def sentence(sample: Sample | None, told: Mapping[str, Any], letters: int, zone: str) -> str:
     """
     The one line.
 
     Args:
         sample: The last look; ``None``: there was none lately.
-        state: Of the read model: ``current``, ``behind``, ``stale``, ``unknown``.
-        silent: The facilities whose feeds are.
+        told: How fresh the read model is, as in every answer of the API.
         letters: Dead letters that wait.
     """
-    parts = [_of_lag(sample, zone)]
+    state, silent = told["state"], told["silent_feeds"]
+    parts = [_of_lag(sample, zone, current=state == "current")]
     if state == "stale":
         parts.insert(0, "Nothing has moved for more than a minute. Nothing is lost; nothing moves.")
     elif state == "unknown":
         parts.insert(0, "No worker has reported yet.")
-    elif state == "behind" and sample is not None and sample.current:
-        parts.insert(0, "The lists here are behind the log.")
+    elif state == "behind":
+        length = wording.length(told["behind_s"] * SECOND)
+        since = wording.clock(micros(told["data_until"]), zone)
+        parts.insert(0, f"Behind {length}: what arrived since {since} is not in the lists yet.")
     if silent:
         are = "feed is" if len(silent) == 1 else "feeds are"
         parts.append(f"{len(silent)} {are} silent: {', '.join(silent)}.")
@@ -121,10 +151,11 @@ def sentence(
     return " ".join(parts)
 
 
-def _of_lag(sample: Sample | None, zone: str) -> str:
+def _of_lag(sample: Sample | None, zone: str, *, current: bool) -> str:
     if sample is None:
         return "The lag is not known: the log was not looked at in the last half minute."
-    by = {state: [p for p in sample.positions if p.state == state] for state in WORST_FIRST}
+    worst_first = sorted(sample.positions, key=lambda one: -(one.seconds or 0))
+    by = {state: [p for p in worst_first if p.state == state] for state in WORST_FIRST}
     if len(by["UNKNOWN"]) == len(sample.positions):
         return "Unknown: no reader ever said how far it is. Did a worker ever run?"
     found = []
@@ -140,9 +171,12 @@ def _of_lag(sample: Sample | None, zone: str) -> str:
         found.append(f"{_names(by['UNKNOWN'])}: not known.")
     if by["OK"]:
         most = max(one.seconds or 0.0 for one in by["OK"])
+        other = "other " if found else ""
+        if not current:  # who reads may be at the end, and what is decided and shown is not
+            found.append(f"All {other}readers are at most {spoken(most)} behind.")
+            return " ".join(found)
         until = wording.local(sample.at - int(most * SECOND), zone)
-        which = "All other data" if found else "All data"
-        found.append(f"{which} is current to {until:%H:%M:%S} ({spoken(most)}).")
+        found.append(f"All {other}data is current to {until:%H:%M:%S} ({spoken(most)}).")
     return " ".join(found)
 
 

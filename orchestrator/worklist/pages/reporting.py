@@ -219,7 +219,25 @@ async def accept_difference(call: PageCallOf, task_id: Id) -> Response:
     return RedirectResponse(f"/tasks/{task_id}#medicines", 303)
 
 
+@rule("tasks", media=HTML)
+async def its_page(call: PageCallOf, task_id: Id) -> Response:
+    """What a form is sent to has no page of its own: the task's is shown."""
+    await _task(call, task_id)  # a name that is none of ours is not repeated
+    return RedirectResponse(f"/tasks/{task_id}", 303)
+
+
+SENT_TO: Final = (
+    "report",
+    "reject",
+    "draft",
+    "difference",
+    "accept",
+    "release",
+    "reassign",
+    "got-it",
+)
 ROUTES: Final = (
+    *((f"/tasks/{{task_id}}/{name}", ["GET"], its_page) for name in SENT_TO),
     ("/tasks/{task_id}/report", ["POST"], report),
     ("/tasks/{task_id}/reject", ["POST"], reject),
     ("/tasks/{task_id}/draft", ["POST"], draft),

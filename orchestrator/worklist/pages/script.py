@@ -74,6 +74,12 @@ class Said:
     appointment: str = ""
     answers: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def typed(self) -> bool:
+        """Whether somebody has said anything; the form itself begins with an outcome."""
+        said = self.reached or self.note or self.appointment or self.outcome not in ("", "ok")
+        return bool(said or self.answers)
+
     def plain(self) -> dict[str, Any]:
         """As a draft is kept."""
         return {
@@ -122,6 +128,20 @@ def questions(policy: Mapping[str, Any]) -> list[Question]:
             choices = (*choices, *named, ("other", "Other"))
         found.append(Question(name, text, choices))
     return found
+
+
+def in_words(sent: Mapping[str, Any], policy: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a completion said, as the form asks it."""
+    asked = [
+        ("Reached", sent.get("reached"), REACHED),
+        *(
+            (one.text, (sent.get("answers") or {}).get(one.name), one.choices)
+            for one in questions(policy)
+        ),
+        ("Outcome", sent.get("outcome"), OUTCOMES),
+        ("Note", sent.get("note"), ()),
+    ]
+    return [(what, dict(choices).get(value, str(value))) for what, value, choices in asked if value]
 
 
 def _flag_order(symptom: str) -> tuple[int, str]:

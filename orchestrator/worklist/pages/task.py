@@ -63,7 +63,7 @@ async def shown(
         confirm_unverified: A reconciliation is about to be completed with something grave open.
     """
     draft = call.site.pages.draft(call.who.actor, task_id)
-    found = await call.site.reader.ask(lambda db: _read(call, db, task_id, said, draft))
+    found = await call.site.reader.ask(lambda db: _read(call, db, task_id, draft))
     call.site.pages.opened(call.who.actor, task_id, found["task"]["version"], edge.now())
     return await page(
         call.request,
@@ -78,6 +78,8 @@ async def shown(
         confirm=confirm,
         confirm_unverified=confirm_unverified,
         key=edge.new_id(),
+        # What is over has no form; words that were being written when it ended are kept.
+        form=found["line"].open or (said.typed and (found["line"].withdrawn or status != 200)),
         reached=script.REACHED,
         outcomes=script.OUTCOMES,
         reasons=REASONS,
@@ -87,7 +89,7 @@ async def shown(
 
 
 def _read(
-    call: PageCall, db: sqlite3.Connection, task_id: str, said: Said, draft: Mapping[str, Any]
+    call: PageCall, db: sqlite3.Connection, task_id: str, draft: Mapping[str, Any]
 ) -> dict[str, Any]:
     site, who, now = call.site, call.who, call.site.log_now()
     row = lists.one(db, "tasks", task_id, tasks_of(who))
@@ -115,7 +117,7 @@ def _read(
         "pcp": _pcp(view),
         "scores": (view or {}).get("scores") or [],
         "earlier": earlier(db, site.store, task, who, now),
-        "draft_said": said != Said(),
+        "answered": answered(site.store, db, task, policy, who),
         "fresh": freshness(call, db),
         "place": place(db),
     }
@@ -231,6 +233,26 @@ def earlier(
     ):
         found += _earlier(store, orjson.loads(value[0]), zone, notes, now)
     return found[:EARLIER_MAX]
+
+
+def answered(
+    store: AccessStore,
+    db: sqlite3.Connection,
+    task: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    who: Principal,
+) -> list[tuple[str, str]] | None:
+    """What was said when a call was completed, in words; ``None``: it is no completed call."""
+    if task["kind"] not in script.CALLS or task["status"] != "completed":
+        return None
+    if who.view != "clinical" or (task["masked"] and not who.part2):
+        return [("Answers", "Hidden for your role")]
+    for told in reversed(stories.history(db, task["task_id"], "task")):
+        for event in orjson.loads(told.value)["caused_by"]:
+            action = store.action(event)
+            if action is not None and action.action == "complete":
+                return script.in_words(orjson.loads(action.value)["data"], policy)
+    return []
 
 
 def _earlier(

@@ -14,7 +14,15 @@ from orchestrator.worklist.model import lists, work
 from orchestrator.worklist.model.filters import BadCursor, tasks_of
 from orchestrator.worklist.model.work import GROUPS, Group
 from orchestrator.worklist.pages import rows, wording
-from orchestrator.worklist.pages.filters import ALL, ME, NONE, WorkQuery, days_of, where_of
+from orchestrator.worklist.pages.filters import (
+    ALL,
+    ME,
+    NONE,
+    WorkQuery,
+    days_of,
+    owner_tabs,
+    where_of,
+)
 from orchestrator.worklist.pages.frame import page
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
 from orchestrator.worklist.pages.live import place
@@ -50,9 +58,7 @@ class Found:
 
     sections: list[Section]
     next: str | None
-    mine: int
-    unowned: int
-    all: int
+    tabs: tuple[tuple[str, str, int], ...]
     withdrawn: int
     load: list[work.Load]
     people: list[str]
@@ -110,11 +116,7 @@ def _data(call: PageCall, query: WorkQuery, found: Found) -> dict[str, Any]:
         "back": f"/work?{query.text(())}",
         "bulk": "bulk" in call.who.may,
         "empty": _empty(call, query, found),
-        "tabs_of_owner": (
-            (ME, "Mine", found.mine),
-            (NONE, "Unowned", found.unowned),
-            (ALL, "All", found.all),
-        ),
+        "tabs_of_owner": found.tabs,
     }
 
 
@@ -143,9 +145,7 @@ async def _found(call: PageCall, query: WorkQuery, limit: int) -> Found:
         return Found(
             sections=_sections(found.rows, shown, gone, of_group),
             next=found.next,
-            mine=sum(counts.mine.values()),
-            unowned=sum(counts.unowned.values()),
-            all=sum(counts.all.values()),
+            tabs=owner_tabs(counts),
             withdrawn=len(held),
             load=work.load(db, anyones, now) if supervises else [],
             people=work.owners(db, tasks_of(who)) if supervises else [],

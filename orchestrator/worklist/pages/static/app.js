@@ -159,9 +159,29 @@ function drafts() {
     fetch(form.dataset.draft, { method: "POST", body: said, keepalive: true, headers: { "HX-Request": "true" } }).catch(() => { sent = ""; });
   };
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(send, 1500); });
-  form.addEventListener("submit", () => clearTimeout(timer));
+  // Not again behind what was sent: it would come back as a draft.
+  form.addEventListener("submit", () => { clearTimeout(timer); timer = 0; });
   document.addEventListener("visibilitychange", () => { if (document.hidden && timer) { clearTimeout(timer); send(); } });
 }
+
+// A task that is over: what could be done with it goes; of its form only what somebody has written
+// stays.  All of it comes back with the task.
+function over() {
+  const form = document.getElementById("report");
+  const buttons = document.getElementById("task-buttons");
+  if (!form || !buttons) return;
+  const closed = "over" in buttons.dataset;
+  for (const one of document.querySelectorAll("[data-while-open]")) one.hidden = closed;
+  const typed = [...form.elements].some((one) => {
+    if (one.matches("[type=radio]")) return one.checked && !(one.name === "outcome" && one.value === "ok");
+    return one.matches("textarea, select") && one.value.trim() !== "";
+  });
+  const hides = closed && !typed;
+  if (hides && form.contains(document.activeElement)) document.getElementById("main").focus({ preventScroll: true });
+  form.hidden = hides;
+  lead();
+}
+document.addEventListener("htmx:after:swap", over);
 
 // The session: a warning two minutes before its end, which can be put off.
 function session() {

@@ -1,9 +1,9 @@
 // A page that is away for a moment comes back by itself.
 (function () {
   "use strict";
-  var waiting = document.querySelector("[data-back]");
+  var waiting = document.querySelector("[data-comes-back]");
   if (!waiting) return;
-  var path = waiting.getAttribute("data-back");
+  var path = waiting.getAttribute("data-comes-back");
   var gone = false;
   var asked = setInterval(function () {
     fetch(path, { redirect: "manual" }).then(
