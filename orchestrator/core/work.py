@@ -11,7 +11,6 @@ from orchestrator.core.calendar import local_day
 from orchestrator.core.facts import Command
 from orchestrator.core.policy import Policy
 
-
 NEEDS_CLINICIAN: Final = "needs_escalation"
 # Outcomes that settle the call without its script (ruling 23), and that nobody stated one (21).
 WITHOUT_SCRIPT: Final = (None, "declined_followup", NEEDS_CLINICIAN)

@@ -190,7 +190,7 @@ class Acting:
     def _check(self, who: Principal, asked: Asked, thing: dict[str, Any]) -> None:
         """What can be said without asking the log: never what only an older state would say."""
         why = thing.pop("why", None)
-        commands.check_said(asked.action, thing, who, asked.body)
+        commands.check_said(thing, who, asked.body)
         if asked.kind != "task":
             return
         commands.check_owner(asked.action, thing, who)

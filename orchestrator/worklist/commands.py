@@ -95,9 +95,7 @@ def check_owner(action: Action, task: Mapping[str, Any], who: Principal) -> None
         raise Problem("forbidden", "Only its owner and supervisors may do this.")
 
 
-def check_said(
-    action: Action, thing: Mapping[str, Any], who: Principal, body: Mapping[str, Any]
-) -> None:
+def check_said(thing: Mapping[str, Any], who: Principal, body: Mapping[str, Any]) -> None:
     """
     What depends on the task or gap: a call's outcome, and who may say that a red flag was seen.
 
