@@ -159,8 +159,8 @@ async def test_a_stream_shows_what_its_reader_may_see(running: World) -> None:
     running.people.known["mid-nurse"] = principal(
         "mid-nurse", frozenset({"rn"}), frozenset({"nurse-outreach"}), frozenset({"MID"})
     )
-    async with reading(running, "types=task", token="mid-nurse") as live:
-        await asyncio.sleep(0)
+    async with reading(running, "types=task,freshness", token="mid-nurse") as live:
+        await live.next("freshness")  # it has begun: what comes now is told
         running.send(*discharged(101), *discharged(102))  # GEN, MID
         seen = [(await live.next("task"))[1]["task"] for _ in range(1)]
         whole = await running.until("/tasks?kind=CALL_48H", lambda found: found["total"] == 8)
@@ -172,9 +172,9 @@ async def test_a_stream_shows_what_its_reader_may_see(running: World) -> None:
 async def test_filters_of_a_stream_narrow_it(running: World) -> None:
     """One patient's page hears of that patient alone."""
     tasks = (await running.get("/tasks", kind="CALL_48H"))["items"]
-    query = f"types=task&patient_key={tasks[1]['patient_key']}"
+    query = f"types=task,freshness&patient_key={tasks[1]['patient_key']}"
     async with reading(running, query) as live:
-        await asyncio.sleep(0.3)
+        await live.next("freshness")
         await running.act(tasks[0], "accept")
         await running.act(tasks[1], "accept")
         _, data, _ = await live.next("task")
