@@ -21,13 +21,15 @@ RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-di
 
 FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="care-orchestrator"
-# A number, so that an orchestrator can see that it is not root.
-RUN groupadd --gid 10001 care && useradd --uid 10001 --gid care --no-create-home --shell /usr/sbin/nologin care
+# A number, so that an orchestrator can see that it is not root.  /data: a new volume takes its owner
+# and mode from there, and in it the worklist keeps what is its own.
+RUN groupadd --gid 10001 care && useradd --uid 10001 --gid care --no-create-home --shell /usr/sbin/nologin care \
+    && install --directory --owner=care --group=care --mode=0700 /data
 COPY --from=build /opt/care /opt/care
 ENV PATH=/opt/care/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 WORKDIR /
-EXPOSE 8012
+EXPOSE 8000 8010 8012
 # Every process that goes on answers there; docker-compose.yml gives each its own rhythm.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "orchestrator.ops.probe"]

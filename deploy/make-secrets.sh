@@ -6,10 +6,11 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
 FOLDER=${1:-$HERE/secrets}
-# Whom the broker's certificate names: what clients call it.
-NAMES=${KAFKA_NAMES:-DNS:kafka,DNS:localhost,IP:127.0.0.1}
+# Whom the certificates name: what clients call the broker, and browsers the worklist.
+KAFKA_NAMES=${KAFKA_NAMES:-DNS:kafka,DNS:localhost,IP:127.0.0.1}
+WORKLIST_NAMES=${WORKLIST_NAMES:-DNS:worklist,DNS:localhost,IP:127.0.0.1}
 CA_DAYS=3650
-BROKER_DAYS=825
+DAYS=825
 
 umask 077
 mkdir -p "$FOLDER"
@@ -29,7 +30,9 @@ keep() {  # keep NAME: standard input becomes the secret NAME, unless there is o
 
 # Of the same site only: patients' keys are made with it.  Keep a copy where the backups are.
 openssl rand -hex 32 | keep care_site_key
-for user in care hospital browser; do
+# Another one signs everybody out of the pages, no more.
+openssl rand -hex 32 | keep care_session_secret
+for user in care worklist hospital browser; do
     openssl rand -hex 24 | keep "${user}_kafka_password"
 done
 openssl rand -hex 16 | keep grafana_password
@@ -45,15 +48,19 @@ if [ ! -e kafka_ca.pem ]; then
     mv "$draft/ca.key" kafka_ca.key  # signs the next certificate; no container sees it
     keep kafka_ca.pem < "$draft/ca.pem"
 fi
-if [ ! -e kafka_tls.pem ]; then
-    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=kafka" \
+certificate() {  # certificate NAME ALTERNATIVES: a key and a certificate of ours in NAME_tls.pem
+    if [ -e "$1_tls.pem" ]; then return; fi
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" \
         -keyout "$draft/tls.key" -out "$draft/tls.csr" 2> /dev/null
-    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$NAMES" > "$draft/tls.ext"
+    printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$2" > "$draft/tls.ext"
     openssl x509 -req -in "$draft/tls.csr" -CA kafka_ca.pem -CAkey kafka_ca.key \
-        -set_serial "0x$(openssl rand -hex 16)" -sha256 -days "$BROKER_DAYS" \
+        -set_serial "0x$(openssl rand -hex 16)" -sha256 -days "$DAYS" \
         -extfile "$draft/tls.ext" -out "$draft/tls.pem" 2> /dev/null
-    cat "$draft/tls.key" "$draft/tls.pem" kafka_ca.pem | keep kafka_tls.pem
-fi
+    cat "$draft/tls.key" "$draft/tls.pem" kafka_ca.pem | keep "$1_tls.pem"
+}
+certificate kafka "$KAFKA_NAMES"
+# Until the site puts its own there: one that the hospital's browsers trust.
+certificate worklist "$WORKLIST_NAMES"
 
 keep kafka_ui.yml << END
 # The Kafka browser: who signs in, and how it signs in at the broker.  Values are masked, since

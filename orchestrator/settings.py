@@ -174,7 +174,7 @@ def site_key(settings: Settings) -> bytes:
     if settings.runtime == "kafka":
         # Made at first start, it would be another one on each machine.
         raise SettingsError(
-            "CARE_SITE_KEY is not set; with Kafka, every worker and gateway needs the same one"
+            "CARE_SITE_KEY is not set; with Kafka, every worker and worklist needs the same one"
         )
     return _kept(settings, SITE_KEY_FILE, "another key re-keys every patient")
 

@@ -2,6 +2,7 @@
 
     python -m bench.worklist.http [--tasks N] [--seconds S] [--folder F]
 
+Half of the streams are pages', and every fourth request is one for a page or its form.
 The product is ``up`` in a process of its own, with tokens, rate limits and audit as at a site; the
 load is this process.  Wall clock: other work on the machine shows in the figures.
 """
@@ -15,8 +16,11 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from bench.worklist.load import Load, Told, percentile
+from bench.worklist.load import TEAMS, Load, people
+from bench.worklist.page_load import add_users
+from bench.worklist.sizes import sizes
 from bench.worklist.stage import Product, fill, product
+from bench.worklist.told import Told, percentile
 
 
 class Target(NamedTuple):
@@ -36,16 +40,27 @@ TARGETS: Final = {
     "action": Target(0.95, 1.0),
     "action to screen": Target(0.95, 2.0),
     "event to screen": Target(0.95, 2.0),
+    "page: my work": Target(0.99, 0.1),
+    "page: my work, page 900": Target(0.99, 0.1),
+    "page: task": Target(0.99, 0.15),
+    "page: patient": Target(0.99, 0.15),
+    "page: gaps": Target(0.99, 0.1),
+    "page: find": Target(0.99, 0.1),
+    "page: operations": Target(0.99, 0.1),
+    "page: operations, numbers": Target(0.99, 0.1),
+    "page: accept": Target(0.95, 1.0),
+    "page: action to screen": Target(0.95, 2.0),
+    "page: event to screen": Target(0.95, 2.0),
 }
 
 
-async def measured(running: Product, seconds: float, *, streams: bool) -> Told:
-    """Let the teams work."""
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session:
+async def measured(running: Product, seconds: float, *, streams: bool) -> tuple[Told, str]:
+    """Let the teams work; and how large the pages are."""
+    connector, jar = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
         load = Load(running, session)
         await load.prepare()
-        return await load.run(seconds, streams)
+        return await load.run(seconds, streams), await sizes(running.url, load.pages)
 
 
 def table(told: Told) -> str:
@@ -79,18 +94,24 @@ def main() -> None:
         tempfile.TemporaryDirectory() if chosen.folder is None else nullcontext(chosen.folder)
     ) as folder:
         fill(Path(folder), chosen.tasks)
+        add_users(Path(folder), [(name, role, TEAMS, place) for name, role, place in people()])
         with product(Path(folder)) as running:
-            before = running.cpu_seconds()
-            told = asyncio.run(measured(running, chosen.seconds, streams=not chosen.no_streams))
-            spent = running.cpu_seconds() - before
+            at_start = running.rss_bytes() / 1e6
+            told, large = asyncio.run(
+                measured(running, chosen.seconds, streams=not chosen.no_streams)
+            )
     print(table(told))
     others = {f"{kind} {status}": n for (kind, status), n in told.answers.items() if status != 200}
     rss = [size / 1e6 for size in told.rss]
     print(
         f"\nnot 200: {others or 'none'}; on streams {told.shown:,} events, {told.resyncs} resyncs"
     )
-    print(f"memory {rss[0]:.0f} MB at the start, {rss[-1]:.0f} at the end, {max(rss):.0f} at most")
-    print(f"{spent:.1f} CPU seconds of the product in {chosen.seconds:.0f} s and the look around")
+    print(
+        f"memory {at_start:.0f} MB at the start, {rss[0]:.0f} with all streams open,"
+        f" {rss[-1]:.0f} at the end, {max(rss):.0f} at most"
+    )
+    print(f"\n{large}\n")
+    print(f"{told.cpu_s:.1f} CPU seconds of the product in {chosen.seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -8,22 +8,24 @@ by all that were due in that second.
 import asyncio
 import random
 import time
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
+from bench.worklist.page_load import RATES as PAGE_RATES
+from bench.worklist.page_load import Pages
 from bench.worklist.stage import PLACES, Product, append, discharged
+from bench.worklist.told import Told
 from orchestrator.stream.sqlite_log import Log
 from tests.worklist.world import ANSWERS
 
 NURSES: Final = 40
 SUPERVISORS: Final = 10
-STREAMS_EACH: Final = 4
+OPERATORS: Final = 5
+STREAMS_EACH: Final = 2  # of the API, beside two of pages
 TEAMS: Final = ["nurse-outreach", "scheduling", "pharmacy"]
 DEEP_PAGES: Final = 90  # of 500: the next one of 50 is the 900th
 # How many a second of each.
@@ -51,17 +53,6 @@ LISTS: Final = (
 )
 
 
-@dataclass
-class Told:
-    """What was measured, in seconds by kind, and what went wrong."""
-
-    took: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    shown: int = 0  # events that arrived on streams
-    resyncs: int = 0
-    rss: list[int] = field(default_factory=list)
-
-
 class Person:
     """Somebody with a token."""
 
@@ -77,15 +68,12 @@ class Load:
     def __init__(self, product: Product, session: aiohttp.ClientSession, seed: int = 1) -> None:
         self.product, self._session = product, session
         self._draw = random.Random(seed)
-        self.nurses = [
-            Person(product, f"nurse-{n}", "rn", [f"F{n % PLACES}"]) for n in range(NURSES)
-        ]
-        self.supervisors = [
-            Person(product, f"supervisor-{n}", "supervisor", ["*"]) for n in range(SUPERVISORS)
-        ]
+        everybody = [Person(product, name, role, [place]) for name, role, place in people()]
+        self.nurses, self.supervisors = everybody[:NURSES], everybody[NURSES:-OPERATORS]
         self.told = Told()
         self._known: list[dict[str, Any]] = []  # tasks that were listed
         self._in_hand: list[tuple[Person, dict[str, Any]]] = []
+        self.pages = Pages(product, session, lambda: self.told)
         self._awaited: dict[tuple[str, int], float] = {}  # task and version: acted on since
         self._deep = ""
         self._patients = int(time.time()) * 100  # ids that no earlier load on this folder has used
@@ -103,25 +91,26 @@ class Load:
             cursor = f"&cursor={body['next']}"
             await asyncio.sleep(0.02)
         self._deep = f"/tasks?limit=50{cursor}"
+        await self.pages.prepare(people(), self._known)
 
     async def run(self, seconds: float, streams: bool = True) -> Told:
         """Ask for so long."""
         async with asyncio.TaskGroup() as group:
-            live = []
+            live: list[asyncio.Task[None]] = []
             if streams:
-                people = [*self.nurses, *self.supervisors]
-                live = [
-                    group.create_task(self._stream(person))
-                    for person in people
+                api = [
+                    self._stream(person)
+                    for person in (*self.nurses, *self.supervisors)
                     for _ in range(STREAMS_EACH)
                 ]
+                live = [group.create_task(one) for one in (*api, *self.pages.streams())]
                 await asyncio.sleep(3)
-            self.told = Told()
+            self.told = Told(cpu_s=-self.product.cpu_seconds())
             watch = group.create_task(self._watch())
             begin = time.monotonic()
             due = [
                 (begin + at, kind)
-                for kind, rate in RATES.items()
+                for kind, rate in (RATES | PAGE_RATES).items()
                 for at in self._instants(rate, seconds)
             ]
             asked = []
@@ -130,6 +119,7 @@ class Load:
                 asked.append(group.create_task(self._ask(kind, at)))
             await asyncio.gather(*asked)
             await asyncio.sleep(2)
+            self.told.cpu_s += self.product.cpu_seconds()
             for task in (*live, watch):
                 task.cancel()
         return self.told
@@ -155,6 +145,7 @@ class Load:
             "patient": self._patient,
             "action": self._act,
             "event": self._event,
+            **self.pages.ways,
         }
         status = await ways[kind](due)
         self.told.took[kind].append(time.monotonic() - due)
@@ -246,6 +237,7 @@ class Load:
         with Log.open(self.product.folder) as log:
             append(log, events)
         self._awaited[subject, 1] = time.monotonic()
+        self.pages.heard(subject.partition("|")[0])
 
     async def _stream(self, who: Person) -> None:
         url = f"{self.product.url}/api/v1/stream?types=task"
@@ -274,11 +266,14 @@ class Load:
             self.told.took["event to screen"].append(now - heard)
 
 
+def people() -> list[tuple[str, str, str]]:
+    """Everybody who works here: name, role, facility."""
+    return [
+        *((f"nurse-{n}", "rn", f"F{n % PLACES}") for n in range(NURSES)),
+        *((f"supervisor-{n}", "supervisor", "*") for n in range(SUPERVISORS)),
+        *((f"operator-{n}", "operator", "*") for n in range(OPERATORS)),
+    ]
+
+
 def enumerate_of(people: list[Person]) -> list[tuple[Person, int]]:
     return [(person, number) for number, person in enumerate(people)]
-
-
-def percentile(values: list[float], share: float) -> float:
-    """The smallest value that *share* of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

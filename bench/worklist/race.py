@@ -5,7 +5,8 @@
 Over real HTTP to ``up`` in a process of its own (``--kafka``: to ``worklist`` over a broker and
 workers), with tokens, rate limits and audit as at a site.
 Whoever won gives the task back, and the next round begins.  Ends with 1 if any round had another
-end than one 200 and 409s that name the winner, or if the audit does not have every attempt.
+end than one 200 and 409s that show the task as the winner has it, or if the audit does not have
+each attempt once, under its request's id, by its actor, with its end.
 """
 
 import argparse
@@ -23,17 +24,18 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from bench.worklist.load import percentile
 from bench.worklist.on_kafka import product_on_kafka, values
 from bench.worklist.stage import TASKS_EACH, Product, fill, product
+from bench.worklist.told import percentile
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist import edge
-from orchestrator.worklist.instants import text_of
 
 # Each may act sixty times a minute, so those who race take turns.
 PEOPLE: Final = 600
 TASKS: Final = 300
 AUDIT: Final = "care.audit.v1"
+FAULTS_TOLD: Final = 20
+ENDS: Final = {200: "success", 409: "conflict"}  # as the audit calls them
 
 
 class Race:
@@ -50,6 +52,7 @@ class Race:
         self.faults: list[str] = []
         self.took: list[float] = []
         self.answers: Counter[int] = Counter()
+        self.asked: dict[str, tuple[str, str]] = {}  # by request id: who, and how it ended
         self.task = ""
         # In a folder that is raced in again, a key of last time would be the same action.
         self._run = edge.new_id()
@@ -84,11 +87,11 @@ class Race:
         if len(won) != 1 or len(lost) != self._at_once - 1:
             raise SystemExit(f"round {number}: {Counter(status for status, _ in answers)}")
         (owned,) = [said["task"] for status, said in answers if status == 200]
-        if owned["owner"] != won[0]:
+        if _state(owned) != (won[0], "accepted", version + 1):
             self.faults.append(f"round {number}: 200 for one who does not have it")
-        seen = {said["current"]["owner"] for said in lost}
-        if seen != {won[0]}:
-            self.faults.append(f"round {number}: a refusal that shows another state")
+        seen = {(said["reason"], *_state(said["current"])) for said in lost}
+        if seen != {("not-possible-now", *_state(owned))}:
+            self.faults.append(f"round {number}: a refusal that shows another state: {seen}")
         _, released = await self._act(won[0], "release", f"{number}", owned["version"])
         return int(released["task"]["version"])
 
@@ -96,7 +99,8 @@ class Race:
         self, name: str, action: str, key: str, version: int
     ) -> tuple[int, dict[str, Any]]:
         begun = time.monotonic()
-        answer = await self._ask(
+        request = f"{action}-{key}-{name}-{self._run}"
+        status, said = await self._ask(
             name,
             "POST",
             f"/tasks/{self.task}/{action}",
@@ -104,10 +108,12 @@ class Race:
                 "Idempotency-Key": f"{action}-{key}-{self._run}",
                 "If-Match": f'"{version}"',
                 "Prefer": "wait=30",
+                "X-Request-ID": request,
             },
         )
         self.took.append(time.monotonic() - begun)
-        return answer
+        self.asked[request] = (name, ENDS.get(status, str(status)))
+        return status, said
 
     async def _ask(
         self, name: str, method: str, path: str, **headers: str
@@ -125,18 +131,26 @@ def embedded_audit(folder: Path) -> Iterator[bytes]:
     """The audit records of the log of *folder*."""
     with Log.open(folder) as log:
         for partition in range(log.partitions_of(AUDIT)):
-            for record in log.read(AUDIT, partition, 0, 10_000_000):
+            for record in log.records(AUDIT, partition, 0, 10_000_000):
                 yield record.value or b"{}"
 
 
-def audited(records: Iterable[bytes], task: str, since: str) -> Counter[str]:
-    """What the audit says of actions on *task*: how they ended."""
-    told = (orjson.loads(record) for record in records)
-    return Counter(
-        said["outcome"]
-        for said in told
-        if said["action"] == "act" and said["at"] >= since and f"task/{task}" in said["objects"]
-    )
+def unaudited(asked: dict[str, tuple[str, str]], records: Iterable[bytes], task: str) -> list[str]:
+    """What the audit of actions on *task* has too little, too much or otherwise than *asked*."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for record in records:
+        said = orjson.loads(record)
+        if said["action"] == "act" and said["objects"] == [f"task/{task}"]:
+            found.setdefault(said["request_id"], []).append((said["actor"], said["outcome"]))
+    return [
+        f"asked {request} as {known}, the audit has {found.get(request, 'nothing')}"
+        for request, known in asked.items()
+        if found.get(request) != [known]
+    ]
+
+
+def _state(task: dict[str, Any]) -> tuple[str, str, int]:
+    return task["owner"], task["status"], task["version"]
 
 
 async def _run(running: Product, rounds: int, at_once: int) -> Race:
@@ -159,23 +173,26 @@ def main() -> int:
     ) as folder:
         if not chosen.kafka:
             fill(Path(folder), TASKS)
-        begun, since = time.monotonic(), text_of(edge.now())
+        begun = time.monotonic()
         if chosen.kafka:
             with product_on_kafka(Path(folder), TASKS // TASKS_EACH) as (running, kafka):
                 race = asyncio.run(_run(running, chosen.rounds, chosen.at_once))
-                audit = audited(values(kafka, AUDIT), race.task, since)
+                spent = running.cpu_seconds()
+                missed = unaudited(race.asked, values(kafka, AUDIT), race.task)
         else:
             with product(Path(folder)) as running:
                 race = asyncio.run(_run(running, chosen.rounds, chosen.at_once))
-            audit = audited(embedded_audit(Path(folder)), race.task, since)
-    lost = chosen.rounds * (chosen.at_once - 1)
-    # The one who won has accepted and given back.
-    if audit != {"success": 2 * chosen.rounds, "conflict": lost}:
-        race.faults.append(f"the audit has {dict(audit)}")
+                spent = running.cpu_seconds()
+            missed = unaudited(race.asked, embedded_audit(Path(folder)), race.task)
+    race.faults += missed
     p50, p95 = (percentile(race.took, share) * 1000 for share in (0.5, 0.95))
-    print(f"{chosen.rounds} rounds of {chosen.at_once}: {dict(race.answers)}; audit {dict(audit)}")
+    ends = Counter(end for _, end in race.asked.values())
+    print(f"{chosen.rounds} rounds of {chosen.at_once}: {dict(race.answers)}")
+    print(f"of {len(race.asked)} actions, {dict(ends)}, the audit lacks {len(missed)}")
     print(f"an action p50 {p50:.0f} ms, p95 {p95:.0f} ms; {time.monotonic() - begun:.0f} s in all")
-    print("\n".join(race.faults) or "exactly one won each time")
+    own = time.process_time()
+    print(f"CPU: {spent:.0f} s of the product, {own:.0f} s of this")
+    print("\n".join(race.faults[:FAULTS_TOLD]) or "exactly one won each time")
     return 1 if race.faults else 0
 
 

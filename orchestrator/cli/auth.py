@@ -1,16 +1,19 @@
 """``auth``: tokens of the worklist in the mode ``local``."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator.cli import site
 from orchestrator.cli.console import hint, say, say_json
-from orchestrator.cli.faults import Mistake
+from orchestrator.cli.faults import Mistake, No
 
 if TYPE_CHECKING:
     from orchestrator.settings import Settings
+    from orchestrator.worklist.access.store import AccessStore
 
 # As `edge.new_id` makes them.
 _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,6 +32,7 @@ def token(
     as_json: bool,
 ) -> None:
     """Print a token for *name*; whoever holds it is *name*."""
+    from orchestrator.worklist import edge
     from orchestrator.worklist.access.tokens import signed, site_signing_key
 
     here = site.load(data_dir)
@@ -37,6 +41,8 @@ def token(
     _warn_of_unknown(here, teams, facilities)
     key = site_signing_key(here.data_dir)
     text, jti = signed(key, here.auth_audience, {"sub": name, **claims}, seconds)
+    with store_of(here) as store:
+        store.issued(jti, name, edge.now() + seconds * 1_000_000)
     if as_json:
         say_json({"token": text, "jti": jti})
         return
@@ -50,20 +56,39 @@ def revoke(jti: str, data_dir: Path | None) -> None:
 
     Raises:
         Mistake: That is no id of a token.
+        No: No token that is still good has it; it is barred all the same.
     """
     from orchestrator.worklist import edge
-    from orchestrator.worklist.access.store import AccessStore
 
     here = site.load(data_dir)
     site.installed(here)
-    if not _ID.fullmatch(jti):
+    ours = here.auth_mode != "oidc"  # an issuer's ids have any form, and are not known here
+    if ours and not _ID.fullmatch(jti):
         raise Mistake(f"{jti} is the id of no token; `auth token` told it beside the token")
+    with store_of(here) as store:
+        holder = store.holder(jti)
+        store.revoke(jti, edge.now())
+    if holder is not None:
+        hint(f"Taken back: the token of {holder} with this id is taken no more.")
+    elif ours:
+        raise No(
+            f"no token with the id {jti} was signed here that could still be good; it is barred"
+            " all the same. `auth user disable NAME` bars all tokens of somebody"
+        )
+    else:
+        hint("Barred: no token with this id is taken any more, should the issuer have signed one.")
+
+
+@contextmanager
+def store_of(here: "Settings") -> "Iterator[AccessStore]":
+    """Who may come in, as the data folder has it."""
+    from orchestrator.worklist.access.store import AccessStore
+
     store = AccessStore(here.data_dir)
     try:
-        store.revoke(jti, edge.now())
+        yield store
     finally:
         store.close()
-    hint("Taken back: no token with this id is taken any more.")
 
 
 def _warn_of_unknown(here: "Settings", teams: list[str], facilities: list[str]) -> None:

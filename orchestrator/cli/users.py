@@ -2,20 +2,15 @@
 
 import getpass
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
 
 from orchestrator.cli import site
-from orchestrator.cli.auth import claims_of
+from orchestrator.cli.auth import claims_of, store_of
 from orchestrator.cli.console import hint, say, say_json
 from orchestrator.cli.faults import Mistake
-
-if TYPE_CHECKING:
-    from orchestrator.worklist.access.store import AccessStore
 
 NAME_MOST: Final = 128
 
@@ -37,7 +32,7 @@ def add(
     if not 0 < len(name) <= NAME_MOST or name != name.strip() or not name.isprintable():
         raise Mistake(f"{name!r}: a name has 1 to {NAME_MOST} visible characters")
     claims = claims_of(roles, teams, facilities, view, part2=part2)
-    with _store(data_dir) as store:
+    with store_of(site.load(data_dir)) as store:
         if store.user(name) is not None:
             raise Mistake(f"{name} is there already; `auth user password` sets another password")
         hash_ = users.hashed(_password())
@@ -48,7 +43,7 @@ def add(
 
 def listing(data_dir: Path | None, *, as_json: bool) -> None:
     """Print who may sign in."""
-    with _store(data_dir) as store:
+    with store_of(site.load(data_dir)) as store:
         found = store.users()
     rows = [
         {"name": name, **orjson.loads(claims), "disabled": disabled}
@@ -72,7 +67,7 @@ def disable(name: str, data_dir: Path | None) -> None:
     """Sign *name* out everywhere and let them in no more, also with tokens."""
     from orchestrator.worklist import edge
 
-    with _store(data_dir) as store:
+    with store_of(site.load(data_dir)) as store:
         store.disable(name, edge.now())
     hint(f"{name} is out. `auth user password` lets them in again.")
 
@@ -82,7 +77,7 @@ def password(name: str, data_dir: Path | None) -> None:
     from orchestrator.worklist import edge
     from orchestrator.worklist.access import users
 
-    with _store(data_dir) as store:
+    with store_of(site.load(data_dir)) as store:
         found = store.user(name)
         if found is None:
             raise Mistake(f"{name} is not known; `auth user list` tells who is")
@@ -105,14 +100,3 @@ def _password() -> str:
     if not SHORTEST <= len(text) <= LONGEST:
         raise Mistake(f"a password has {SHORTEST} to {LONGEST} characters")
     return text
-
-
-@contextmanager
-def _store(data_dir: Path | None) -> "Iterator[AccessStore]":
-    from orchestrator.worklist.access.store import AccessStore
-
-    store = AccessStore(site.load(data_dir).data_dir)
-    try:
-        yield store
-    finally:
-        store.close()

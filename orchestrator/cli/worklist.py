@@ -5,7 +5,8 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -39,7 +40,9 @@ def run(data_dir: Path | None) -> None:
     here = site.load(data_dir)
     log.configure(here.log_level, here.log_format)
     entry = entry_of(here)
-    if not on_kafka.is_chosen(here):
+    if on_kafka.is_chosen(here):
+        _same_site(here)
+    else:
         site.installed(here)
     working = Working(here, entry)
     stopped = threading.Event()
@@ -52,6 +55,22 @@ def run(data_dir: Path | None) -> None:
         while not stopped.wait(0.2) and working.lives:
             pass
     working.raise_fault()
+
+
+def _same_site(here: "Settings") -> None:
+    """
+    Refuse another site key than the workers'; while no broker answers, the feed will.
+
+    Raises:
+        OtherSiteKey: It is another one.
+    """
+    from orchestrator.stream.kafka.broker import BrokerAway
+    from orchestrator.stream.kafka.site_key import OtherSiteKey, is_ours
+
+    key = site_key(here)
+    with suppress(BrokerAway):
+        if on_kafka.ask(lambda broker: is_ours(broker, key), here) is False:
+            raise OtherSiteKey
 
 
 @contextmanager
@@ -196,6 +215,7 @@ def rebuild(data_dir: Path | None) -> None:
     from orchestrator.worklist.model.rebuild import rebuild as made_anew
 
     here = site.load(data_dir)
+    site.installed(here)
     plan = plan_of(here)
     path = plan.folder / tables.FILE
     try:
@@ -211,11 +231,8 @@ def plan_of(here: "Settings") -> "Plan":
     from orchestrator.stream.keys import patient_key
     from orchestrator.worklist.serving import Plan
 
-    if on_kafka.is_chosen(here) and here.site_key is None:
-        # Made at first start it would be another one on each machine.
-        raise Mistake("CARE_SITE_KEY is not set; every worker and worklist needs the same one")
     key = site_key(here)
-    found = _log_of(here)
+    found = _log_of(here, key)
     ways = identity.ways_of(here)
     return Plan(
         folder=here.data_dir,
@@ -239,13 +256,14 @@ class _Log(NamedTuple):
     now: Callable[[], int]
 
 
-def _log_of(here: "Settings") -> _Log:
+def _log_of(here: "Settings", key: bytes) -> _Log:
     if on_kafka.is_chosen(here):
         from orchestrator.worklist import edge
         from orchestrator.worklist.log.kafka import KafkaFeed, KafkaSender
 
         kafka, group, wait = on_kafka.brokers(here), here.group, here.store_timeout.total_seconds()
-        return _Log(lambda: KafkaFeed(kafka, group), lambda: KafkaSender(kafka, wait), edge.now)
+        feed = partial(KafkaFeed, kafka, group, key)
+        return _Log(feed, lambda: KafkaSender(kafka, wait), edge.now)
     from orchestrator.stream.sqlite_log import Log
     from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
 

@@ -10,6 +10,7 @@ from orchestrator.core.reconcile import Change
 from orchestrator.core.why import clipped
 
 UPDATES = ("task.updated", "transition.updated", "gap.changed")
+MERGED = "records were joined"  # a sentence that says so itself (`why`)
 WITHDRAWN_STATUS = ("cancelled", "entered-in-error", "failed")
 
 
@@ -48,7 +49,7 @@ class Announcer:
             "event.recorded",
             [told.event],
             told.title,
-            self.patient.member(told.under),
+            self.patient.member(told.under) if told.under else self.patient,
             event={
                 "id": told.event,
                 "type": told.type,
@@ -65,16 +66,14 @@ class Announcer:
             was = change.before["patient"]
             if was != change.thing["patient"]:
                 thing["merged_from"] = was
-            if change.change in UPDATES:
-                # What is owed must stay readable behind what happened.
-                why = clipped(f"{self.joined.why} {change.why}")
+            why = _of_joined(self.joined, change)
         self.record(change.change, self.causes, why, under, **thing)
         before = change.before
         if change.kind == "task" and before is not None and before["owner"] is not None:
             status = change.thing["status"]
             gone, was_gone = status in WITHDRAWN_STATUS, before["status"] in WITHDRAWN_STATUS
             if gone and not was_gone:
-                self.notice(before["owner"], change.thing["task_id"], change.why, under)
+                self.notice(before["owner"], change.thing["task_id"], why, under)
             elif was_gone and not gone and change.thing["owner"] == before["owner"]:
                 text = clipped(f"Yours again. {change.why}")
                 self.notice(before["owner"], change.thing["task_id"], text, under)
@@ -120,6 +119,18 @@ class Announcer:
             under,
             command={**_named(command), "reason": reason},
         )
+
+
+def _of_joined(joined: Joined, change: Change) -> str:
+    """The sentence of a change beside what happened to the records."""
+    if change.change not in UPDATES:
+        if change.kind == "gap" or MERGED in change.why:
+            return change.why
+        if change.thing["status"] in (*WITHDRAWN_STATUS, "closed"):
+            # Stop is read first; why may lie in facts of the other record.
+            return clipped(f"{change.why} {joined.why}")
+    # What is owed must stay readable behind what happened.
+    return clipped(f"{joined.why} {change.why}")
 
 
 REFUSED = {

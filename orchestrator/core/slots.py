@@ -28,7 +28,8 @@ class Slot(NamedTuple):
     status: str
     day: int  # local day after the discharge
     said: Register  # the status, with its stamp
-    receipt: int  # when we knew that it stands and when it starts
+    receipt: int  # when we knew that it stands (or does not any more) and when it starts
+    told: int  # when we knew when it starts
     missed: Register | None  # that it was not kept, even where it was moved to a new time since
 
     @property
@@ -106,7 +107,8 @@ def _slot(
     if not is_primary_care(provider, pcp, transition.policy):
         return None
     held = said["status"]
-    receipt = max(said["starts_at"].since, said["counts"].since)
+    told = said["starts_at"].since
+    receipt = max(told, said["counts"].since)
     status = held.value
     if transition.ended_before(held.stamp.time):
         status = "booked"  # what became of it after the transition's end is no longer its matter
@@ -116,4 +118,4 @@ def _slot(
     ):
         missed = None
     ends = value_of(said, "ends_at")
-    return Slot(cell.appointment, at, ends, status, day, held, receipt, missed)
+    return Slot(cell.appointment, at, ends, status, day, held, receipt, told, missed)

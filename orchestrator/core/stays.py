@@ -33,7 +33,7 @@ class Discharge:
     """One discharge happening: all statements about it, and whether it was taken back."""
 
     at: int
-    at_receipt: int  # when we heard the instant that holds
+    heard: tuple[tuple[int, int], ...]  # each instant that was said for it, and when we heard it
     anchor: Stamp  # the statement by which it first became known
     anchor_at: int  # the instant that this first statement gave
     visit: str  # the visit number that this first statement carried
@@ -179,7 +179,11 @@ def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
 def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | None], str]) -> Stay:
     newest = newest_of(members)
     single = len(members) == 1
-    moved = min((cell.moved for cell in members if cell.moved), default=None)
+    moved = (
+        newest.moved
+        if single
+        else min((cell.moved for cell in members if cell.moved), default=None)
+    )
     stay = Stay(
         newest.facility,
         newest.number,
@@ -274,7 +278,7 @@ def _discharge(
     first = min(opening, key=_first_received)
     return Discharge(
         at=at,
-        at_receipt=min(mark.stamp.receipt for mark in timed if stated(mark) == at),
+        heard=_heard(timed),
         anchor=first.stamp,
         anchor_at=stated(first),
         visit=first.visit,
@@ -289,6 +293,14 @@ def _discharge(
         cancelled=happening.cancelled,
         others=_others(opening, first.subject),
     )
+
+
+def _heard(timed: list[Mark]) -> tuple[tuple[int, int], ...]:
+    heard: dict[int, int] = {}
+    for mark in timed:
+        at = stated(mark)
+        heard[at] = min(mark.stamp.receipt, heard.get(at, mark.stamp.receipt))
+    return tuple(heard.items())
 
 
 def _others(opening: list[Mark], subject: str) -> tuple[tuple[str, str, str, str], ...]:

@@ -75,8 +75,8 @@ def fact(
         The change records to publish, in order.
     """
     patient.at = max(patient.at, stamp)
-    for other in patient.others.values():
-        patient.at = max(patient.at, other.at)
+    if patient.others:
+        patient.at = max(one.at for one in patient.members())
     step = _Step(patient, rules, now, patient.at)
     step.joined = joined
     facts: list[Told] = []
@@ -125,6 +125,7 @@ class _Step(Announcer):
     def __init__(self, patient: Patient, rules: Rules, now: int, at: int) -> None:
         super().__init__(patient, now, at)
         self.rules = rules
+        self.members = patient.members()
         self.rewake = False
         # What was published before facts and commands together, by member.
         self.before: list[Ledger] | None = None
@@ -134,12 +135,12 @@ class _Step(Announcer):
 
     def anything_waits(self) -> bool:
         """Whether a command waits for a task."""
-        return any(one.waiting for one in self.patient.members())
+        return any(one.waiting for one in self.members)
 
     def begin(self) -> None:
         """Facts and commands come together: nothing is published before all of them count."""
         self.before = []
-        for one in self.patient.members():
+        for one in self.members:
             published = one.ledger
             self.before.append(published)
             one.ledger = Ledger(
@@ -149,7 +150,7 @@ class _Step(Announcer):
     def settle(self) -> None:
         """Publish the difference that facts and commands made together."""
         assert self.before is not None
-        for one, published in zip(self.patient.members(), self.before, strict=True):
+        for one, published in zip(self.members, self.before, strict=True):
             one.ledger = published
         self.before = None
         self.causes = [*self.facts, *(command.stamp.event for command, _ in self.acted)]
@@ -201,7 +202,7 @@ class _Step(Announcer):
     def _has_stale(self) -> bool:
         return any(
             gap["code"] == "STALE_STAY" and gap["status"] == "open"
-            for one in self.patient.members()
+            for one in self.members
             for gap in one.ledger.gaps.values()
         )
 
@@ -307,7 +308,7 @@ class _Step(Announcer):
 
     def _retry(self) -> None:
         """Commands that wait for a task: some may have got it now."""
-        members = [one for one in self.patient.members() if one.waiting]
+        members = [one for one in self.members if one.waiting]
         if not members:
             return
         causes = self.causes
@@ -357,7 +358,7 @@ class _Step(Announcer):
         if not self.rewake and patient.wake is not None and patient.wake > self.now:
             return
         candidates = [patient.plan_wake]
-        for one in patient.members():
+        for one in self.members:
             candidates.append(one.seal_at)
             candidates += [told.effective for told in one.held]
             candidates += [waits.until for waits in one.waiting]

@@ -8,13 +8,13 @@ transition's end.  Rulings 7, 18 to 23 and 27 to 29.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.core import ids
+from orchestrator.core import blame, ids
 from orchestrator.core.calendar import end_of_day
 from orchestrator.core.facts import Command
 from orchestrator.core.horizon import Horizon
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot, primary_care_slots
-from orchestrator.core.transition import Transition, disposition_of
+from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
 from orchestrator.core.wanted import TERMINAL
 from orchestrator.core.work import Work, attempts_met, counted, done, is_unfinished
@@ -113,6 +113,10 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
         _close_with(transition, duty)
         if not duty.terminal:
             duty.overdue = horizon.reached(duty.due_at)
+            if transition.interrupted:
+                duty.moved_receipt = max(
+                    duty.moved_receipt, blame.restored(transition, duty.rule, duty.due_at)
+                )
     if transition.restricted:
         # Ruling 20: very late or backfilled, only what is still ahead when we hear of it.
         found.tasks = [duty for duty in found.tasks if duty.due_at > duty.anchor_receipt]
@@ -158,11 +162,7 @@ def _duty(
         task,
         due,
         transition.receipt,
-        max(
-            _moved_receipt(transition, rule),
-            _restored_receipt(transition, rule, due),
-            transition.stay.given,
-        ),
+        max(blame.due_known(transition, rule, due), transition.stay.given),
         "requested",
         (transition.discharge.anchor.event,),
         due if first_at == at else rule.due.after(first_at, transition.facility),
@@ -192,28 +192,6 @@ def _duty(
     if rule.outreach and found.declined_at is not None and not duty.terminal:
         duty.status, duty.reason, duty.ended_at = "cancelled", "DECLINED", found.declined_at
     return duty
-
-
-def _moved_receipt(transition: Transition, rule: TaskRule) -> int:
-    """When we heard what makes the task due when it is: the instant, or that it is owed at all."""
-    discharge = transition.discharge
-    first = disposition_of(discharge.first_disposition, transition.policy)
-    rows = transition.policy.protocols.get(first.protocol, ())
-    if any(row.kind == rule.kind and row.due == rule.due for row in rows):
-        return discharge.at_receipt
-    return max(discharge.at_receipt, discharge.disposition_receipt)
-
-
-def _restored_receipt(transition: Transition, rule: TaskRule, due: int) -> int:
-    """When the task came back, where it was withdrawn by mistake while it fell due."""
-    return max(
-        (
-            back
-            for gone, back, only_calls in transition.interrupted
-            if gone < due <= back and (rule.outreach or not only_calls)
-        ),
-        default=0,
-    )
 
 
 def _worked(duty: Duty, work: Work) -> None:
@@ -302,9 +280,11 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
     ]
     if rule is None or not missed or not any(duty.kind == "PCP_VISIT_7D" for duty in found.tasks):
         return
+    owed_at_first = any(row.kind == "PCP_VISIT_7D" for row in blame.first_rows(transition))
     for slot in missed:
         assert slot.missed is not None
-        stamp, heard = slot.missed.stamp, slot.missed.since
+        stamp, heard = slot.missed.stamp, max(slot.missed.since, transition.receipt)
+        moved = heard if owed_at_first else max(heard, transition.discharge.disposition_receipt)
         due = rule.due.after(stamp.time, transition.facility)
         task = ids.task_id(transition.id, rule.kind, slot.id)
         duty = Duty(
@@ -313,7 +293,7 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
             task,
             due,
             heard,
-            heard,
+            moved,
             "requested",
             (stamp.event,),
             due,
@@ -325,6 +305,8 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
         if later is not None and not duty.terminal:
             duty.status, duty.evidence = "completed", "slot"
             duty.ended_at, duty.appointment = later.said.stamp.time, later.id
+        elif later is None:
+            duty.moved_receipt = max(moved, blame.lost(slot, found.slots, due))
         found.tasks.append(duty)
 
 

@@ -142,9 +142,17 @@ def _undone(transition: Transition) -> tuple[str, Stamp] | None:
 
 def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
     """From when to when nobody could work on it, by what was taken back since."""
-    found = []
+    found: list[tuple[int, int, bool]] = []
     for stay in view.stays:
-        if stay.cancelled is None or stay.admit is None:
+        found += [
+            (mistaken.anchor.receipt, mistaken.cancelled.receipt, False)
+            for mistaken in stay.taken_back
+            if mistaken.cancelled is not None
+            and mistaken.at > transition.at
+            and stay.cls in transition.policy.transition_classes
+        ]
+        back = _no_hindrance_since(transition, stay)
+        if back is None or stay.admit is None:
             continue
         if stay.start >= transition.at:
             mistaken = stay.cls == "INPATIENT"
@@ -152,7 +160,7 @@ def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, b
             elsewhere = stay.facility != transition.stay.facility
             mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
         if mistaken:
-            found.append((stay.admit.receipt, stay.cancelled.receipt, False))
+            found.append((stay.admit.receipt, back, False))
     declined: tuple[int, bool] | None = None
     for wish, stamp in sorted(view.wishes, key=itemgetter(1)):
         if stamp.time < transition.at:
@@ -163,6 +171,15 @@ def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, b
             found.append((declined[0], stamp.receipt, declined[1]))
             declined = None
     return found
+
+
+def _no_hindrance_since(transition: Transition, stay: Stay) -> int | None:
+    """When we heard that a stay had never been, or was over at the discharge; None: neither."""
+    if stay.cancelled is not None:
+        return stay.cancelled.receipt
+    if stay.discharge is None or stay.discharge.at > transition.at:
+        return None
+    return min(heard for at, heard in stay.discharge.heard if at <= transition.at)
 
 
 def _close(transition: Transition, reason: str, instant: int, told_by: str) -> None:
@@ -235,10 +252,12 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
 
 def _is_expected(transition: Transition, stay: Stay, rules: Rules) -> bool:
     """Whether this is the kind of place the patient was sent to, although no admission told so."""
-    return (
-        transition.disposition.arrival == "facility"
-        and stay.facility != transition.stay.facility
-        and _is_care_facility(stay, transition.policy, rules)
+    if stay.facility == transition.stay.facility:
+        return False
+    if transition.disposition.arrival == "acute":
+        return rules.facility(stay.facility, stay.start).type in transition.policy.acute_types
+    return transition.disposition.arrival == "facility" and _is_care_facility(
+        stay, transition.policy, rules
     )
 
 

@@ -106,7 +106,7 @@ def view(
     """
     seen = View(patient, key)
     visits: list[VisitCell] = []
-    names = {name for name, _, _, _ in members}
+    names = {name for name, _, _, _ in members} if len(members) > 1 else {patient}
     seen.members = names
     given: dict[tuple[str, str, str], int] = {}
     for subject, counts_as, heard, cells in members:

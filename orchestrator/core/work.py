@@ -65,7 +65,10 @@ def _word(answer: object) -> str:
 
 def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy) -> Work:
     """
-    Fold the accepted commands of one task, in the order of their acceptance.
+    Fold the accepted commands of one task, in the order in which they were received.
+
+    Under two numbers of one patient they may be judged in another order.  What settles the task
+    makes an end where it was accepted: it takes nothing back of what counted until then.
 
     Args:
         commands: May be empty.
@@ -74,11 +77,12 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
         policy: The transition's.
     """
     work = Work()
-    for command in commands:
-        if work.completed is not None:
-            break  # said before it was known that this had settled the task
-        if call and command.what in ("attempted", "completed") and has_red_flag(command, policy):
-            work.red_flag = work.red_flag or command
+    said = list(commands)
+    end = next((one for one in said if _settles(one, call, since, policy)), None)
+    if end is not None:
+        del said[said.index(end) :]  # what follows came before it was known that this settled it
+    said.sort(key=_heard)
+    for command in said:
         if command.what == "accepted":
             work.status, work.owner = "accepted", command.actor
         elif command.what in ("released", "rejected"):
@@ -88,19 +92,27 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
                 work.status, work.owner, work.team = "requested", None, command.to
             else:
                 work.status, work.owner = "accepted", command.to
-        elif command.what == "attempted" or (
-            command.what == "completed" and not _settles(command, call, since, policy)
-        ):
+        elif command.what in ("attempted", "completed"):
             work.status = "in-progress"
             work.attempts.append(command)
-        elif command.what == "completed":
-            work.status, work.completed = "completed", command
-            if call and command.outcome == "declined_followup":
-                work.declined = command
+    if end is not None:
+        work.status, work.completed = "completed", end
+        if call and end.outcome == "declined_followup":
+            work.declined = end
+    if call:
+        spoken = work.attempts if end is None else [*work.attempts, end]
+        work.red_flag = next((one for one in spoken if has_red_flag(one, policy)), None)
     return work
 
 
+def _heard(command: Command) -> int:
+    """When it counts: what was said ahead of its time, then."""
+    return max(command.stamp.receipt, command.stamp.time)
+
+
 def _settles(command: Command, call: bool, since: int, policy: Policy) -> bool:
+    if command.what != "completed":
+        return False
     if call:
         return command.stamp.time >= since and is_contact(command, policy)
     # Other work may be done without anybody on the line; a call that reached nobody is none.

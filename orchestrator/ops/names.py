@@ -94,6 +94,39 @@ _IDENTITY: Final[Mapping[str, Metric]] = {
     ),
 }
 
+_HTTP: Final = ("app", "route", "method")
+# Of the worklist: what it does, how far its read model is, and how much lies in that.
+WORKLIST: Final[Mapping[str, Metric]] = {
+    "care_http_requests_total": Metric("counter", (*_HTTP, "status"), "Requests answered."),
+    "care_http_request_seconds": Metric(
+        "histogram", _HTTP, "From the request's first byte to the answer's."
+    ),
+    "care_worklist_actions_total": Metric(
+        "counter", ("action", "result"), "What became of actions."
+    ),
+    "care_worklist_action_seconds": Metric(
+        "histogram", ("action",), "From an action to its answer."
+    ),
+    "care_worklist_projection_lag_records": Metric(
+        "gauge", ("topic",), "Records that the read model has not taken in yet."
+    ),
+    "care_worklist_projection_age_seconds": Metric(
+        "gauge", (), "How old what the read model tells may be."
+    ),
+    "care_worklist_streams": Metric("gauge", (), "Open live streams."),
+    "care_audit_records_total": Metric("counter", ("action",), "Audit records written."),
+    "care_audit_failures_total": Metric("counter", (), "Audit records that could not be written."),
+    "care_auth_failures_total": Metric("counter", ("cause",), "Credentials refused."),
+    "care_break_glass_total": Metric("counter", (), "Patients opened by break-glass."),
+    "care_tasks": Metric("gauge", ("team", "kind", "status"), "Tasks."),
+    "care_tasks_overdue": Metric(
+        "gauge", ("team", "kind", "attribution"), "Open tasks that are overdue."
+    ),
+    "care_deadlines_pending": Metric("gauge", ("kind",), "Open tasks whose due time is to come."),
+    "care_gaps": Metric("gauge", ("code", "severity"), "Open gaps."),
+    "care_transitions": Metric("gauge", ("status",), "Transitions."),
+}
+
 BUILD: Final = "care_build_info"
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -102,6 +135,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     **_DEADLINES,
     **_WORK,
     **_IDENTITY,
+    **WORKLIST,
     BUILD: Metric("gauge", ("version", "runtime", "policy_version"), "1; its labels tell."),
 }
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {name: one.labels for name, one in METRICS.items()}

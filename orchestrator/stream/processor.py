@@ -48,6 +48,9 @@ class Processor:
         self._limit = patients_in_memory
         self._patients: OrderedDict[str, Patient] = OrderedDict()
         self._desks: dict[str, Desk] = {}
+        # What a key remembers of who is whom; ask for its patient first.  Every event asks, and
+        # nearly always the answer is None: one look-up, nothing around it.
+        self.desk: Final = self._desks.get
 
     def process(self, partition: int, records: Sequence[JournalRecord]) -> Round:
         """
@@ -77,10 +80,6 @@ class Processor:
         else:
             self._patients.move_to_end(key)
         return patient
-
-    def desk(self, key: str) -> Desk | None:
-        """What the key remembers of who is whom; ask for its patient first."""
-        return self._desks.get(key)
 
     def new_desk(self, key: str, subject: str, partition: int, now: int) -> Desk:
         """The desk of a key that is named for the first time; its own chart lies there."""

@@ -7,6 +7,7 @@ received by then.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from orchestrator.core import picture, step
@@ -92,7 +93,8 @@ class Story:
         self._rules = rules
         self._zone = zone
         self._joining = Joining(key_of)
-        self._numbers: set[str] | None = None  # told of visits; None where none was moved
+        # What was told of visits' numbers; None where no visit was moved.
+        self._numbers: set[tuple[str, str]] | None = None
         self.changes: list[dict[str, Any]] = []
 
     def run(self, told: Mapping[str, History], until: int) -> None:
@@ -102,11 +104,12 @@ class Story:
         marks = (mark for history in told.values() for mark in history.marks())
         if any(mark.visit for mark in marks):
             self._numbers = set()
-        # What is said of who is whom ahead of its time counts when that comes.
-        ahead: dict[int, list[Mark]] = {}
-        for one in (one for history in told.values() for one in history.events()):
-            if one.marks and one.effective and one.effective <= until:
-                ahead.setdefault(one.effective, []).extend(one.marks)
+        # What is said ahead of its time counts when that comes.
+        ahead: dict[int, list[tuple[str, Told]]] = {}
+        for name, history in told.items():
+            for one in history.events():
+                if one.effective and one.effective <= until:
+                    ahead.setdefault(one.effective, []).append((name, one))
         for at in sorted({at for history in told.values() for at in history.told} | ahead.keys()):
             self._clock(at - 1)
             here = {name: history.told[at] for name, history in told.items() if at in history.told}
@@ -119,12 +122,14 @@ class Story:
             self.changes += step.clock(patient, until, self._rules)
 
     def _instant(
-        self, receipt: int, told: Mapping[str, Sequence[Told]], come: Sequence[Mark]
+        self,
+        receipt: int,
+        told: Mapping[str, Sequence[Told]],
+        come: Iterable[tuple[str, Told]],
     ) -> None:
-        said = (one for every in told.values() for one in every if not one.effective)
-        marks = [*come, *(mark for one in said for mark in one.marks)]
-        if self._numbers is not None:
-            marks += self._numbers_in(told, self._numbers)
+        every = ((name, one) for name, instant in told.items() for one in instant)
+        count = chain(come, ((name, one) for name, one in every if not one.effective))
+        marks = [mark for name, one in count for mark in self._said(name, one)]
         changed = self._joining.take(marks, self._zone) if marks else {}
         for patient in self._joining.homes():
             here = [one for name in _names(patient) for one in _told(name, told, patient)]
@@ -133,14 +138,14 @@ class Story:
                 here.sort(key=lambda one: (one.time, one.source, one.event))
                 self.changes += step.fact(patient, here, receipt - 1, receipt, self._rules, joined)
 
-    def _numbers_in(self, told: Mapping[str, Sequence[Told]], known: set[str]) -> Iterator[Mark]:
-        """What other numbers visits go by; each is told once."""
-        for subject, every in told.items():
-            for one in every:
-                for mark in numbers_said(subject, one.facts):
-                    if f"{subject} {mark.source}" not in known:
-                        known.add(f"{subject} {mark.source}")
-                        yield mark
+    def _said(self, subject: str, told: Told) -> Iterator[Mark]:
+        """What it says of who is whom and, each once, what other numbers visits go by."""
+        yield from told.marks
+        if self._numbers is not None:
+            for mark in numbers_said(subject, told.facts):
+                if (subject, mark.source) not in self._numbers:
+                    self._numbers.add((subject, mark.source))
+                    yield mark
 
     def operations(self) -> list[dict[str, Any]]:
         """The gaps of a feed."""

@@ -97,7 +97,9 @@ class Working:
         if failures is not None and len(failures) > 1 and kind in (*MESSAGES, "marks", "claim"):
             # Without this record a patient would be lost or be in two places: no way around it.
             raise Unrecoverable(f"the identity protocol failed: {failures[0]}")
-        if kind in MESSAGES:
+        if kind == "event" and not failures:
+            self._event(record, value["event"])
+        elif kind in MESSAGES:
             self._message(record, value, failures)
         elif kind == "marks":
             self._directory().take([Mark(*mark) for mark in value["marks"]], self.send)
@@ -105,8 +107,6 @@ class Working:
             claims.take(self, record.key, value)
         elif failures:
             self._parked_as_failed(record, value, failures)
-        elif kind == "event":
-            self._event(record, value["event"])
         elif kind == "parked":
             receipt = read(value["receipt"])
             event = value["event_id"] or f"{record.partition}-{record.offset}"

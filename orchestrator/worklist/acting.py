@@ -6,14 +6,14 @@ log decides the order, and everybody hears the verdict on their own event.
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NamedTuple, cast
 
 import orjson
 import structlog
 
-from orchestrator.worklist import commands, edge, measures
+from orchestrator.worklist import commands, edge, measures, recipients
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.access.store import Action as Begun
 from orchestrator.worklist.instants import text_of
@@ -24,6 +24,8 @@ from orchestrator.worklist.problems import Problem
 from orchestrator.worklist.site import Site
 
 FORGET_EACH: Final = 1_000  # actions; the first of a process among them
+
+BULK: Final = "bulk"  # what one key for many tasks stands under
 
 logger = structlog.get_logger()
 
@@ -89,13 +91,13 @@ class Acting:
         self, who: Principal, asked: Asked, visible: Where, event: str, wait_s: float
     ) -> Outcome:
         site = self._site
-        thing = await self._thing(asked.kind, asked.name, visible)
-        if thing is None:
-            raise Problem("not-found")
         begun = await asyncio.to_thread(site.store.action, event)
         print_ = commands.fingerprint(asked.action, asked.version, asked.body)
         if begun is None:
-            self._check(who, asked, thing)
+            thing = await self._thing(asked.kind, asked.name, visible)
+            if thing is None:
+                raise Problem("not-found")
+            await self._check(who, asked, thing)
             _, value = commands.event(
                 asked.action,
                 thing,
@@ -106,15 +108,46 @@ class Acting:
                 now=site.log_now(),
             )
             fresh = Begun(event, who.actor, print_, value, False, asked.name, asked.action)
-            begun = await asyncio.to_thread(site.store.begin, fresh, edge.now())
-            self._begun += 1
-            if self._begun % FORGET_EACH == 1:
-                await asyncio.to_thread(site.store.forget, edge.now())
+            begun = await self._begin(fresh)
+        # From here on nothing asks what is visible: a repeat has the answer that the first had,
+        # also once the task has been passed on.
         if begun.fingerprint != print_:
             raise Problem("idempotency-key-reused")
-        return await self._finish(asked, begun, wait_s)
+        return await self._finish(asked, begun, visible, wait_s)
 
-    async def again(self, who: Principal, name: str, key: str, wait_s: float) -> Outcome | None:
+    async def _begin(self, action: Begun) -> Begun:
+        begun = await asyncio.to_thread(self._site.store.begin, action, edge.now())
+        self._begun += 1
+        if self._begun % FORGET_EACH == 1:
+            await asyncio.to_thread(self._site.store.forget, edge.now())
+        return begun
+
+    @asynccontextmanager
+    async def together(
+        self, who: Principal, key: str, body: Mapping[str, Any]
+    ) -> AsyncIterator[None]:
+        """
+        While many are done under one *key*: it stands for this body and no other.
+
+        Raises:
+            Problem: The key was used for something else, or is being used.
+        """
+        event = commands.event_id(who.actor, BULK, key)
+        if event in self._underway:
+            raise Problem("idempotency-key-in-progress")
+        self._underway.add(event)
+        try:
+            print_ = commands.fingerprint(BULK, None, body)
+            begun = await self._begin(Begun(event, who.actor, print_, b"", True, BULK, BULK))
+            if begun.fingerprint != print_:
+                raise Problem("idempotency-key-reused")
+            yield
+        finally:
+            self._underway.discard(event)
+
+    async def again(
+        self, who: Principal, name: str, key: str, visible: Where, wait_s: float
+    ) -> Outcome | None:
         """
         What became of the action that *who* began on *name* under *key*; ``None``: there is none.
 
@@ -125,15 +158,15 @@ class Acting:
         begun = await asyncio.to_thread(self._site.store.action, event)
         if begun is None:
             return None
-        action = cast(commands.Action, begun.action)
-        return await self._finish(Asked(action, "task", name, key, None, {}), begun, wait_s)
+        asked = Asked(cast(commands.Action, begun.action), "task", name, key, None, {})
+        return await self._finish(asked, begun, visible, wait_s)
 
-    async def _finish(self, asked: Asked, begun: Begun, wait_s: float) -> Outcome:
+    async def _finish(self, asked: Asked, begun: Begun, visible: Where, wait_s: float) -> Outcome:
         event = begun.event_id
         async with self._site.hub.awaiting(event) as woken:
             if not begun.stored:
                 await self._store(event, begun.value)
-            return await self._verdict(asked, event, woken, wait_s)
+            return await self._verdict(asked, event, visible, woken, wait_s)
 
     async def _store(self, event: str, value: bytes) -> None:
         try:
@@ -145,14 +178,14 @@ class Acting:
         await asyncio.to_thread(self._site.store.stored, event)
 
     async def _verdict(
-        self, asked: Asked, event: str, woken: asyncio.Event, wait_s: float
+        self, asked: Asked, event: str, visible: Where, woken: asyncio.Event, wait_s: float
     ) -> Outcome:
         until = edge.elapsed() + wait_s
         while True:
             woken.clear()
             found = await self._site.reader.ask(lambda db: stories.verdict(db, event))
             if found is not None:
-                return await self._told(asked, event, orjson.loads(found.value))
+                return await self._told(asked, event, visible, found)
             left = until - edge.elapsed()
             if left <= 0:
                 return Outcome(event, None, None)
@@ -160,24 +193,36 @@ class Acting:
                 async with asyncio.timeout(left):
                     await woken.wait()
 
-    async def _told(self, asked: Asked, event: str, change: dict[str, Any]) -> Outcome:
+    async def _told(
+        self, asked: Asked, event: str, visible: Where, verdict: stories.Told
+    ) -> Outcome:
+        change = orjson.loads(verdict.value)
         if change["change"] == "command.refused":
-            await self._refused(asked, change)
-        mine = change.get(asked.kind)
-        if mine is not None and mine[f"{asked.kind}_id"] == asked.name:
-            return Outcome(event, mine, change["why"])
-        # A note changes nothing, an acknowledgement may change another thing: it stands as it is.
-        thing = await self._thing(asked.kind, asked.name, Where())
-        return Outcome(event, thing, None if thing is None else thing.pop("why", None))
+            await self._refused(asked, visible, change)
 
-    async def _refused(self, asked: Asked, change: dict[str, Any]) -> None:
+        # A note changes nothing, an acknowledgement may change another thing: it stands as it did.
+        def read(db: sqlite3.Connection) -> tuple[dict[str, Any], str] | None:
+            stood = stories.stood(db, event, asked.kind, asked.name, verdict.number)
+            if stood is None:
+                return None
+            then = orjson.loads(stood.value)
+            masked = bool(stories.masked_now(db, [stood]))
+            thing = then[asked.kind]
+            return {**thing, "masked": masked or thing.get("masked", False)}, then["why"]
+
+        found = await self._site.reader.ask(read)
+        return Outcome(event, None, None) if found is None else Outcome(event, *found)
+
+    async def _refused(self, asked: Asked, visible: Where, change: dict[str, Any]) -> None:
         reason = change["command"]["reason"]
         if reason == "unknown-task":
             raise Problem("not-found")
         if reason == "role":
-            raise Problem("forbidden", "Policy lets another role do this.")
+            nobody = "Nobody can close this by hand; it closes when what is missing is there."
+            told = nobody if asked.kind == "gap" else "Policy lets another role do this."
+            raise Problem("forbidden", told)
         # What came before it may not be visible yet when the refusal is: both are of one step.
-        thing = await self._thing(asked.kind, asked.name, Where())
+        thing = await self._thing(asked.kind, asked.name, visible)
         sentence = change["why"]
         if thing is not None:
             why = thing.pop("why", None)
@@ -187,9 +232,11 @@ class Acting:
             sentence = told or sentence
         raise Conflict(thing, sentence)
 
-    def _check(self, who: Principal, asked: Asked, thing: dict[str, Any]) -> None:
+    async def _check(self, who: Principal, asked: Asked, thing: dict[str, Any]) -> None:
         """What can be said without asking the log: never what only an older state would say."""
         why = thing.pop("why", None)
+        if "to" in asked.body:
+            await recipients.check(self._site, who, thing, asked.body["to"])
         commands.check_said(thing, who, asked.body)
         if asked.kind != "task":
             return
@@ -227,7 +274,7 @@ class Acting:
             Problem: ``not-found``: they have begun none of that id.
         """
         begun = await asyncio.to_thread(self._site.store.action, event)
-        if begun is None or begun.actor != who.actor:
+        if begun is None or begun.actor != who.actor or begun.action == BULK:
             raise Problem("not-found")
         found = await self._site.reader.ask(lambda db: stories.verdict(db, event))
         answer: dict[str, Any] = {"event_id": event, "state": "pending", "task_id": begun.thing}

@@ -104,7 +104,9 @@ def check_said(thing: Mapping[str, Any], who: Principal, body: Mapping[str, Any]
     """
     outcome = body.get("outcome")
     if thing.get("kind") == CALL and outcome is not None and outcome not in OUTCOMES:
-        raise Problem("unprocessable", f"outcome of a call is one of {', '.join(OUTCOMES)}")
+        errors = [{"pointer": "#/outcome", "code": "value", "detail": "has the wrong form"}]
+        told = f"outcome of a call is one of {', '.join(OUTCOMES)}"
+        raise Problem("unprocessable", told, errors=errors)
     if thing.get("code") == RED_FLAG and who.acts_as not in CLINICIANS:
         raise Problem("forbidden", "Only a clinician closes a red flag.")
 

@@ -155,8 +155,11 @@ def of_validation(fault: RequestValidationError) -> Problem:
     """
     What the framework found wrong, without what stood there.
 
-    A query that cannot be read is 400: a misspelt filter must not widen a list of patients.
+    A query that cannot be read is 400: a misspelt filter must not widen a list of patients.  An id
+    of a form that no id has is nobody's: 404, as every other that is not known.
     """
+    if all(one["loc"][0] == "path" for one in fault.errors()):
+        return Problem("not-found")
     errors = []
     in_body = False
     for one in fault.errors():

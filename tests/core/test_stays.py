@@ -47,7 +47,7 @@ def test_a_correction_moves_the_discharge_and_keeps_its_beginning() -> None:
     """The id comes from the first news, the due times from the newest (ruling 34)."""
     discharge = only(discharged(D), corrected(D + HOUR, D + 5 * HOUR)).discharge
     assert discharge is not None
-    assert (discharge.at, discharge.at_receipt) == (D + HOUR, D + 5 * HOUR)
+    assert (discharge.at, discharge.heard) == (D + HOUR, ((D, D), (D + HOUR, D + 5 * HOUR)))
     assert (discharge.anchor.event, discharge.anchor_at) == (f"A03 V1 {D}", D)
     assert discharge.disposition == "01"
 
@@ -56,7 +56,7 @@ def test_a_correction_without_an_instant_leaves_the_known_one() -> None:
     """It speaks of the disposition alone."""
     discharge = only(discharged(D), corrected(None, D + 5 * HOUR, disposition="03")).discharge
     assert discharge is not None
-    assert (discharge.at, discharge.at_receipt) == (D, D)
+    assert (discharge.at, discharge.heard) == (D, ((D, D),))
     assert (discharge.disposition, discharge.first_disposition) == ("03", "01")
     assert discharge.disposition_receipt == D + 5 * HOUR
 

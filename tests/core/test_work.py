@@ -264,3 +264,22 @@ def test_other_work_is_not_settled_by_reaching_nobody(whom: str | None, settles:
     """A clinician's voicemail is an attempt, too; a chart is reconciled without anybody."""
     work = done([command("completed", D + HOUR, reached=whom)], call=False, since=D, policy=P0)
     assert (work.completed is not None, len(work.attempts)) == (settles, int(not settles))
+
+
+def test_commands_count_in_the_order_of_their_receipt() -> None:
+    """
+    Under two numbers of one patient a release may be judged after the attempt that followed it.
+    """
+    attempt, release = tried(D + 2 * HOUR), command("released", D + HOUR)
+    assert call(attempt, release) == call(release, attempt)
+    assert call(attempt, release).status == "in-progress"
+
+
+def test_what_settled_the_task_takes_no_red_flag_back() -> None:
+    """
+    Judged later though received earlier: what counted until then goes on counting.
+    """
+    flagged = {**ANSWERS, "symptoms": "chest-pain"}
+    alarm = command("attempted", D + 2 * HOUR, reached="voicemail", answers=flagged)
+    work = call(alarm, reached(D + HOUR))
+    assert (work.status, work.red_flag) == ("completed", alarm)

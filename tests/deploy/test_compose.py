@@ -1,6 +1,7 @@
 """The compose file: valid, pinned, closed to the outside, and all that it says exists."""
 
 import re
+import ssl
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -10,8 +11,10 @@ from typing import Any, Final
 import pytest
 
 from orchestrator import settings
+from orchestrator.stream.kafka.topic_settings import SITE
 from orchestrator.stream.keys import patient_key
-from schemas.topics import DEAD_LETTER, INPUTS
+from orchestrator.worklist.log.feed import AUDIT, FOLLOWED, OUTCOMES
+from schemas.topics import DEAD_LETTER, INPUTS, JOURNAL
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Service
 
@@ -34,8 +37,8 @@ def test_the_file_is_what_compose_reads() -> None:
 
 
 def test_the_whole_product_is_in_it() -> None:
-    """Broker, access, topics, both halves of the worker, lag, Prometheus, Grafana, a browser."""
-    whole = {"kafka", "access", "topics", "intake", "decide", "lag"}
+    """Broker, topics, worker, lag, the care teams' pages, Prometheus, Grafana, a Kafka browser."""
+    whole = {"kafka", "access", "topics", "intake", "decide", "lag", "worklist"}
     whole |= {"prometheus", "grafana", "kafka-ui"}
 
     assert {name for name, one in SERVICES.items() if "profiles" not in one.raw} == whole
@@ -137,8 +140,8 @@ def test_no_secret_stands_in_the_file(service: Service) -> None:
     """Passwords come as files, never as a value that `docker inspect` shows."""
     wrong = {
         name
-        for name in service.environment
-        if re.search("PASSWORD|SECRET|KEY|TOKEN", name) and not name.endswith("_FILE")
+        for name, value in service.environment.items()
+        if re.search("PASSWORD|SECRET|KEY|TOKEN", name) and not value.startswith("/run/secrets/")
     }
 
     assert wrong == set()
@@ -158,7 +161,7 @@ def test_nobody_waits_for_what_cannot_come(service: Service) -> None:
 
 def test_workers_start_over_checked_topics_and_users_that_exist() -> None:
     """kafka, then access, then topics, then what needs them."""
-    for name in ("intake", "decide", "lag"):
+    for name in ("intake", "decide", "lag", "worklist"):
         assert _before(name) == {"topics", "access", "kafka"}
 
 
@@ -229,7 +232,7 @@ def test_what_prometheus_scrapes_is_served() -> None:
                 host, _, port = target.partition(":")
                 ports[host] = int(port)
     del ports["127.0.0.1"]  # itself
-    assert set(ports) == {"intake", "decide", "lag"}
+    assert set(ports) == {"intake", "decide", "lag", "worklist"}
     for name, port in ports.items():
         environment = SERVICES[name].environment
         assert environment["CARE_HOST"] == "0.0.0.0"  # noqa: S104 - in its container
@@ -242,6 +245,34 @@ def test_publishers_may_write_what_is_public_and_no_more() -> None:
     assert listed is not None
 
     assert set(listed[1].split()) == {*INPUTS, DEAD_LETTER}
+
+
+def test_the_worklist_may_read_what_it_follows_and_write_what_it_sends() -> None:
+    """Its ACLs name what the code reads, and the two topics that it writes: never the journal."""
+    text = ACCESS.read_text(encoding="utf-8")
+    shown = re.search(r"SHOWN=\(([^)]*)\)", text)
+    written = re.search(r"User:worklist --operation Write (.*)", text)
+    assert shown is not None
+    assert written is not None
+
+    assert set(shown[1].split()) == {*FOLLOWED, JOURNAL, SITE.name} - set(INPUTS)
+    assert written[1].split()[1::2] == [OUTCOMES, AUDIT]
+
+
+def test_the_worklist_answers_under_tls_where_it_is_published(secrets: Path) -> None:
+    """Its certificate is its own and for the address that the file publishes; data has a volume."""
+    worklist = SERVICES["worklist"]
+    environment = worklist.environment
+    (port,), (volume,) = worklist.raw["ports"], worklist.raw["volumes"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(secrets / "worklist_tls.pem", secrets / "worklist_tls.pem")
+    verify = ["openssl", "verify", "-CAfile", str(secrets / "kafka_ca.pem")]
+    verify += ["-verify_ip", port.split(":")[0], str(secrets / "worklist_tls.pem")]
+
+    assert environment["CARE_TLS_CERT"] == "/run/secrets/worklist_tls.pem"
+    assert port.endswith(f":{environment['CARE_WORKLIST_PORT']}")
+    assert volume.endswith(f":{environment['CARE_DATA_DIR']}")
+    assert subprocess.run(verify, check=False, capture_output=True).returncode == 0
 
 
 def test_the_brokers_doors_ask_for_a_password() -> None:

@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.deploy.compose import OUR_IMAGE, ROOT
+from tests.deploy.compose import OUR_IMAGE, ROOT, services
 
 PACKAGES: Final = ("schemas", "events", "handlers", "orchestrator")
 
@@ -47,6 +48,16 @@ def test_only_what_is_locked_is_installed() -> None:
         assert "--require-hashes" in step or "--no-deps" in step
 
 
+def test_a_hospitals_own_accounts_can_be_used() -> None:
+    """What `CARE_AUTH_MODE=oidc` needs is an extra of the package, and part of the image."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split("[<>=]", one)[0] for one in project["optional-dependencies"]["oidc"]}
+    locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+    assert wanted
+    assert wanted <= set(locked)
+
+
 def test_it_does_not_run_as_root_and_says_whether_it_is_well() -> None:
     """A numeric user after the last stage began, a health check, our program as the entrypoint."""
     last = [name for name, _ in instructions()][::-1].index("FROM")
@@ -55,6 +66,14 @@ def test_it_does_not_run_as_root_and_says_whether_it_is_well() -> None:
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", stage["USER"])
     assert stage["ENTRYPOINT"] == '["care-orchestrator"]'
     assert '"orchestrator.ops.probe"' in stage["HEALTHCHECK"]
+
+
+def test_the_worklists_folder_is_its_users_own() -> None:
+    """A new volume takes owner and mode from the image's folder; root's could not be written."""
+    (folder,) = [one.split(":")[1] for one in services()["worklist"].raw["volumes"]]
+    steps = " ".join(rest for name, rest in instructions() if name == "RUN")
+
+    assert f"install --directory --owner=care --group=care --mode=0700 {folder}" in steps
 
 
 def test_its_tag_is_the_version() -> None:

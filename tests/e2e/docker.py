@@ -6,6 +6,7 @@ the document cannot say what was not done.
 """
 
 import argparse
+import shutil
 import signal
 import socketserver
 import threading
@@ -17,18 +18,24 @@ from typing import Final, NamedTuple, NoReturn
 
 import orjson
 
-from tests.e2e.stack import WORKERS, Stack
+from tests.e2e.stack import PROCESSES, Stack
 
 SCRIPT: Final = """\
 #!{python}
 import json, os, socket, sys
+given = sys.stdin.read() if "-T" in sys.argv else ""
 with socket.socket(socket.AF_UNIX) as asked:
     asked.connect({socket!r})
-    asked.sendall(json.dumps(sys.argv[1:]).encode() + b"\\n")
+    asked.sendall(json.dumps([given, sys.argv[1:]]).encode() + b"\\n")
     answer = json.loads(asked.makefile().readline())
 sys.stdout.write(answer["out"])
 sys.stderr.write(answer["err"])
 sys.exit(answer["code"])
+"""
+# The page's address of the worklist is that of the file; here it has another port.
+CURL: Final = """\
+#!/bin/sh
+exec {curl} --connect-to 127.0.0.1:8000:127.0.0.1:{port} "$@"
 """
 
 
@@ -54,19 +61,21 @@ class Docker:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
+        self.pages = stack.pages
         self._verbs: dict[str, Callable[[list[str]], Answer]] = {
             "up": self._up,
             "run": self._run,
-            "exec": self._exec,
             "stop": self._stop,
             "kill": self._kill,
             "restart": self._restart,
         }
 
-    def __call__(self, words: list[str]) -> Answer:
-        """Do it."""
+    def __call__(self, words: list[str], given: str = "") -> Answer:
+        """Do it; *given* is on its standard input."""
         if words[:1] == ["restart"]:
             return self._restart_one(words[1:])
+        if words[:2] == ["compose", "exec"]:
+            return self._exec(words[2:], given)
         if words[:1] != ["compose"] or words[1:2][0] not in self._verbs:
             raise NotKnown(" ".join(words))
         return self._verbs[words[1]](words[2:])
@@ -80,7 +89,7 @@ class Docker:
         asked = parser.parse_args(words)
         stack = self._stack
         stack.supervise()
-        wanted = asked.services or ["kafka", "access", "topics", *WORKERS]
+        wanted = asked.services or ["kafka", "access", "topics", *PROCESSES]
         counts = {name: int(count) for name, count in (one.split("=") for one in asked.scale)}
         for name in ("kafka", "access", "topics"):
             if name not in wanted or name in stack.running:
@@ -92,7 +101,7 @@ class Docker:
             done = stack.run(name)
             if done.returncode:
                 return Answer(done.stdout, done.stderr, 1)
-        for name in [name for name in WORKERS if name in wanted]:
+        for name in [name for name in PROCESSES if name in wanted]:
             self._scale(name, counts.get(name, 1))
         return Answer()
 
@@ -113,17 +122,18 @@ class Docker:
         parser = _Words()
         parser.add_argument("--rm", action="store_true", required=True)
         parser.add_argument("--env", "-e", action="append", default=[])
-        parser.add_argument("service", choices=["care", "publish"])
+        parser.add_argument("service", choices=["care", "publish", "worklist"])
         parser.add_argument("words", nargs=argparse.REMAINDER)
         asked = parser.parse_args(words)
         extra = dict(one.split("=", 1) for one in asked.env)
         done = self._stack.run(asked.service, *asked.words, extra=extra)
         return Answer(done.stdout, done.stderr, done.returncode)
 
-    def _exec(self, words: list[str]) -> Answer:
-        if words[0] != "kafka":
+    def _exec(self, words: list[str], given: str) -> Answer:
+        name, *command = [word for word in words if word != "-T"]
+        if name not in self._stack.running:
             raise NotKnown(" ".join(words))
-        done = self._stack.run_in("kafka", words[1:])
+        done = self._stack.run_in(name, command, given)
         return Answer(done.stdout, done.stderr, done.returncode)
 
     def _stop(self, words: list[str]) -> Answer:
@@ -166,16 +176,20 @@ def standing_in(docker: Docker, python: str, folder: Path) -> Iterator[Path]:
 
     class Asked(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            words = orjson.loads(self.rfile.readline())
+            given, words = orjson.loads(self.rfile.readline())
             try:
-                answer = docker(words)
+                answer = docker(words, given)
             except (NotKnown, AssertionError) as problem:
                 answer = Answer(err=f"{type(problem).__name__}: {problem}\n", code=125)
             self.wfile.write(orjson.dumps(answer._asdict()) + b"\n")
 
-    script = folder / "docker"
-    script.write_text(SCRIPT.format(python=python, socket=str(address)), encoding="utf-8")
-    script.chmod(0o755)
+    made = {
+        "docker": SCRIPT.format(python=python, socket=str(address)),
+        "curl": CURL.format(curl=shutil.which("curl"), port=docker.pages),
+    }
+    for name, text in made.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o755)
     with socketserver.UnixStreamServer(str(address), Asked) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

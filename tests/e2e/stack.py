@@ -30,7 +30,8 @@ START_S: Final = 180.0
 BIN: Final = Path(sys.executable).parent
 # The doors of the broker in the file, which one machine cannot open twice.
 DOORS: Final = (9092, 19092, 9094, 9093)
-WORKERS: Final = ("intake", "decide", "lag")
+# What goes on until it is ended, beside the broker.
+PROCESSES: Final = ("intake", "decide", "lag", "worklist")
 
 
 class Stack:
@@ -52,6 +53,7 @@ class Stack:
         self._supervisor: threading.Thread | None = None
         self.doors = dict(zip(DOORS, _free_ports(len(DOORS)), strict=True))
         self.ops: dict[str, int] = {}  # process -> port of its metrics
+        (self.pages,) = _free_ports(1)  # of the worklist; in the file 8000
         self._bin = broker_tools.bin_folder(folder / "bin")
         self.incoming.mkdir(parents=True)
         properties = (ROOT / "deploy/kafka/server.properties").read_text(encoding="utf-8")
@@ -68,6 +70,9 @@ class Stack:
             if target == text:
                 source = compose.load()["configs"][name]["file"]
                 return str(ROOT / source)
+        for volume in service.raw.get("volumes", []):
+            if text == volume.split(":")[1] and not volume.startswith("."):
+                return str(self.folder / volume.split(":")[0])
         text = text.replace("127.0.0.1:9094", f"127.0.0.1:{self.doors[9094]}")
         return self._paths(text.replace("kafka:9092", f"localhost:{self.doors[9092]}"))
 
@@ -93,6 +98,8 @@ class Stack:
         if "CARE_OPS_PORT" in given:
             self.ops.setdefault(process, _free_ports(1)[0])
             given["CARE_OPS_PORT"] = str(self.ops[process])
+        if "CARE_WORKLIST_PORT" in given:
+            given["CARE_WORKLIST_PORT"] = str(self.pages)
         if service.raw["image"].startswith("apache/kafka"):
             given["KAFKA_BIN"] = str(self._bin)
             given["KAFKA_PROPERTIES"] = str(self._properties)
@@ -130,18 +137,21 @@ class Stack:
             command = [*service.raw.get("entrypoint", [NAME]), *words]
         return self._done(service, command, {**self.environment(service, name), **extra})
 
-    def run_in(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:
+    def run_in(
+        self, name: str, words: list[str], given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the container of a service, as `compose exec` does."""
         service = self.services[name]
-        return self._done(service, words, self.environment(service, name))
+        return self._done(service, words, self.environment(service, name), given)
 
     def _done(
-        self, service: Service, words: list[str], environment: dict[str, str]
+        self, service: Service, words: list[str], environment: dict[str, str], given: str = ""
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.here(service, word) for word in words],
             cwd=self.folder,
             env=environment,
+            input=given,
             capture_output=True,
             text=True,
             check=False,
@@ -197,9 +207,9 @@ class Stack:
         for name in ("access", "topics"):
             done = self.run(name)
             assert done.returncode == 0, done.stdout + done.stderr
-        for name in WORKERS:
+        for name in PROCESSES:
             self.start(name)
-        for name in WORKERS:
+        for name in PROCESSES:
             self.wait(name)
 
     def kafka(self, user: str = "care") -> Kafka:

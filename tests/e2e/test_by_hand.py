@@ -2,21 +2,28 @@
 
 import json
 import signal
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import TopicAuthorizationFailedError
 
+from orchestrator.cli.app import NAME
 from orchestrator.ops.names import METRICS
 from tests.deploy.compose import ROOT
 from tests.e2e.prometheus import Prometheus, scraping
 from tests.e2e.stack import Stack, metrics
+from tests.worklist.world import ANSWERS
 
 PATIENTS: Final = 30
 DAYS: Final = 6
@@ -99,7 +106,73 @@ def test_a_publisher_cannot_read(product: Stack, sent: int) -> None:
         assert done.stdout == ""
 
 
-@pytest.mark.parametrize("process", ["intake", "decide", "lag"])
+@dataclass
+class Door:
+    """The worklist's API, as a hospital's own system uses it: TLS, and a token."""
+
+    client: httpx.Client
+
+    def get(self, path: str) -> Any:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def act(self, task: dict[str, Any], action: str, body: Any) -> dict[str, Any]:
+        """Do *action*, and wait for the task as it then is."""
+        path, version = f"/tasks/{task['task_id']}", task["version"]
+        headers = {"Idempotency-Key": action, "If-Match": f'"{version}"'}
+        answer = self.client.post(f"{path}/{action}", json=body, headers=headers)
+        assert answer.status_code in (200, 202), answer.text
+        until(lambda: self.get(path)["version"] > version, f"{action} is applied")
+        now: dict[str, Any] = self.get(path)
+        return now
+
+
+@pytest.fixture
+def door(product: Stack) -> Iterator[Door]:
+    words = [NAME, "auth", "token", "ward", "--role", "supervisor", "--facility", "*", "--json"]
+    made = product.run_in("worklist", words)
+    assert made.returncode == 0, made.stderr
+    headers = {"Authorization": f"Bearer {orjson.loads(made.stdout)['token']}"}
+    with httpx.Client(
+        base_url=f"https://127.0.0.1:{product.pages}/api/v1",
+        verify=ssl.create_default_context(cafile=product.secrets / "kafka_ca.pem"),
+        headers=headers,
+        timeout=60,
+    ) as client:
+        yield Door(client)
+
+
+def test_a_call_is_made_through_the_worklist(product: Stack, sent: int, door: Door) -> None:
+    """Its task is shown, taken and done by REST, and stands completed on the topic; audited."""
+    assert sent
+    until(lambda: door.get("/freshness")["state"] == "current", "the read model is current")
+    task = door.get("/tasks?kind=CALL_48H&status=requested")["items"][0]
+    taken = door.act(task, "accept", None)
+    body = {"outcome": "ok", "reached": "patient", "answers": ANSWERS}
+    done = door.act(taken, "complete", body)
+    published = [task_of(one) for one in records(product, "care.task.v1")]
+    audited = {one["value"]["actor"] for one in records(product, "care.audit.v1")}
+    stranger = door.client.get("/tasks", headers={"Authorization": "Bearer nobody"})
+
+    assert (taken["owner"], done["status"]) == ("ward", "completed")
+    assert (done["task_id"], done["version"], "completed") in published
+    assert "ward" in audited
+    assert stranger.status_code == 401
+    assert "max-age" in stranger.headers["strict-transport-security"]
+
+
+async def test_the_worklist_cannot_write_what_is_decided(product: Stack, sent: int) -> None:
+    """With its password the broker takes no journal record and no task, only what people did."""
+    assert sent
+    producer = AIOKafkaProducer(**product.kafka("worklist").client())
+    async with producer:
+        for topic in ("care.journal.v1", "care.task.v1", "care.discharge.v1", "care.site.v1"):
+            with pytest.raises(TopicAuthorizationFailedError):
+                await producer.send_and_wait(topic, b"{}")
+
+
+@pytest.mark.parametrize("process", ["intake", "decide", "lag", "worklist"])
 def test_each_process_tells_only_what_is_documented(
     product: Stack, sent: int, process: str
 ) -> None:
@@ -124,7 +197,7 @@ def test_prometheus_sees_all_and_calls_nobody(product: Stack, sent: int, tmp_pat
     assert sent
     try:
         with scraping(product, tmp_path) as prometheus:
-            until(lambda: len(prometheus.query('up{job!="prometheus"} == 1')) == 3, "all scraped")
+            until(lambda: len(prometheus.query('up{job!="prometheus"} == 1')) == 4, "all scraped")
             _rules_hold(prometheus)
             _panels_show(prometheus)
     except FileNotFoundError:

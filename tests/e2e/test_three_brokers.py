@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.stream.kafka.connection import Kafka
 from tests.e2e.flow import flowing
-from tests.e2e.stack import WORKERS, Stack
+from tests.e2e.stack import PROCESSES, Stack
 from tests.kafka.broker import cluster
 
 
@@ -24,9 +24,9 @@ def test_one_of_three_brokers_is_killed_and_no_task_is_lost(tmp_path: Path, secr
         try:
             done = product.run("topics")
             assert done.returncode == 0, done.stdout + done.stderr
-            for name in WORKERS:
+            for name in PROCESSES:
                 product.start(name)
-            for name in WORKERS:
+            for name in PROCESSES:
                 product.wait(name)
             with flowing(Kafka(brokers.bootstrap), "T", rate=5) as flow:
                 flow.wait_for(20)

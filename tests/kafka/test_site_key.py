@@ -1,12 +1,17 @@
-"""All workers of a cluster have one site key: another would publish every task a second time."""
+"""All of a cluster have one site key: under another every patient would be a second one."""
 
 import asyncio
+from contextlib import closing
+from pathlib import Path
 from typing import Final
+
+import pytest
 
 from orchestrator.stream.kafka.broker import admin
 from orchestrator.stream.kafka.connection import Kafka
 from orchestrator.stream.kafka.site_key import OtherSiteKey, claim, fingerprint, is_ours
 from orchestrator.stream.kafka.topic_settings import SITE
+from orchestrator.worklist.log.kafka import KafkaFeed
 from tests.kafka import world
 from tests.kafka.commands import publish_settings, run
 
@@ -57,6 +62,28 @@ async def test_a_worker_with_another_key_is_refused(kafka: Kafka) -> None:
     found = await run("doctor", "--json", **settings)
     levels = {one["name"]: one["level"] for one in found.json["findings"]}
     assert (found.code, levels["site key"]) == (1, "FAIL")
+
+
+async def test_a_worklist_with_another_key_is_refused(kafka: Kafka, tmp_path: Path) -> None:
+    """At its start and at a rebuild; nothing is projected under keys that no topic has."""
+    doors = {"CARE_WORKLIST_PORT": "0", "CARE_OPS_PORT": "0", "CARE_DATA_DIR": str(tmp_path)}
+    assert await claims(kafka, THEIRS)
+    for words in ((), ("--rebuild",)):
+        ended = await run("worklist", *words, **publish_settings(kafka), **doors)
+        assert ended.code == 2, ended.err
+        assert "CARE_SITE_KEY is not the one" in ended.err
+    assert not (tmp_path / "worklist.sqlite").exists()
+
+
+async def test_a_worklist_that_was_there_first_stops_at_a_worker_with_another_key(
+    kafka: Kafka,
+) -> None:
+    """Before the first worker nobody can say; then it reads no further."""
+    with closing(await asyncio.to_thread(KafkaFeed, kafka, "g", OURS)) as feed:
+        assert await asyncio.to_thread(feed.sample) is None
+        assert await claims(kafka, THEIRS)
+        with pytest.raises(OtherSiteKey):
+            await asyncio.to_thread(feed.sample)
 
 
 async def test_doctor_tells_a_key_that_nobody_uses_yet_from_ours(kafka: Kafka) -> None:

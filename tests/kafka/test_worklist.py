@@ -35,7 +35,7 @@ def key_of(subject: str) -> str:
 def plan(folder: Path, kafka: Kafka, group: str) -> Plan:
     return Plan(
         folder=folder,
-        feed=lambda: KafkaFeed(kafka, group),
+        feed=lambda: KafkaFeed(kafka, group, SITE_KEY),
         sender=lambda: KafkaSender(kafka, 10.0),
         authenticator=lambda _store: DemoTokens(),
         key_of=key_of,
@@ -86,7 +86,10 @@ async def test_a_call_is_completed_through_the_broker(kafka: Kafka, tmp_path: Pa
 
 
 def _to_the_end(path: Path, kafka: Kafka, group: str) -> None:
-    with closing(KafkaFeed(kafka, group)) as feed, closing(Projection(path, feed, key_of)) as one:
+    with (
+        closing(KafkaFeed(kafka, group, SITE_KEY)) as feed,
+        closing(Projection(path, feed, key_of)) as one,
+    ):
         while one.left():
             one.step(wait_s=0.5)
 

@@ -143,3 +143,23 @@ def test_a_move_within_one_patient_changes_nothing() -> None:
     before = after(discharged("A03", "06T18:00", B), merged("07T20:00", A, B))
     found = after(discharged("A03", "06T18:00", B), merged("07T20:00", A, B), move)
     assert standing(found[A]) == standing(before[A])
+
+
+def test_what_a_join_ends_says_that_records_were_joined() -> None:
+    """Who holds a task of one number knows nothing of a stay under the other."""
+    told = [
+        discharged("A03", "06T18:00", A),
+        said("A01", "admission.opened", "07T08:00", B, visit_number="W1", **{"class": "INPATIENT"}),
+    ]
+    (call,) = (t for t in after(*told)[A]["tasks"] if t["kind"] == "CALL_48H")
+    held = said("TAKEN", "task.accepted", "07T09:00", A, task_id=call["task_id"], actor="ann")
+    answer = replay_events([*told, held, merged("07T20:00", A, B)], changes=True)
+    (end,) = (c["why"] for c in answer["changes"] if _ends(c, call["task_id"]))
+    assert end.startswith("Withdrawn: back in hospital since Wed 7 Oct")
+    assert end.endswith("Two records were joined on Wed 7 Oct 16:00.")
+    (notice,) = (n for patient in answer["patients"] for n in patient["notices"])
+    assert (notice["to"], notice["text"]) == ("ann", end)
+
+
+def _ends(change: dict[str, Any], task: str) -> bool:
+    return change["change"] == "task.cancelled" and bool(change["task"]["task_id"] == task)

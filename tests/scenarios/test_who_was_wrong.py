@@ -105,6 +105,24 @@ def test_a_moved_account_takes_its_visits_along(told: Told) -> None:
     assert {t["subject"] for t in things(later, "transitions") if t["visit_number"] == "V3"} == {Q}
 
 
+def test_an_account_that_is_told_ahead_of_its_time_counts_when_that_comes(told: Told) -> None:
+    """
+    A44 moved the account; that a visit is billed to it was dated into the future: the visit goes
+    along then and not before, like all that the event says (contract.md §2).
+    """
+    told.discharged(A)
+    said = {"visit_number": "ACC1", "account_number": "ACC1", "from": A}
+    told("patient.visit_moved", Q, "07 10:00", **said)
+    ahead = {"visit_number": "V1", "account_number": "ACC1"}
+    told("admission.updated", A, "08 08:00", **ahead)
+    early = {"recordedtime": Told.at("07 20:00"), "receivedtime": Told.at("07 20:00")}
+    told.events[-1] |= early
+    before = told.answer("08 07:00")
+    assert (statuses(before, A), statuses(before, Q)) == ({"requested"}, set())
+    after = told.answer("08 08:00")
+    assert (statuses(after, A), statuses(after, Q)) == ({"entered-in-error"}, {"requested"})
+
+
 def test_hl7_an_account_that_holds_a_visit_moves_it() -> None:
     """
     The visit has a number of its own (PV1-19); A44 names the account (MRG-3) alone.

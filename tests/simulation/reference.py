@@ -41,11 +41,26 @@ def _closed_well(transition: Transition, world: World) -> Transition:
     return replace(transition, end=End(end.at, "COMPLETED"))
 
 
+def _blamed(task: Task, world: World) -> Task:
+    """Whose lateness it is: theirs who had the task, due by then, when the time came."""
+    if not task.overdue:
+        return task
+    if task.born_overdue:
+        return replace(task, attribution="FEED")
+    then = world.before(task.due_at)
+    had = any(
+        one.id == task.id and one.due_at <= task.due_at and one.is_live
+        for transition in transitions(then)
+        for one in tasks_of(transition, then)
+    )
+    return replace(task, attribution="STAFF" if had else "CORRECTION")
+
+
 def standing(world: World) -> Standing:
     found = [(t, tasks_of(t, world)) for t in transitions(world)]
     return Standing(
         transitions=tuple(_closed_well(t, world) for t, _ in found),
-        tasks=tuple(task for _, tasks in found for task in tasks),
+        tasks=tuple(_blamed(task, world) for _, tasks in found for task in tasks),
         gaps=tuple(gaps(world, found)),
     )
 

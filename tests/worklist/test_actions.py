@@ -230,11 +230,11 @@ async def test_a_task_is_passed_on_to_a_team_or_a_person(running: World) -> None
     task = await running.call()
     to_team = await running.act(task, "reassign", {"to": "case-management", "reason": "complex"})
     moved = to_team.json()["task"]
-    to_person = await running.act(moved, "reassign", {"to": "nurse-7"}, key="second")
+    to_person = await running.act(moved, "reassign", {"to": "demo-rn"}, key="second")
 
     assert (moved["team"], moved["status"]) == ("case-management", "requested")
     assert (to_person.json()["task"]["owner"], to_person.json()["task"]["status"]) == (
-        "nurse-7",
+        "demo-rn",
         "accepted",
     )
 

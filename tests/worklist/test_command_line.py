@@ -5,14 +5,16 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.access.store import AccessStore
 from tests.cli.conftest import Run, bare_environment, run
 
 __all__ = ["run"]
@@ -66,10 +68,13 @@ def test_a_token_opens_up_s_worklist_until_it_is_taken_back(run: Run, tmp_path: 
         me = httpx.get(url, headers=headers)
         demo = httpx.get(url, headers={"Authorization": "Bearer demo-rn"})
         revoked = run("auth", "revoke", made.json["jti"], "--data-dir", folder)
+        unknown = run("auth", "revoke", str(uuid.uuid4()), "--data-dir", folder)
         after = httpx.get(url, headers=headers)
 
     assert (me.json()["actor"], me.json()["teams"]) == ("ann", ["nurse-outreach"])
     assert (demo.status_code, revoked.code, after.status_code) == (401, 0, 401)
+    assert "of ann with this id" in revoked.err
+    assert (unknown.code, "was signed here" in unknown.err) == (1, True)
     assert "server" not in me.headers
     assert process.returncode == 0
 
@@ -119,6 +124,7 @@ def test_a_token_that_cannot_be_is_refused(run: Run, options: list[str], says: s
         ["auth", "token", "ann", "--role", "rn", "--facility", "*"],
         ["auth", "revoke", "x"],
         ["worklist"],
+        ["worklist", "--rebuild"],
     ],
 )
 def test_a_mistyped_folder_is_not_made(run: Run, tmp_path: Path, words: list[str]) -> None:
@@ -146,8 +152,23 @@ def test_what_nobody_has_is_told_when_it_is_given(run: Run, tmp_path: Path) -> N
     assert (nonsense.code, "the id of no token" in nonsense.err) == (2, True)
 
 
+def test_an_issuers_token_is_barred_by_its_id_alone(run: Run, tmp_path: Path) -> None:
+    """With `oidc` nobody here knows which there are, nor what their ids look like."""
+    folder = tmp_path / "data"
+    with Log.open(folder, create=True, partitions=2):
+        pass
+    issuer = {"CARE_AUTH_MODE": "oidc", "CARE_AUTH_ISSUER": "https://id.example"}
+    barred = run("auth", "revoke", "j-1", "--data-dir", folder, **issuer)
+
+    assert barred.code == 0, barred.err
+    with closing(AccessStore(folder)) as store:
+        assert store.is_revoked("j-1")
+
+
 def test_the_read_model_is_made_anew_by_one_command(run: Run, tmp_path: Path) -> None:
     """`worklist --rebuild` on a log that has nothing yet, and what it says."""
+    with Log.open(tmp_path / "data", create=True, partitions=2):
+        pass
     ran = run("worklist", "--rebuild", "--data-dir", tmp_path / "data", CARE_PARTITIONS="2")
 
     assert ran.code == 0, ran.err

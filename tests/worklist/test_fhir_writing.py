@@ -68,7 +68,7 @@ async def test_a_task_is_passed_on_by_its_owner(shared: World) -> None:
     """A new owner is a reassignment; a team is one, too."""
     task = await shared.call()
     made = (await ask(shared, f"/Task/{task['task_id']}")).json()
-    owner = {"identifier": {"system": "urn:care:actor", "value": "nurse-9"}}
+    owner = {"identifier": {"system": "urn:care:actor", "value": "demo-rn"}}
     given = (await put(shared, {**made, "owner": owner})).json()
 
     assert (given["owner"], given["status"]) == (owner, "accepted")

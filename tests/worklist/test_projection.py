@@ -16,7 +16,9 @@ from orchestrator.worklist.model import tables
 from orchestrator.worklist.model.projector import Projection
 from tests.worklist.history import ListFeed, key_of
 
-TABLES = ("tasks", "gaps", "transitions", "changes", "caused", "subjects", "patients")
+TABLES = (
+    "tasks", "gaps", "transitions", "changes", "caused", "subjects", "patients", "said"
+)  # fmt: skip
 
 
 def rows(path: Path) -> dict[str, list[Any]]:
@@ -261,10 +263,11 @@ def test_a_reader_cannot_write(records: list[Record], tmp_path: Path) -> None:
 
 
 def test_all_followed_topics_are_folded() -> None:
-    """The four topics of the read model (`design.md`), the audit and the dead letters."""
+    """Those of the read model (`design.md`), the audit, the dead letters, and what people said."""
     assert set(FOLLOWED) == {
         "care.audit.v1",
         "care.dead-letter.v1",
+        "care.outcome.v1",
         "care.task.v1",
         "care.gap.v1",
         "care.change.v1",

@@ -369,6 +369,7 @@ async def test_a_file_of_the_layout_before_is_taken_over(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / FILE) as db:
         db.execute("DROP TABLE sessions")
         db.execute("DROP TABLE disabled")
+        db.execute("DROP TABLE issued")
         db.execute("PRAGMA user_version = 1")
         db.execute("INSERT INTO revoked VALUES ('j', 1)")
     db.close()

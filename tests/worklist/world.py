@@ -74,8 +74,11 @@ class People(DemoTokens):
 class World:
     """A worklist at work."""
 
-    def __init__(self, folder: Path, site: Site, app: Any, people: People) -> None:
+    def __init__(
+        self, folder: Path, site: Site, app: Any, people: People, worker: "Worker"
+    ) -> None:
         self.folder = folder
+        self.worker = worker
         self.site = site
         self.app = app
         self.people = people
@@ -195,7 +198,7 @@ async def world(
 ) -> AsyncIterator[World]:
     """Everything running, the first patients' tasks there."""
     people = People()
-    with runtime(folder, facilities):
+    with runtime(folder, facilities) as worker:
         plan = Plan(
             folder=folder,
             feed=lambda: EmbeddedFeed(folder),
@@ -209,7 +212,7 @@ async def world(
             policies=[policy.model_dump(mode="json") for policy in load_policies(None)],
         )
         async with opened(plan) as site:
-            made = World(folder, site, application(site, version="test"), people)
+            made = World(folder, site, application(site, version="test"), people, worker)
             made.send(*(event for n in range(patients) for event in discharged(n)))
             if patients:
                 calls = "/tasks?kind=CALL_48H"
@@ -217,32 +220,52 @@ async def world(
             yield made
 
 
-@contextmanager
-def runtime(folder: Path, facilities: Facilities = FACILITIES) -> Iterator[None]:
-    """The deciding process, in a thread; its SQLite connection is that thread's."""
-    begun: list[embedded.Runtime] = []
-    ready = threading.Event()
+class Worker:
+    """The deciding process, in a thread; it can go away and come back."""
 
-    def product(store: Store) -> Processor:
-        return Processor(store, rules(load_policies(None), facilities), facilities, SITE_KEY)
+    def __init__(self, folder: Path, facilities: Facilities) -> None:
+        self._folder = folder
+        self._facilities = facilities
+        self._begun: list[embedded.Runtime] = []
+        self._thread: threading.Thread | None = None
 
-    def run() -> None:
+    def start(self) -> None:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ready,))
+        self._thread.start()
+        assert ready.wait(WAIT_S)
+
+    def _run(self, ready: threading.Event) -> None:
+        facilities = self._facilities
+
+        def product(store: Store) -> Processor:
+            return Processor(store, rules(load_policies(None), facilities), facilities, SITE_KEY)
+
         pace = embedded.Pace(poll_s=0.005)
+        # Its SQLite connection is this thread's.
         with embedded.opened(
-            folder, product, facilities, SITE_KEY, partitions=PARTITIONS, pace=pace
+            self._folder, product, facilities, SITE_KEY, partitions=PARTITIONS, pace=pace
         ) as one:
-            begun.append(one)
+            self._begun.append(one)
             ready.set()
             one.run()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert ready.wait(WAIT_S)
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._begun[-1].stop()
+            self._thread.join()
+            self._thread = None
+
+
+@contextmanager
+def runtime(folder: Path, facilities: Facilities = FACILITIES) -> Iterator[Worker]:
+    """The deciding process at work."""
+    worker = Worker(folder, facilities)
+    worker.start()
     try:
-        yield
+        yield worker
     finally:
-        begun[0].stop()
-        thread.join()
+        worker.stop()
 
 
 def discharged(number: int, hours_ago: float = 2.0) -> list[dict[str, Any]]:

@@ -279,7 +279,10 @@ class Streams:
         """Plan, decide and fire, as far as the clocks of all members allow."""
         desk = self._desk
         desk.wake = None
-        names = desk.group.members if desk.group.number else (desk.subject,)
+        if desk.group.number:
+            names = list(desk.group.members)
+        else:  # nobody's home but its own, until its chart leaves
+            names = [desk.subject] if desk.subject in desk.charts else []
         missing = any(name not in desk.charts for name in names)
         self._shell.settled(desk, settled=not missing)
         if missing or not names:

@@ -1,4 +1,4 @@
-"""One site key for all workers of a cluster: who comes with another one is refused.
+"""One site key for all workers and worklists of a cluster: who comes with another is refused.
 
 Patients' keys and the ids of tasks follow from the site key.  A worker with another one would take
 the same patients for strangers, and publish each of their tasks a second time.  So the first
@@ -29,9 +29,9 @@ class OtherSiteKey(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "CARE_SITE_KEY is not the one with which the records on these brokers were made; every"
-            " task would be published a second time. Give each worker the first one, or other"
-            f" topics ({SITE.name} knows a fingerprint of it)"
+            "CARE_SITE_KEY is not the one with which the records on these brokers were made: each"
+            " patient would be a second one, with tasks of their own. Give every worker and"
+            f" worklist the first one, or other topics ({SITE.name} knows a fingerprint of it)"
         )
 
 
@@ -56,6 +56,8 @@ async def claim(kafka: Kafka, broker: Admin, site_key: bytes) -> None:
 
 async def is_ours(broker: Admin, site_key: bytes) -> bool | None:
     """Whether the workers of this cluster have this key; ``None``: there was none yet."""
+    if not (await broker.partitions([SITE.name])).get(SITE.name):
+        return None  # `topics create` has not been here either
     first = await broker.first_value(_PLACE)
     return None if first is None else hmac.compare_digest(first, fingerprint(site_key))
 

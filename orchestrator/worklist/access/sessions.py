@@ -113,6 +113,12 @@ class Sessions:
                 self._store.touch_session(digest, now)
         return Session(who, word, seen + self._idle_us, row.opened + self._longest_us)
 
+    def knows(self, actor: str) -> bool:
+        """Whether *actor* may sign in, or holds a token of ours."""
+        if self._store.is_disabled(actor):
+            return False
+        return self._standing(actor, {}) is not None or self._store.has_token(actor)
+
     def has_run_out(self, word: str | None) -> timedelta | None:
         """After how long a session ended by itself; ``None``: it did not, or there was none."""
         if word is None:
@@ -120,6 +126,13 @@ class Sessions:
         digest = self._digest(word)
         row = self._store.session(digest)
         return None if row is None else self._ran_out(row, self._seen_at(digest, row), edge.now())
+
+    def whose(self, word: str) -> str | None:
+        """Who was signed in until the session ended by itself; ``None``: it did not."""
+        row = self._store.session(self._digest(word))
+        if row is None or row.mode != self._mode or self.has_run_out(word) is None:
+            return None
+        return None if self._store.is_disabled(row.actor) else row.actor
 
     def _seen_at(self, digest: bytes, row: SessionRow) -> int:
         return max(row.seen, self._seen.get(digest, 0))

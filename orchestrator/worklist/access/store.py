@@ -33,6 +33,12 @@ CREATE TABLE sessions (
     digest BLOB PRIMARY KEY, mode TEXT NOT NULL, actor TEXT NOT NULL, claims TEXT NOT NULL,
     opened INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 """
+# Layout 3: which tokens there are and whose: a mistyped id is none, and their holders' names are
+# in no list of users.
+_SINCE_3: Final = """
+CREATE TABLE issued (
+    jti TEXT PRIMARY KEY, actor TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+"""
 
 
 class Action(NamedTuple):
@@ -61,9 +67,19 @@ class AccessStore(OwnFile):
     """The file, safe between threads; each call is short."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / FILE, (_TABLES, _SINCE_2), synchronous="FULL")
+        super().__init__(folder / FILE, (_TABLES, _SINCE_2, _SINCE_3), synchronous="FULL")
 
     # Tokens
+
+    def issued(self, jti: str, actor: str, until: int) -> None:
+        """Remember that there is a token of *actor*, good until then."""
+        self._run("INSERT INTO issued VALUES (?, ?, ?)", jti, actor, until)
+
+    def holder(self, jti: str) -> str | None:
+        """Whose token it is; ``None``: none of ours that is still good has this id."""
+        for (actor,) in self._rows("SELECT actor FROM issued WHERE jti = ?", jti):
+            return str(actor)
+        return None
 
     def revoke(self, jti: str, at: int) -> None:
         """Take a token back."""
@@ -71,6 +87,10 @@ class AccessStore(OwnFile):
 
     def is_revoked(self, jti: str) -> bool:
         return bool(self._rows("SELECT 1 FROM revoked WHERE jti = ?", jti))
+
+    def has_token(self, actor: str) -> bool:
+        """Whether *actor* was given one that has not run out."""
+        return bool(self._rows("SELECT 1 FROM issued WHERE actor = ?", actor))
 
     # Users
 
@@ -183,3 +203,4 @@ class AccessStore(OwnFile):
         """Drop what nobody will repeat any more, and what has run out."""
         self._run("DELETE FROM actions WHERE at < ?", now - REMEMBERED)
         self._run("DELETE FROM grants WHERE until < ?", now)
+        self._run("DELETE FROM issued WHERE until < ?", now)

@@ -82,9 +82,17 @@ class BulkItem(Body):
     version: Annotated[int, Field(ge=1)]
 
 
+def _once(items: list[BulkItem]) -> list[BulkItem]:
+    if len({item.task_id for item in items}) < len(items):
+        raise ValueError("a task stands twice")
+    return items
+
+
 class Bulk(OnBehalf):
     action: Literal["accept", "release", "reassign"]
-    items: Annotated[list[BulkItem], Field(min_length=1, max_length=BULK_MAX)]
+    items: Annotated[
+        list[BulkItem], AfterValidator(_once), Field(min_length=1, max_length=BULK_MAX)
+    ]
     to: Name | None = None
     reason: Text | None = None
 

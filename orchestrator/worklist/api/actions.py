@@ -95,7 +95,7 @@ async def again(call: Call, task_id: str, key: str, wait_s: float) -> Outcome | 
         Problem: It was refused; as `perform`.
     """
     try:
-        return await call.site.acting.again(call.who, task_id, key, wait_s)
+        return await call.site.acting.again(call.who, task_id, key, tasks_of(call.who), wait_s)
     except Refusal as refusal:
         raise await _shown(call, "task", refusal) from None
 
@@ -245,7 +245,8 @@ async def bulk(
         Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
         for one in body.items
     ]
-    results = await many(call, asked, wait_s)
+    async with call.site.acting.together(call.who, key, body.model_dump()):
+        results = await many(call, asked, wait_s)
     whole = all(result["status"] == 200 for result in results)
     return json_response({"items": results}, 200 if whole else 207)
 

@@ -10,7 +10,7 @@ from fastapi import Response
 from orchestrator.worklist import views
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.api.guard import Call
-from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model import lists, said, stories
 from orchestrator.worklist.model.lists import Row
 from orchestrator.worklist.model.stories import Told
 
@@ -68,7 +68,13 @@ def items(
 def changes_seen(call: Call, db: sqlite3.Connection, told: Sequence[Told]) -> list[dict[str, Any]]:
     """Changes as the caller sees them; what is masked by now is so in every version."""
     masked = frozenset() if call.who.part2 else stories.masked_now(db, told)
-    return [views.change(one.value, call.who, masked=one.number in masked) for one in told]
+    words = said.by_change(db, [one.number for one in told])
+    return [
+        views.change(
+            one.value, call.who, masked=one.number in masked, said=words.get(one.number, ())
+        )
+        for one in told
+    ]
 
 
 def account_changes(call: Call, changes: Sequence[dict[str, Any]]) -> None:

@@ -68,7 +68,7 @@ def _schemas() -> dict[str, dict[str, Any]]:
     return export_schemas()
 
 
-Name = Annotated[str, Path(pattern=r"^[a-z0-9._-]{1,100}$")]
+Name = Annotated[str, Path(max_length=100)]
 
 
 @rule(None)

@@ -5,13 +5,18 @@ body is read: a peer's worst hole was a parser open to anyone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, TypeVar, cast
+from functools import cached_property
+from typing import Annotated, Any, Final, TypeVar, cast, get_origin
 
 from fastapi import Depends, HTTPException, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from orchestrator.worklist import measures
 from orchestrator.worklist.access.keys import KeysDue
@@ -93,7 +98,7 @@ def _call_of(request: Request) -> Call:
 CallOf = Annotated[Call, Depends(_call_of)]
 
 
-class RuledRoute(APIRoute):
+class RuledRoute(APIRoute, ABC):
     """A route whose endpoint has a rule; one without cannot be made."""
 
     @property
@@ -109,20 +114,41 @@ class RuledRoute(APIRoute):
 
         return handle
 
+    @abstractmethod
     async def guard(self, request: Request, guarded: Rule, inner: Handler) -> Response:
         """What stands between a request and its endpoint."""
-        raise NotImplementedError
 
 
 class GuardedRoute(RuledRoute):
     """A route of JSON or FHIR: a bearer token says who asks."""
 
     async def guard(self, request: Request, guarded: Rule, inner: Handler) -> Response:
-        return await _guarded(request, guarded, inner, takes_body=self.body_field is not None)
+        return await _guarded(request, self, guarded, inner)
+
+    @cached_property
+    def said_once(self) -> frozenset[str]:
+        """The parameters that hold one value."""
+        return frozenset(
+            info.alias or name
+            for model in _queries(self.dependant)
+            for name, info in model.model_fields.items()
+            if get_origin(info.annotation) is not list
+        )
+
+
+def _queries(dependant: Dependant) -> Iterator[type[BaseModel]]:
+    """What the endpoint and what it depends on take from the address."""
+    for parameter in dependant.query_params:
+        if isinstance(model := parameter.field_info.annotation, type) and issubclass(
+            model, BaseModel
+        ):
+            yield model
+    for one in dependant.dependencies:
+        yield from _queries(one)
 
 
 async def _guarded(
-    request: Request, guarded: Rule, inner: Handler, *, takes_body: bool
+    request: Request, route: GuardedRoute, guarded: Rule, inner: Handler
 ) -> Response:
     request_id = request.scope["care.request_id"]
     site: Site = request.app.state.site
@@ -135,7 +161,7 @@ async def _guarded(
         return answer(problem, request.scope)
     call = Call(site, who, guarded, request_id)
     request.state.call = call
-    response = await _answered(_permitted(request, call, inner, takes_body), request)
+    response = await _answered(_permitted(request, call, route, inner), request)
     try:
         await record(call, response.status_code)
     except Problem as problem:
@@ -158,16 +184,45 @@ async def record(call: Call, status: int) -> None:
     await call.site.audit.write(call.who, deed, outcome, call.account, call.request_id)
 
 
-async def _permitted(request: Request, call: Call, inner: Handler, takes_body: bool) -> Response:
+async def record_more(call: Call, what: str) -> bool:
+    """Write down what a stream has told since the last record; what cannot be, is not told on."""
+    account, call.account = call.account, Account()
+    account.objects = [what]
+    try:
+        await call.site.audit.write(call.who, "read", "success", account, call.request_id)
+    except Problem:
+        return False
+    return True
+
+
+async def _permitted(request: Request, call: Call, route: GuardedRoute, inner: Handler) -> Response:
     permission = call.rule.permission
     if permission not in call.who.may:
         raise Problem("forbidden")
     if call.rule.limit != "api":
         call.site.limits.take(call.who.actor, call.rule.limit)
     refuse_unacceptable(request, call.rule.media)
-    if takes_body:
+    _refuse_repeated(request, route.said_once)
+    if route.body_field is not None:
         refuse_other_media(request)
     return await inner(StrictRequest(request.scope, request.receive))
+
+
+def _refuse_repeated(request: Request, said_once: Collection[str]) -> None:
+    """
+    Of a filter that is said twice, the last would hold and the first be lost in silence.
+
+    Raises:
+        Problem: ``malformed``; names the parameters.
+    """
+    said = Counter(name for name, _ in request.query_params.multi_items() if name in said_once)
+    repeated = [name for name, times in sorted(said.items()) if times > 1]
+    if repeated:
+        errors = [
+            {"pointer": f"query:{name}", "code": "repeated", "detail": "may be said once"}
+            for name in repeated
+        ]
+        raise Problem("malformed", "A parameter that holds one value is repeated.", errors=errors)
 
 
 async def _answered(answering: Awaitable[Response], request: Request) -> Response:

@@ -125,13 +125,13 @@ async def task_of(call: Call, task_id: str, min_version: int | None = None) -> d
 
 @rule("tasks", "read")
 async def task_history(call: CallOf, task_id: Id, query: Annotated[NoQuery, Query()]) -> Response:
-    """Each version of one task, oldest first."""
+    """Each version of one task and each note on it, oldest first, with what was said."""
     del query
 
     def read(db: sqlite3.Connection) -> dict[str, Any] | None:
         if lists.one(db, "tasks", task_id, tasks_of(call.who)) is None:
             return None
-        told = stories.history(db, task_id, "task")
+        told = stories.history(db, task_id, "task", "command")
         changes = changes_seen(call, db, told)
         return {"items": changes, "freshness": freshness(call, db)}
 

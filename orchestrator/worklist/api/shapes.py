@@ -51,9 +51,29 @@ _NOTICE: Final[Any] = (
 TaskItem = _seen("TaskItem", Task, contact=_CONTACT, notice=_NOTICE)
 GapItem = _seen("GapItem", Gap, contact=_CONTACT, notice=_NOTICE)
 TransitionItem = _seen("TransitionItem", Transition, notice=_NOTICE)
+
+
+class Words(Shape):
+    """What somebody said with the command that brought a change."""
+
+    what: str = Field(description="`attempted`, `noted`, …")
+    time: str | None = None
+    actor: str | None = None
+    on_behalf_of: str | None = None
+    reached: str | None = None
+    outcome: str | None = None
+    to: str | None = None
+    reason: Any = None
+    note: str | None = None
+    answers: dict[str, Any] | None = None
+    accepted_discrepancies: list[Any] | None = None
+    appointment_id: str | None = None
+
+
 ChangeItem = _seen(
     "ChangeItem",
     Change,
+    said=(list[Words] | None, None),
     task=(TaskItem | None, None),
     gap=(GapItem | None, None),
     transition=(TransitionItem | None, None),

@@ -17,10 +17,9 @@ from pydantic import Field, field_validator
 
 from orchestrator.worklist import edge, measures, views
 from orchestrator.worklist.access.roles import Principal, View
-from orchestrator.worklist.api.guard import Call, CallOf, identified, rule
+from orchestrator.worklist.api.guard import Call, CallOf, identified, record_more, rule
 from orchestrator.worklist.api.queries import PatientKey, Word
 from orchestrator.worklist.api.queries import Query as NoQuery
-from orchestrator.worklist.audit import Account
 from orchestrator.worklist.hub import Subscriber
 from orchestrator.worklist.instants import SECOND
 from orchestrator.worklist.model import lists, stories
@@ -124,12 +123,12 @@ class _Live:
         self._kinds = {t for t in query.types.split(",") if t != "freshness"}
         self._tells_freshness = "freshness" in query.types.split(",")
         self._teams = set(query.team)
-        self._patients = set(query.patient_key)
+        self._asked_for = set(query.patient_key)
+        self._patients = self._asked_for  # with those under whose keys they are known now
         self._last = last
         self._generation = ""
         self._position = 0
         self._state: str | None = None
-        self._account = Account()
 
     async def events(self) -> AsyncIterator[bytes]:
         # Counted from here on: an answer that could not be audited is never begun.
@@ -168,7 +167,7 @@ class _Live:
                 yield await self._freshness() if self._tells_freshness else b": ping\n\n"
             if now - audited >= AUDIT_EACH_S:
                 audited = now
-                if not await self._audited():
+                if not await record_more(self._call, "stream"):
                     return
 
     def _begin(self, db: sqlite3.Connection) -> bool:
@@ -196,6 +195,7 @@ class _Live:
         """What changed behind the place at which the caller was."""
 
         def read(db: sqlite3.Connection) -> tuple[list[stories.Told], int]:
+            self._follow_merges(db)
             told = stories.live(db, self._call.who, self._position, self._kinds, MISSED_MAX)
             return told, stories.end(db)
 
@@ -207,6 +207,8 @@ class _Live:
     async def _new(self, seen: list[Seen]) -> bytes:
         """Of what has become visible, what the caller sees."""
         new = [one for one in seen if one.id > self._position]
+        if self._asked_for:
+            await self._site.reader.ask(self._follow_merges)
         verdicts = [
             one.kind in self._kinds
             and sees_change(self._call.who, one.kind, one.team, one.facility)
@@ -224,6 +226,11 @@ class _Live:
         self._position = max(self._position, *(one.id for one in seen))
         return events
 
+    def _follow_merges(self, db: sqlite3.Connection) -> None:
+        """Whoever was asked for is followed under the key that a merge has left them."""
+        survivors = {stories.survivor(db, key) for key in self._asked_for}
+        self._patients = self._asked_for | survivors
+
     def _gaps_of_my_patients(self, db: sqlite3.Connection) -> set[int]:
         told = stories.live(db, self._call.who, self._position, {"gap"}, MISSED_MAX)
         return {one.number for one in told}
@@ -239,7 +246,7 @@ class _Live:
             if self._patients and key not in self._patients:
                 continue
             if key:
-                self._account.patient_keys.add(key)
+                self._call.account.patient_keys.add(key)
             place = f"{self._generation}.{number}"
             events.append(self._site.streams.event(change, self._call.who, place))
         return b"".join(events)
@@ -249,17 +256,6 @@ class _Live:
         self._state = site.freshness.state(site.now())
         silent = await site.reader.ask(lambda db: lists.silent_feeds(db, self._call.who))
         return _event("freshness", site.freshness.told(site.now(), silent), self._id())
-
-    async def _audited(self) -> bool:
-        account, self._account = self._account, Account(objects=["stream"])
-        account.objects = ["stream"]
-        try:
-            await self._site.audit.write(
-                self._call.who, "read", "success", account, self._call.request_id
-            )
-        except Problem:
-            return False  # what cannot be recorded is not shown
-        return True
 
     async def _is_still_known(self) -> bool:
         """A token that was taken back ends its streams."""

@@ -12,6 +12,7 @@ from orchestrator.worklist.access.scopes import allows
 from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.fhir.elements import Resource
 from orchestrator.worklist.fhir.kind import Kind
+from orchestrator.worklist.fhir.search import once
 from orchestrator.worklist.instants import SECOND, micros
 from orchestrator.worklist.problems import FHIR_MEDIA, Problem
 
@@ -26,7 +27,10 @@ def fhir_response(
 def versioned(request: Request, resource: Resource) -> Response:
     """One resource with its version; 304 where the caller has that one."""
     headers = version_headers(resource)
-    if _is_known(request, headers["ETag"], resource["meta"]["lastUpdated"]):
+    updated = resource["meta"]["lastUpdated"]
+    # A note makes no new version: who has this one may not have the note.
+    is_noted = any(micros(note["time"]) > micros(updated) for note in resource.get("note", ()))
+    if not is_noted and _is_known(request, headers["ETag"], updated):
         return Response(status_code=304, headers=headers)
     return fhir_response(resource, headers=headers)
 
@@ -66,6 +70,7 @@ def only(request: Request, allowed: Iterable[str] = ()) -> None:
     known = {"_format", *allowed}
     if any(name not in known for name in request.query_params):
         raise Problem("malformed", "There is a parameter that is not understood here.")
+    once(request.query_params.multi_items())
 
 
 def scoped(call: Call, kind: Kind | str, letter: str) -> None:

@@ -14,7 +14,7 @@ from orchestrator.worklist.fhir.bundles import base_of, link, searchset
 from orchestrator.worklist.fhir.elements import Resource
 from orchestrator.worklist.fhir.kinds import KINDS
 from orchestrator.worklist.fhir.params import BadValue, instant_of
-from orchestrator.worklist.fhir.search import COUNT_MAX, wrong
+from orchestrator.worklist.fhir.search import COUNT_MAX, once, wrong
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.opened import admitted
 from orchestrator.worklist.problems import FHIR_MEDIA, Problem
@@ -75,14 +75,17 @@ async def everything(
 
 def _read(call: Call, said: Sequence[tuple[str, str]]) -> _Asked:
     scoped(call, names.PATIENT, "r")
+    once(said)
     asked = _Asked()
+    wanted = {one for name, value in said if name == "_type" for one in value.split(",")}
+    if not wanted <= set(TYPES):
+        raise wrong("_type")
+    if wanted:
+        asked = asked._replace(types=tuple(one for one in TYPES if one in wanted))
     for name, value in said:
         if name == "_type":
-            types = value.split(",")
-            if not set(types) <= set(TYPES):
-                raise wrong("_type")
-            asked = asked._replace(types=tuple(one for one in TYPES if one in types))
-        elif name == "_since":
+            continue
+        if name == "_since":
             try:
                 asked = asked._replace(since=instant_of(value))
             except BadValue:

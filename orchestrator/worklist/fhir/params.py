@@ -123,8 +123,13 @@ def ways(conditions: Mapping[str, str], system: str) -> Match:
     return match
 
 
+def here(value: str, base: str) -> str:
+    """References under *base*, the address of this door, as what they are without it."""
+    return ",".join(one.removeprefix(f"{base}/") for one in alternatives(value))
+
+
 def references(column: str, kind: str) -> Match:
-    """References to *kind*: its id, ``Kind/id``, or an address that ends so."""
+    """References to *kind*: its id, or ``Kind/id``; any other address is of another server."""
 
     def match(where: Where, value: str) -> None:
         found = {_id_of(plain(one), kind) for one in alternatives(value)}
@@ -153,10 +158,8 @@ def patients(column: str) -> Match:
 def _id_of(reference: str, kind: str) -> str | None:
     if not reference:
         raise BadValue
-    *before, name = reference.rsplit("/", 1)
-    if before and before[0].rsplit("/", 1)[-1] != kind:
-        return None  # of another type: that is nobody's here
-    return name
+    before, _, name = reference.rpartition("/")
+    return name if before in ("", kind) else None  # of another type or server: nobody's here
 
 
 def starts(column: str) -> Match:

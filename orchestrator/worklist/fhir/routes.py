@@ -86,6 +86,7 @@ def _searching(kind: Kind) -> Endpoint:
         said = _query(request)
         posted = request.method == "POST"
         if posted:
+            search.refuse_names(kind, said)
             said += await _form(request)
         return await _found(request, call, kind, said, posted=posted)
 
@@ -124,14 +125,17 @@ async def _form(request: Request) -> list[tuple[str, str]]:
 async def _found(
     request: Request, call: Call, kind: Kind, said: list[tuple[str, str]], *, posted: bool
 ) -> Response:
-    own = f"{base_of(request)}/{kind.name}"
+    base = base_of(request)
+    own = f"{base}/{kind.name}"
     cursor, page = None, [pair for pair in said if pair[0] == pages.PARAMETER]
     if page:
         if len(said) > 1:
             raise Problem("malformed", "A page is asked for as its link has it.")
         place = pages.opened(call.site.key_of, page[0][1], kind.name)
         said, posted, cursor = place.said, place.posted, place.cursor
-    asked = search.read(kind, said, kind.visible(call), lenient=_lenient(request), posted=posted)
+    asked = search.read(
+        kind, said, kind.visible(call), base=base, lenient=_lenient(request), posted=posted
+    )
     if asked.named and call.who.view not in ("clinical", "minimal"):
         raise Problem("forbidden", "This view may not know whom a key stands for.")
     if asked.include:
@@ -153,7 +157,7 @@ async def _found(
             word = pages.sealed(call.site.key_of, place)
             links.append(link("next", own, [(pages.PARAMETER, word)]))
         until = freshness(call, db)["data_until"]
-        return searchset(base_of(request), entries, links=links, total=found.total, until=until)
+        return searchset(base, entries, links=links, total=found.total, until=until)
 
     return fhir_response(await call.site.reader.ask(read))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.worklist.fhir.kind import Kind
-from orchestrator.worklist.fhir.params import BadValue, Parameter
+from orchestrator.worklist.fhir.params import BadValue, Parameter, here
 from orchestrator.worklist.model.filters import Key, Where, order
 from orchestrator.worklist.problems import Problem
 
@@ -14,6 +14,7 @@ COUNT: Final = 50
 COUNT_MAX: Final = 200
 SUMMARIES: Final = ("true", "text", "data", "count", "false")
 TOTALS: Final = ("none", "estimate", "accurate")
+ONCE: Final = frozenset({"_sort", "_count", "_summary", "_total", "_format", "_since"})
 _PLAIN: Final = re.compile(r"\w{1,64}", re.ASCII)
 
 Said = Sequence[tuple[str, str]]
@@ -40,11 +41,14 @@ class Search:
     named: bool = False
 
 
-def read(kind: Kind, said: Said, visible: Where, *, lenient: bool, posted: bool) -> Search:
+def read(
+    kind: Kind, said: Said, visible: Where, *, base: str, lenient: bool, posted: bool
+) -> Search:
     """
     What *said* asks for, within what is *visible*.
 
     Args:
+        base: The address of this door, which references may begin with.
         lenient: ``Prefer: handling=lenient``: parameters that are not known are left out.
         posted: It came in a form, where parameters that name a person may stand.
 
@@ -53,13 +57,14 @@ def read(kind: Kind, said: Said, visible: Where, *, lenient: bool, posted: bool)
     """
     search = Search(kind, visible)
     sort = kind.order
+    once(said, kind)
     for name, value in said:
         if name == "_sort":
             sort = value
         elif name in _RESULT:
             _RESULT[name](search, value)
         elif (parameter := _parameter(kind, name)) is not None:
-            _condition(search, name, parameter, value, posted=posted)
+            _condition(search, name, parameter, value, base=base, posted=posted)
         elif lenient:
             continue
         else:
@@ -78,16 +83,45 @@ def _parameter(kind: Kind, name: str) -> Parameter | None:
     return found if found is not None and (not colon or modifier in found.modifiers) else None
 
 
+def refuse_names(kind: Kind, said: Said) -> None:
+    """
+    What names a person is not said in an address, as addresses are logged.
+
+    Raises:
+        Problem: ``malformed``.
+    """
+    for name, _ in said:
+        parameter = _parameter(kind, name)
+        if parameter is not None and parameter.posted:
+            detail = f"{name} names a person: POST it to {kind.name}/_search, in the form."
+            raise Problem("malformed", detail)
+
+
+def once(said: Said, kind: Kind | None = None) -> None:
+    """
+    What rules the answer is said once: of two, one would be lost in silence.
+
+    Other parameters may be repeated: all of them hold (R4, 3.1.1.4.17).
+
+    Raises:
+        Problem: ``malformed``; names the parameter.
+    """
+    names = [name for name, _ in said if name in ONCE]
+    for name in names:
+        if names.count(name) > 1:
+            raise wrong(name, kind)
+
+
 def _condition(
-    search: Search, name: str, parameter: Parameter, value: str, *, posted: bool
+    search: Search, name: str, parameter: Parameter, value: str, *, base: str, posted: bool
 ) -> None:
     if parameter.posted:
         if not posted:
-            detail = f"{name} names a person: POST it to {search.kind.name}/_search."
-            raise Problem("malformed", detail)
+            refuse_names(search.kind, [(name, value)])
         search.named = True
     try:
-        parameter.match(search.where, value)
+        plain = here(value, base) if parameter.type == "reference" else value
+        parameter.match(search.where, plain)
     except BadValue:
         raise wrong(name, search.kind) from None
 

@@ -1,9 +1,11 @@
 """Tasks as R4 Task: what an item of the API looks like in R4, and what it is found by."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
+from orchestrator.worklist import views
 from orchestrator.worklist.api.answers import items
 from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.fhir import elements, names
@@ -21,6 +23,7 @@ from orchestrator.worklist.fhir.params import (
 from orchestrator.worklist.instants import SECOND, micros, text_of
 from orchestrator.worklist.model.filters import Where, tasks_of
 from orchestrator.worklist.model.fold import RANK
+from orchestrator.worklist.model.said import Words, of_things
 
 _BUSINESS: Final = {
     "overdue": "overdue = 1",
@@ -30,13 +33,14 @@ _BUSINESS: Final = {
 }
 
 
-def task(item: dict[str, Any], updated_at: int) -> Resource:
+def task(item: dict[str, Any], updated_at: int, words: Sequence[Words] = ()) -> Resource:
     """
     An R4 Task.
 
     Args:
         item: In the caller's view.
         updated_at: When its version came.
+        words: What was said of it, as far as the caller may know.
     """
     business = [
         {"system": names.BUSINESS, "code": code}
@@ -70,15 +74,38 @@ def task(item: dict[str, Any], updated_at: int) -> Resource:
             "owner": {"identifier": {"system": names.ACTOR, "value": owner}} if owner else None,
             # R4 ends are inclusive; ours is the first instant that is too late.
             "restriction": {"period": {"end": text_of(micros(item["due_at"]) - SECOND)}},
+            "note": [note for one in words if (note := _note(one)) is not None],
             "output": [{"type": {"text": "outcome"}, "valueString": outcome}] if outcome else None,
         }
+    )
+
+
+def _note(words: Words) -> Resource | None:
+    """A note, or the reason of who gave the task back or on."""
+    said = words.said
+    reason = said.get("reason")
+    if isinstance(reason, dict):  # from another system, a code
+        reason = reason.get("text") or reason.get("code")
+    texts = [text for text in (reason, said.get("note")) if isinstance(text, str)]
+    if not texts:
+        return None
+    author = said.get("on_behalf_of") or said.get("actor")
+    return elements.filled(
+        {"authorString": author, "time": text_of(words.at), "text": "\n".join(texts)}
     )
 
 
 def _resources(call: Call, db: sqlite3.Connection, ids: Sequence[str]) -> list[Resource]:
     rows, updated = rows_of(db, "tasks", ids)
     seen = items(call, db, "task", rows)
-    return [task(item, updated[row.number]) for row, item in zip(rows, seen, strict=True)]
+    legible = (t["task_id"] for t in seen if views.sees_words(call.who, masked=t["masked"]))
+    words: dict[str, list[Words]] = defaultdict(list)
+    for one in of_things(db, legible):
+        words[one.thing].append(one)
+    return [
+        task(item, updated[row.number], words[item["task_id"]])
+        for row, item in zip(rows, seen, strict=True)
+    ]
 
 
 def _visible(call: Call) -> Where:

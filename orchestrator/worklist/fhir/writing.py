@@ -6,7 +6,7 @@ that no client believes it has moved a due date.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final, NamedTuple, cast
 
 import orjson
@@ -24,6 +24,7 @@ from orchestrator.worklist.fhir.capability import PATCH_MEDIA
 from orchestrator.worklist.fhir.patching import BadPatch, patched
 from orchestrator.worklist.fhir.routes import ID, resource_of
 from orchestrator.worklist.problems import FHIR_MEDIA, Problem
+from orchestrator.worklist.recipients import teams_of
 
 Id = Annotated[str, Path(pattern=ID)]
 _BODIES: Final[dict[str, type[Body]]] = {
@@ -95,15 +96,15 @@ async def _change(
         raise Problem("unsupported-media-type")
     body, version = await request.json(), seen.version
     call.account.objects.append(f"task/{task_id}")
-    stands = await resource_of(call, tasks.KIND, task_id)
-    if stands is None:
-        raise Problem("not-found")
     sent = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
     key, wait_s = f"fhir:{version}:{sent}", wait_of(call, seen.prefer)
     # Once it is done, the same request differs from what stands in another way: it is a repeat.
     known = await again(call, task_id, key, wait_s)
     if known is not None:
         return await _response(call, task_id, known, seen.prefer)
+    stands = await resource_of(call, tasks.KIND, task_id)
+    if stands is None:
+        raise Problem("not-found")
     if version < int(stands["meta"]["versionId"]):
         # What differs now is not what the caller changed: only that they saw an older one is told.
         wish = _OF_STATUS.get(_status(body, patch=patch), "complete")
@@ -113,9 +114,15 @@ async def _change(
         raise wrong("resourceType")
     if wanted.get("id") != task_id:
         raise wrong("id")
-    action, said = action_of(stands, wanted, call.who.actor)
+    action, said = action_of(stands, wanted, call.who.actor, teams_of(call.site))
     asked = Asked(action, "task", task_id, key, version, said)
-    return await _response(call, task_id, await perform(call, asked, wait_s), seen.prefer)
+    try:
+        outcome = await perform(call, asked, wait_s)
+    except Problem as problem:
+        if problem.errors:  # of the body that was made: named as what it was made of
+            raise wrong(problem.errors[0]["pointer"].removeprefix("#/")) from None
+        raise
+    return await _response(call, task_id, outcome, seen.prefer)
 
 
 def _status(body: Any, *, patch: bool) -> str:
@@ -154,10 +161,13 @@ async def _response(call: Call, task_id: str, outcome: Outcome, prefer: str | No
 
 
 def action_of(
-    stands: Mapping[str, Any], wanted: Mapping[str, Any], actor: str
+    stands: Mapping[str, Any], wanted: Mapping[str, Any], actor: str, teams: Collection[str]
 ) -> tuple[commands.Action, dict[str, Any]]:
     """
     The one action that makes *wanted* of what *stands*, with its body.
+
+    Args:
+        teams: What a new owner of the system of teams may be, and no other.
 
     Raises:
         Problem: ``unprocessable``: more than one, none, or what no action changes.
@@ -171,15 +181,17 @@ def action_of(
     said: dict[str, Any] = {}
     if notes:
         said["note"] = "\n".join(notes)
-    action = _which(stands, wanted, differ, actor, said)
+    action = _which(stands, wanted, differ, actor, said, teams)
     outputs = _outputs(wanted)
     if action in _WITH_OUTPUT:
         said |= outputs
     elif "output" in differ:
         raise wrong("output")
-    if action == "reject":
-        said["reason"] = _reason(wanted) or "rejected"
-    elif action in ("release", "reassign") and "statusReason" in differ:
+    if action == "reject" and "statusReason" not in differ and "note" in said:
+        said["reason"] = said.pop("note")
+    elif action == "reject" and "statusReason" not in differ:
+        raise wrong("statusReason")  # why it cannot be done is what the supervisor is told
+    elif action in ("release", "reassign", "reject") and "statusReason" in differ:
         said["reason"] = _reason(wanted)
     elif "statusReason" in differ:
         raise wrong("statusReason")
@@ -194,10 +206,11 @@ def _which(
     differ: set[str],
     actor: str,
     said: dict[str, Any],
+    teams: Collection[str],
 ) -> commands.Action:
     status = wanted.get("status")
     if "owner" in differ and wanted.get("owner") is not None:
-        to = _identifier(wanted["owner"])
+        to = _identifier(wanted["owner"], teams)
         if to != actor:
             if "status" in differ and status not in ("accepted", "requested"):
                 raise wrong("status")
@@ -220,11 +233,13 @@ def _which(
     raise Problem("unprocessable", "Nothing is changed.")
 
 
-def _identifier(owner: Any) -> str:
+def _identifier(owner: Any, teams: Collection[str]) -> str:
     found = owner.get("identifier") if isinstance(owner, dict) else None
     value = found.get("value") if isinstance(found, dict) else None
     system = found.get("system") if isinstance(found, dict) else None
     if not isinstance(value, str) or system not in (names.ACTOR, names.TEAM):
+        raise wrong("owner")
+    if (system == names.TEAM) != (value in teams):
         raise wrong("owner")
     return value
 

@@ -16,8 +16,9 @@ AUDIT: Final = "care.audit.v1"
 LETTERS: Final = "care.dead-letter.v1"
 OUTCOMES: Final = "care.outcome.v1"
 
-# The change log first: it carries the sentence that says why.
-FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS, AUDIT, LETTERS)
+# The change log first: it carries the sentence that says why.  What people did is followed for
+# their own words, which are published nowhere else.
+FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS, AUDIT, LETTERS, OUTCOMES)
 
 Place = tuple[str, int]  # topic, partition
 Positions = Mapping[Place, int]  # the offset at which reading goes on

@@ -16,6 +16,8 @@ from aiokafka.errors import KafkaError
 
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
 from orchestrator.stream.kafka.connection import Kafka
+from orchestrator.stream.kafka.site_key import OtherSiteKey, is_ours
+from orchestrator.stream.kafka.topic_settings import SITE
 from orchestrator.worklist import edge
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.log.feed import (
@@ -39,12 +41,23 @@ T = TypeVar("T")
 
 
 class KafkaFeed:
-    """The followed topics of a cluster; with an event loop of its own, for one thread."""
+    """
+    The followed topics of a cluster; with an event loop of its own, for one thread.
+
+    Args:
+        site_key: Ours; under another one patients would have other keys than in the topics.
+
+    Raises:
+        LogAway: No broker answers, or a topic is not there.
+        OtherSiteKey: The workers have another one.
+    """
 
     pace = 1.0
 
-    def __init__(self, kafka: Kafka, group: str) -> None:
+    def __init__(self, kafka: Kafka, group: str, site_key: bytes) -> None:
         self._kafka = kafka
+        self._site_key = site_key
+        self._is_ours = False  # known to be; before the first worker nobody can say
         self._group = f"{group}-decide"
         self._loop = asyncio.new_event_loop()
         self._open = AsyncExitStack()
@@ -61,10 +74,12 @@ class KafkaFeed:
         self._admin: Admin = await self._open.enter_async_context(
             admin(self._kafka, isolation="read_committed")
         )
-        counts = await self._admin.partitions([*FOLLOWED, JOURNAL])
-        missing = [topic for topic in (*FOLLOWED, JOURNAL) if not counts.get(topic)]
+        needed = [*FOLLOWED, JOURNAL, SITE.name]
+        counts = await self._admin.partitions(needed)
+        missing = [topic for topic in needed if not counts.get(topic)]
         if missing:
             raise LogAway(f"{missing[0]} is not there; `topics create` makes it")
+        await self._check_site_key()
         self._tps = [TopicPartition(topic, p) for topic in FOLLOWED for p in range(counts[topic])]
         self._journal = [TopicPartition(JOURNAL, p) for p in range(counts[JOURNAL])]
         ids = [await self._admin.topic_id(topic) for topic in FOLLOWED]
@@ -80,6 +95,14 @@ class KafkaFeed:
         self._open.push_async_callback(self._consumer.stop)
         self._consumer.assign([*self._tps, *self._journal])
         await self._to_clocks()
+
+    async def _check_site_key(self) -> None:
+        if self._is_ours:
+            return
+        found = await is_ours(self._admin, self._site_key)
+        if found is False:
+            raise OtherSiteKey
+        self._is_ours = bool(found)
 
     async def _to_clocks(self) -> None:
         """Begin the journal a little before where the deciding group stands."""
@@ -121,8 +144,9 @@ class KafkaFeed:
                 self._note_clocks(tp.partition, records)
                 continue
             for row in records:
-                key = None if row.key is None else row.key.decode()
-                headers = {name: value.decode() for name, value in row.headers}
+                # A team's own system may have written any bytes.
+                key = None if row.key is None else row.key.decode(errors="replace")
+                headers = {n: (v or b"").decode(errors="replace") for n, v in row.headers}
                 found.append(
                     Record(
                         tp.topic, tp.partition, row.offset, key, row.value,
@@ -153,6 +177,7 @@ class KafkaFeed:
         return self._run(self._sample())
 
     async def _sample(self) -> Sample | None:
+        await self._check_site_key()
         # The group's position first: what it promises lies before the ends asked for after it.
         stands = await self._admin.committed(self._group)
         self._ends = await self._ask_ends()

@@ -4,54 +4,24 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from orchestrator.ops.families import numbers
 from orchestrator.worklist.model import tables
 
-
-class _Gauge(NamedTuple):
-    name: str
-    text: str
-    labels: tuple[str, ...]
-    sql: str  # labels, then the number
-
-
-_GAUGES: Final = (
-    _Gauge(
-        "care_tasks",
-        "Tasks.",
-        ("team", "kind", "status"),
-        "SELECT team, kind, status, count(*) FROM tasks GROUP BY 1, 2, 3",
-    ),
-    _Gauge(
-        "care_tasks_overdue",
-        "Open tasks that are overdue.",
-        ("team", "kind", "attribution"),
-        "SELECT team, kind, coalesce(attribution, ''), count(*) FROM tasks"
-        " WHERE open = 1 AND overdue = 1 GROUP BY 1, 2, 3",
-    ),
-    _Gauge(
-        "care_deadlines_pending",
-        "Open tasks whose due time is to come.",
-        ("kind",),
-        "SELECT kind, count(*) FROM tasks WHERE open = 1 AND overdue = 0 GROUP BY 1",
-    ),
-    _Gauge(
-        "care_gaps",
-        "Open gaps.",
-        ("code", "severity"),
-        "SELECT code, severity, count(*) FROM gaps WHERE status = 'open' GROUP BY 1, 2",
-    ),
-    _Gauge(
-        "care_transitions",
-        "Transitions.",
-        ("status",),
-        "SELECT status, count(*) FROM transitions GROUP BY 1",
-    ),
-)
+# Metric -> its labels, then the number.
+_QUERIES: Final = {
+    "care_tasks": "SELECT team, kind, status, count(*) FROM tasks GROUP BY 1, 2, 3",
+    "care_tasks_overdue": "SELECT team, kind, coalesce(attribution, ''), count(*) FROM tasks"
+    " WHERE open = 1 AND overdue = 1 GROUP BY 1, 2, 3",
+    "care_deadlines_pending": "SELECT kind, count(*) FROM tasks"
+    " WHERE open = 1 AND overdue = 0 GROUP BY 1",
+    "care_gaps": "SELECT code, severity, count(*) FROM gaps WHERE status = 'open' GROUP BY 1, 2",
+    "care_transitions": "SELECT status, count(*) FROM transitions GROUP BY 1",
+}
 
 
 class Counts(Collector):
@@ -66,18 +36,13 @@ class Counts(Collector):
         self._path = path
         self._ready = ready
 
-    def describe(self) -> Iterable[Metric]:
-        return [GaugeMetricFamily(one.name, one.text, labels=one.labels) for one in _GAUGES]
-
     def collect(self) -> Iterable[Metric]:
         if not self._ready():
             return
         try:
             with closing(tables.connect(self._path, write=False)) as db:
-                for one in _GAUGES:
-                    family = GaugeMetricFamily(one.name, one.text, labels=one.labels)
-                    for *labels, number in db.execute(one.sql):
-                        family.add_metric([str(label) for label in labels], number)
-                    yield family
+                for name, query in _QUERIES.items():
+                    rows = db.execute(query).fetchall()
+                    yield from numbers(name, {tuple(map(str, row[:-1])): row[-1] for row in rows})
         except sqlite3.Error:
             return  # absent: it cannot be counted now

@@ -18,11 +18,12 @@ from orchestrator.worklist.log.feed import (
     CHANGES,
     GAPS,
     LETTERS,
+    OUTCOMES,
     PATIENTS,
     TASKS,
     Record,
 )
-from orchestrator.worklist.model import letters
+from orchestrator.worklist.model import letters, said
 from schemas.tasks import TERMINAL
 
 # The most urgent first, so that the default order is ascending throughout and one index serves it.
@@ -76,6 +77,8 @@ class Fold:
             self._audit(orjson.loads(record.value), record.value)
         elif record.topic == LETTERS:
             letters.fold(self._db, record)
+        elif record.topic == OUTCOMES:
+            said.fold(self._db, record)
         return None
 
     def _change(self, change: dict[str, Any], value: bytes) -> Seen | None:

@@ -26,9 +26,19 @@ class Reader:
         self._free: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._open: list[sqlite3.Connection] = []
         self._turn = asyncio.Semaphore(CONNECTIONS)
+        self._live = asyncio.Semaphore(1)
 
-    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer to *question*, all of it from one state of the rows."""
+    async def ask(self, question: Callable[[sqlite3.Connection], T], *, live: bool = False) -> T:
+        """
+        The answer to *question*, all of it from one state of the rows.
+
+        Args:
+            live: Of an open stream.  Hundreds ask at the same moment; they take turns among
+                themselves, so that whoever opens a page does not wait behind them all.
+        """
+        if live:
+            async with self._live:
+                return await self.ask(question)
         async with self._turn:
             return await anyio.to_thread.run_sync(self._ask, question)
 

@@ -45,13 +45,38 @@ def verdict(db: sqlite3.Connection, event: str) -> Told | None:
     return None if row is None else Told(*row)
 
 
-def history(db: sqlite3.Connection, thing: str, kind: str) -> list[Told]:
-    """Each version of one thing, oldest first."""
+def history(db: sqlite3.Connection, thing: str, *kinds: str) -> list[Told]:
+    """
+    Each version of one thing, oldest first.
+
+    Args:
+        kinds: Its own; with ``command`` also what was said of it and changed nothing.
+    """
     found = db.execute(
-        "SELECT id, value FROM changes WHERE thing = ? AND kind = ? ORDER BY seq, id",
-        (thing, kind),
+        "SELECT id, value FROM changes WHERE thing = ? AND change <> 'command.refused'"
+        f" AND kind IN ({', '.join('?' * len(kinds))}) ORDER BY seq, id",
+        (thing, *kinds),
     ).fetchall()
     return [Told(*row) for row in found]
+
+
+def stood(db: sqlite3.Connection, event: str, kind: str, thing: str, number: int) -> Told | None:
+    """
+    The version of one thing that *event* made, or found.
+
+    Args:
+        number: The verdict on *event*; what came later was not known then.
+    """
+    row = db.execute(
+        "SELECT id, value FROM (SELECT c.id, c.value, 0 AS found FROM caused"
+        " JOIN changes c ON c.id = caused.change_id"
+        " WHERE caused.event = ? AND c.thing = ? AND c.kind = ?"
+        " UNION ALL SELECT id, value, 1 FROM (SELECT id, value FROM changes"
+        " WHERE thing = ? AND kind = ? AND id <= ? ORDER BY id DESC LIMIT 1))"
+        " ORDER BY found, id LIMIT 1",
+        (event, thing, kind, thing, kind, number),
+    ).fetchone()
+    return None if row is None else Told(*row)
 
 
 def masked_now(db: sqlite3.Connection, told: Collection[Told]) -> frozenset[int]:

@@ -18,7 +18,7 @@ from orchestrator import private_file
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 9
+LAYOUT: Final = 10
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -95,6 +95,9 @@ CREATE TABLE patients (
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY, audit_id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
     actor TEXT NOT NULL, action TEXT NOT NULL, outcome TEXT NOT NULL, value BLOB NOT NULL);
+CREATE TABLE said (
+    event TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, thing TEXT, word TEXT,
+    value BLOB NOT NULL, PRIMARY KEY (event, source)) WITHOUT ROWID;
 CREATE TABLE letters (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, reason TEXT NOT NULL,
     stage TEXT NOT NULL, topic TEXT NOT NULL, facility TEXT, headers BLOB NOT NULL,

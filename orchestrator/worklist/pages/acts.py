@@ -24,11 +24,13 @@ from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.pages import filters, rows, wording
 from orchestrator.worklist.pages.frame import fragment, html
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf, own_path
+from orchestrator.worklist.pages.store import Wait
 from orchestrator.worklist.problems import Problem
 
 Id = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
 CAUGHT_UP: Final = "Saved. It will show when the system has caught up."
 UNDO: Final = "accept"  # what can be taken back at once
+GOT_MAX: Final = 50  # refusals of one task that are understood at once
 
 
 def said(call: PageCall, name: str) -> str:
@@ -63,18 +65,25 @@ def asked_of(call: PageCall, action: commands.Action, task_id: str, body: Body) 
     )
 
 
-async def carried_out(call: PageCall, asked: Asked) -> Outcome:
+async def carried_out(
+    call: PageCall, asked: Asked, fields: Mapping[str, Any] | None = None
+) -> Outcome:
     """
     Do it; what is stored but not here yet is remembered for the reader's rows.
+
+    Args:
+        fields: What was typed for it, to be sent again should it be refused behind their back.
 
     Raises:
         Problem: It is not possible.
     """
     call.account.objects.append(f"task/{asked.name}")
     outcome = await perform(call, asked, call.site.action_wait)
-    actor, pages = call.who.actor, call.site.pages
     if outcome.thing is None:
-        await asyncio.to_thread(pages.wait_for, actor, asked.name, outcome.event_id, edge.now())
+        wait = Wait(
+            outcome.event_id, asked.name, asked.action, call.site.log_now(), dict(fields or {})
+        )
+        await asyncio.to_thread(call.site.pages.wait_for, call.who.actor, wait, edge.now())
     return outcome
 
 
@@ -171,21 +180,19 @@ async def _row_again(
     call: PageCall, task_id: str, told: str | None, result: str, undo: int | None
 ) -> Response:
     """The row as it stands now, and what happened to it in words."""
-    actor, pages, now = call.who.actor, call.site.pages, call.site.log_now()
-    pending = pages.pending(actor)
-
+    now = call.site.log_now()
     query = filters.query_of(back_of(call))
 
     def read(db: sqlite3.Connection) -> tuple[rows.Line | None, str]:
-        tabs = ""
+        tabs = fragment("rows.html", "refused_count", rows.refused(call, db).count)
         if query is not None:
             counted = filters.tabs_of(call.site, db, call.who, query)
-            tabs = fragment("rows.html", "owner_tabs_part", query, counted)
+            tabs += fragment("rows.html", "owner_tabs_part", query, counted)
         row = lists.one(db, "tasks", task_id, tasks_of(call.who))
         if row is None:
             return None, tabs
         marks = {row.number: told} if told else {}
-        return rows.lines(call, db, [row], now, pending=pending, said=marks)[0], tabs
+        return rows.lines(call, db, [row], now, said=marks)[0], tabs
 
     line, tabs = await call.site.reader.ask(read)
     bulk = said(call, "list") == "bulk"
@@ -194,33 +201,44 @@ async def _row_again(
         parts.append(fragment("rows.html", "partial", line, bulk, 8 if bulk else 7))
     else:
         result = f"{result} It is not in your queue any more."
-    parts.append(fragment("rows.html", "told", result, task_id if undo else None, undo))
+    if result:
+        parts.append(fragment("rows.html", "told", result, task_id if undo else None, undo))
     return html(call.request, "".join(parts))
 
 
 @rule("tasks", media=HTML)
 async def got_it(call: PageCallOf, task_id: Id) -> Response:
-    """A withdrawn task is understood: its row may go."""
-    version = said(call, "version")
+    """A withdrawal, or a refusal, is understood: it need not be told any more."""
+    version, *events = said(call, "version").split()[:GOT_MAX] or [""]
     actor, pages = call.who.actor, call.site.pages
+    waits = pages.waits(actor).get(task_id, [])
+    refused = [one for one in waits if one.event in events]
 
-    def find(db: sqlite3.Connection) -> int | None:
-        row = lists.one(db, "tasks", task_id, tasks_of(call.who))
-        return None if row is None else row.number
+    def find(db: sqlite3.Connection) -> lists.Row | None:
+        return lists.one(db, "tasks", task_id, tasks_of(call.who))
 
-    number = await call.site.reader.ask(find)
-    if number is None:
+    row = await call.site.reader.ask(find)
+    if row is None and not refused:
         raise Problem("not-found")
+    for one in refused:
+        pages.came(actor, one.event)
+        if one.fields and pages.draft(actor, task_id) == one.fields:
+            await asyncio.to_thread(pages.drop_draft, actor, task_id)
     seen = int(version) if version.isascii() and version.isdigit() else 0
     await asyncio.to_thread(pages.got_it, actor, task_id, seen, edge.now())
-    if call.htmx:
-        left = await call.site.reader.ask(lambda db: len(rows.held(call, db)))
-        parts = [
-            fragment("rows.html", "gone", f"t-{number}"),
-            fragment("rows.html", "withdrawn_count", left),
-        ]
-        return html(call.request, "".join(parts))
-    return RedirectResponse(back_of(call), 303)
+    if not call.htmx or row is None:
+        return RedirectResponse(back_of(call), 303)
+    if rows.plain(row)["status"] not in wording.WITHDRAWN:
+        return await _row_again(call, task_id, None, "", None)
+    left, still = await call.site.reader.ask(
+        lambda db: (len(rows.held(call, db)), rows.refused(call, db).count)
+    )
+    parts = [
+        fragment("rows.html", "gone", f"t-{row.number}"),
+        fragment("rows.html", "withdrawn_count", left),
+        fragment("rows.html", "refused_count", still),
+    ]
+    return html(call.request, "".join(parts))
 
 
 @rule("bulk", "act", limit="actions", media=HTML)
@@ -250,7 +268,9 @@ async def bulk(call: PageCallOf) -> Response:
     results = await many(call, asked, call.site.action_wait)
     for result in results:
         if result["status"] == 202:
-            pages.wait_for(actor, result["task_id"], result["event_id"], edge.now())
+            name, event = result["task_id"], result["event_id"]
+            wait = Wait(event, name, body.action, call.site.log_now(), {})
+            await asyncio.to_thread(pages.wait_for, actor, wait, edge.now())
     pages.flash(actor, {"text": _bulk_words(body.action, results), "undo": None})
     return RedirectResponse(back_of(call), 303)
 

@@ -5,6 +5,8 @@ something must come from a form of our own page: the browser says that it does, 
 a token that only our pages have.
 """
 
+import asyncio
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Annotated, Final, cast
@@ -17,10 +19,11 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
 from orchestrator.worklist import edge, measures
-from orchestrator.worklist.access.roles import Principal, principal
+from orchestrator.worklist.access.roles import principal
 from orchestrator.worklist.access.sessions import Session
 from orchestrator.worklist.api.bodies import StrictRequest
 from orchestrator.worklist.api.guard import Call, Handler, Rule, RuledRoute, record
+from orchestrator.worklist.pages import script
 from orchestrator.worklist.pages.faults import fault_page
 from orchestrator.worklist.problems import Problem, of_status, of_validation
 from orchestrator.worklist.site import Site
@@ -34,6 +37,8 @@ FIELD: Final = "csrf"
 # Holds forms of people without a session together with their page: sign-in alone has one.
 VISITOR: Final = "care_visitor"
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+# Where somebody sends what they have written about a task.
+_WRITES: Final = re.compile(r"/tasks/([A-Za-z0-9._:-]{1,128})/(?:report|draft)")
 NOBODY: Final = principal("nobody", frozenset(), frozenset(), frozenset())
 
 
@@ -95,6 +100,7 @@ async def _guarded(request: Request, guarded: Rule, inner: Handler) -> Response:
     site: Site = request.app.state.site
     session = _session_of(request, site, guarded)
     if session is None and guarded.permission is not None:
+        await keep_typed(request, site)
         return _to_sign_in(request)
     who = NOBODY if session is None else session.who
     call = PageCall(
@@ -160,25 +166,35 @@ async def _read_form(call: PageCall, request: StrictRequest) -> None:
         Problem: ``cross-site``.
     """
     # Looked at before the body: another site's request is not worth reading.
-    if not comes_from_here(call):
+    if not comes_from_here(call.request, call.site):
         raise Problem("cross-site")
-    media = request.headers.get("content-type", FORMS[0]).partition(";")[0].strip().lower()
-    if media not in FORMS:
-        raise Problem("unsupported-media-type")
-    request._body = await request.body()  # noqa: SLF001 - bounded; Starlette's parser reads on here
-    said = await request.form()
-    token = said.get(FIELD, request.headers.get("x-csrf-token"))
-    sessions = call.site.access.sessions
-    if not call.word or not isinstance(token, str) or not sessions.is_form_token(call.word, token):
+    said = await _form_of(request)
+    if not is_ours(request, call.site, call.word, said):
         measures.AUTH_FAILURES.labels("form-token").inc()
         raise Problem("cross-site")
     call.form = FormData([(name, value) for name, value in said.multi_items() if name != FIELD])
     request._form = call.form  # noqa: SLF001 - an endpoint's `Form()` sees no token either
 
 
-def comes_from_here(call: PageCall) -> bool:
+async def _form_of(request: StrictRequest) -> FormData:
+    media = request.headers.get("content-type", FORMS[0]).partition(";")[0].strip().lower()
+    if media not in FORMS:
+        raise Problem("unsupported-media-type")
+    request._body = await request.body()  # noqa: SLF001 - bounded; Starlette's parser reads on here
+    return await request.form()
+
+
+def is_ours(request: Request, site: Site, word: str, form: FormData) -> bool:
+    """Whether *form* brings the token of a page of the session of *word*."""
+    token = form.get(FIELD, request.headers.get("x-csrf-token"))
+    if not word or not isinstance(token, str):
+        return False
+    return site.access.sessions.is_form_token(word, token)
+
+
+def comes_from_here(request: Request, site: Site) -> bool:
     """Whether the browser says that one of our own pages sends this."""
-    headers = call.request.headers
+    headers = request.headers
     said = headers.get("sec-fetch-site")
     if said == "same-origin":
         return True
@@ -187,7 +203,7 @@ def comes_from_here(call: PageCall) -> bool:
         return False
     # An older browser, or one that cannot tell: then its Origin must be this very host.
     origin = urlsplit(headers.get("origin", ""))
-    scheme = "https" if call.site.access.secure else "http"
+    scheme = "https" if site.access.secure else "http"
     if origin.scheme == scheme and origin.netloc and origin.netloc == headers.get("host"):
         return True
     measures.AUTH_FAILURES.labels("cross-site").inc()
@@ -204,6 +220,31 @@ async def _answered(answering: Awaitable[Response], call: PageCall) -> Response:
     except Exception:  # as `app` does for JSON: whoever reads gets a page
         logger.exception("http.failed", status=500)
         return await fault_page(Problem("internal"), call)
+
+
+async def keep_typed(request: Request, site: Site) -> None:
+    """
+    What was sent after its session had run out is kept as the draft that the sign-in speaks of.
+
+    Only of whoever held that session, from one of its own pages: the cookie and the form's token
+    are still theirs.
+    """
+    place = _WRITES.fullmatch(request.url.path)
+    word = request.cookies.get(site.access.cookie())
+    if request.method != "POST" or place is None or word is None:
+        return
+    actor = site.access.sessions.whose(word)
+    if actor is None or not comes_from_here(request, site):
+        return
+    try:
+        form = await _form_of(StrictRequest(request.scope, request.receive))
+    except HTTPException:
+        return  # what cannot be read cannot be kept
+    typed = script.from_form(form)
+    if is_ours(request, site, word, form) and typed.typed:
+        before = site.pages.draft(actor, place[1])
+        fields = {**before, **typed.plain()}
+        await asyncio.to_thread(site.pages.keep_draft, actor, place[1], fields, edge.now())
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -232,8 +273,3 @@ def own_path(text: str | None) -> str | None:
         return None
     parts = urlsplit(text)
     return None if parts.scheme or parts.netloc else text
-
-
-def signed_in_as(call: PageCall) -> Principal | None:
-    """Who this page is for; ``None``: anyone."""
-    return None if call.session is None else call.who

@@ -16,13 +16,13 @@ from pydantic import Field
 
 from orchestrator.worklist import edge
 from orchestrator.worklist.api.answers import freshness
+from orchestrator.worklist.api.guard import record_more
 from orchestrator.worklist.api.stream import AUDIT_EACH_S, EACH_S, MEDIA, MISSED_MAX, SLICE_S
-from orchestrator.worklist.audit import Account
 from orchestrator.worklist.hub import Subscriber
+from orchestrator.worklist.model.fold import Seen
 from orchestrator.worklist.pages.frame import fragment, zone_of
 from orchestrator.worklist.pages.fresh import fresh_words, silences
 from orchestrator.worklist.pages.guard import PageCall
-from orchestrator.worklist.problems import Problem
 
 # How often a stream looks whether its session has ended.
 SESSION_EACH_S: Final = 5.0
@@ -47,6 +47,8 @@ class Span(NamedTuple):
 
 # The HTML of a span of changes.
 Tell = Callable[[sqlite3.Connection, Span], str]
+# Whether a page must look because of a change; judged without the rows, for each open page.
+Concerns = Callable[[Seen], bool]
 
 
 def place_of(text: str) -> Place:
@@ -66,19 +68,20 @@ def _end(db: sqlite3.Connection) -> Place:
     return Place(str(generation), int(end))
 
 
-def streamed(call: PageCall, at: str, tell: Tell) -> Response:
+def streamed(call: PageCall, at: str, tell: Tell, concerns: Concerns) -> Response:
     """
     The live updates of a page.
 
     Args:
         at: Where the page was made.
         tell: What it tells of changes.
+        concerns: Of which it may have something to tell.
 
     Raises:
         Problem: ``rate-limited``: too many streams of one reader.
     """
     call.site.streams.enter(call.who.actor)
-    live = _Live(call, place_of(at), tell)
+    live = _Live(call, place_of(at), tell, concerns)
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(live.events(), media_type=MEDIA, headers=headers)
 
@@ -86,11 +89,12 @@ def streamed(call: PageCall, at: str, tell: Tell) -> Response:
 class _Live:
     """One open stream."""
 
-    def __init__(self, call: PageCall, at: Place, tell: Tell) -> None:
+    def __init__(self, call: PageCall, at: Place, tell: Tell, concerns: Concerns) -> None:
         self._call = call
         self._site = call.site
         self._at = at
         self._tell = tell
+        self._concerns = concerns
         self._position = at.number
         self._lost = False
         self._state: str | None = None
@@ -109,10 +113,13 @@ class _Live:
         if text := await self._news():
             yield text
         while not self._site.closing.is_set() and not self._lost:
-            if await news.next(SLICE_S) or news.overrun:
+            seen = await news.next(SLICE_S)
+            if news.overrun or any(map(self._concerns, seen)):
                 news.overrun = False
                 if text := await self._news():
                     yield text
+            elif seen:
+                self._position = max(self._position, seen[-1].id)
             now = edge.elapsed()
             state = self._site.freshness.state(self._site.now())
             if now - told >= EACH_S or state != self._state:
@@ -124,7 +131,7 @@ class _Live:
                     return
             if now - audited >= AUDIT_EACH_S:
                 audited = now
-                if not await self._audited():
+                if not await record_more(self._call, "live"):
                     return
 
     async def _news(self) -> str:
@@ -138,7 +145,7 @@ class _Live:
             span = Span(self._at.number, self._position, end.number)
             return self._tell(db, span), end.number
 
-        text, end = await self._site.reader.ask(read)
+        text, end = await self._site.reader.ask(read, live=True)
         if end < 0:
             self._lost = True
             return fragment("macros.html", "lost")
@@ -148,19 +155,8 @@ class _Live:
     async def _freshness(self) -> str:
         site = self._site
         self._state = site.freshness.state(site.now())
-        told = await site.reader.ask(lambda db: freshness(self._call, db))
+        told = await site.reader.ask(lambda db: freshness(self._call, db), live=True)
         age = site.freshness.age(site.now())
         silent = await silences(site, told["silent_feeds"])
         words = fresh_words(told, age, zone_of(site, None), site.log_now(), silent)
         return fragment("macros.html", "freshness_part", words)
-
-    async def _audited(self) -> bool:
-        account, self._call.account = self._call.account, Account()
-        account.objects = ["live"]
-        try:
-            await self._site.audit.write(
-                self._call.who, "read", "success", account, self._call.request_id
-            )
-        except Problem:
-            return False  # what cannot be recorded is not shown
-        return True

@@ -23,7 +23,6 @@ from orchestrator.worklist.pages.task import (
     completed_by,
     matrix_of,
     may_complete,
-    policy_of,
     state_words,
 )
 from schemas.tasks import TERMINAL
@@ -39,16 +38,17 @@ async def live_task(call: PageCallOf, task_id: Id, query: Annotated[LiveTask, Qu
 
     def told(db: sqlite3.Connection, span: Span) -> str:
         changed = db.execute(
-            "SELECT max(id) FROM changes WHERE thing = ? AND kind = 'task' AND id > ? AND id <= ?",
+            # A verdict on what the reader did may come alone.
+            "SELECT max(id) FROM changes WHERE thing = ? AND kind IN ('task', 'command')"
+            " AND id > ? AND id <= ?",
             (task_id, span.begin, span.end),
         ).fetchone()[0]
         row = lists.one(db, "tasks", task_id, tasks_of(call.who))
         if changed is None or row is None:
             return ""
         now, actor = call.site.log_now(), call.who.actor
-        pending = call.site.pages.pending(actor)
-        (line,) = rows.lines(call, db, [row], now, pending=pending)
-        task, policy = line.task, policy_of(call.site, line.task)
+        (line,) = rows.lines(call, db, [row], now)
+        task, policy = line.task, rows.policy_of(call.site, line.task)
         was, before = state_at(db, task_id, span.page), state_at(db, task_id, span.begin)
         # Half-made choices there survive what does not change what can be done.
         same = before is not None and _who_has(before) == _who_has(task)
@@ -66,10 +66,11 @@ async def live_task(call: PageCallOf, task_id: Id, query: Annotated[LiveTask, Qu
             completed_by(policy, task),
             matrix,
             task["kind"] in script.CALLS,
+            call.csrf,
             None if same else (call.csrf, edge.new_id(), sorted(policy.get("teams", ()))),
         )
 
-    return streamed(call, query.at, told)
+    return streamed(call, query.at, told, lambda seen: seen.thing == task_id)
 
 
 def _who_has(task: Mapping[str, Any]) -> tuple[bool, str | None]:

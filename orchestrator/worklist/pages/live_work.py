@@ -17,8 +17,8 @@ from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.stream import MEDIA
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.model import lists, work
-from orchestrator.worklist.model.filters import Where, tasks_of
-from orchestrator.worklist.model.fold import RANK, hurry
+from orchestrator.worklist.model.filters import Where, sees_change, tasks_of
+from orchestrator.worklist.model.fold import RANK, Seen, hurry
 from orchestrator.worklist.pages import rows, wording
 from orchestrator.worklist.pages.filters import WorkQuery, days_of, where_of
 from orchestrator.worklist.pages.frame import fragment
@@ -41,7 +41,15 @@ async def live_work(call: PageCallOf, query: Annotated[LiveWork, Query()]) -> Re
     """What changes in a page of My work."""
     shown = frozenset(int(number) for number in query.rows.split(",") if number)
     filters = WorkQuery.model_validate(query.model_dump(exclude={"at", "rows"}))
-    return streamed(call, query.at, _Changes(call, filters, shown).told)
+    names = await call.site.reader.ask(lambda db: _names(db, shown))
+    changes = _Changes(call, filters, shown, names)
+    return streamed(call, query.at, changes.told, changes.concern)
+
+
+def _names(db: sqlite3.Connection, shown: frozenset[int]) -> frozenset[str]:
+    marks = ", ".join("?" * len(shown))
+    found = db.execute(f"SELECT task_id FROM tasks WHERE id IN ({marks})", sorted(shown))
+    return frozenset(name for (name,) in found)
 
 
 @dataclass(slots=True)
@@ -49,10 +57,20 @@ class _Changes:
     call: PageCall
     query: WorkQuery
     shown: frozenset[int]
+    names: frozenset[str]  # of what is shown
     new: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     bar: tuple[int, int] = (0, 0)
     stopped: bool = False  # something of the reader's was withdrawn
+
+    def concern(self, seen: Seen) -> bool:
+        """Whether a change may alter a row or the bar: also one that takes a task out of sight."""
+        if seen.thing in self.names or seen.thing in self.new or seen.thing in self.moved:
+            return True
+        who = self.call.who
+        if seen.kind == "task":
+            return bool(sees_change(who, seen.kind, seen.team, seen.facility))
+        return seen.kind == "command" and seen.thing in self.call.site.pages.waits(who.actor)
 
     def told(self, db: sqlite3.Connection, span: Span) -> str:
         """The rows that changed in *span*, and the bar if its numbers did."""
@@ -64,6 +82,10 @@ class _Changes:
             (span.begin, span.end),
         ).fetchall()
         parts: list[str] = []
+        judged = self._judged(db, span)
+        if judged:
+            things += [(thing,) for thing in judged if (thing,) not in things]
+            parts.append(fragment("rows.html", "refused_count", rows.refused(self.call, db).count))
         for (thing,) in things:
             row = db.execute("SELECT id FROM tasks WHERE task_id = ?", (thing,)).fetchone()
             if row is None:
@@ -81,6 +103,19 @@ class _Changes:
             self.bar = bar
             parts.append(fragment("rows.html", "news_part", *bar, f"/work?{self.query.text(())}"))
         return "".join(parts)
+
+    def _judged(self, db: sqlite3.Connection, span: Span) -> list[str]:
+        """Tasks about which the reader waits, and of which a verdict has come alone."""
+        waits = self.call.site.pages.waits(self.call.who.actor)
+        if not waits:
+            return []
+        marks = ", ".join("?" * len(waits))
+        found = db.execute(
+            "SELECT DISTINCT thing FROM changes WHERE id > ? AND id <= ? AND kind = 'command'"
+            f" AND thing IN ({marks})",
+            (span.begin, span.end, *waits),
+        ).fetchall()
+        return [str(thing) for (thing,) in found]
 
     def _count(
         self,
@@ -112,12 +147,9 @@ class _Changes:
         if row is None:
             return fragment("rows.html", "left", f"t-{number}", columns)
         actor = call.who.actor
-        pending = call.site.pages.pending(actor)
         opened = call.site.pages.opened_versions(actor, [thing])
         was = state_at(db, thing, span.begin)
-        (line,) = rows.lines(call, db, [row], now, pending=pending, opened=opened)
-        if thing in pending and not line.pending:
-            call.site.pages.came(actor, thing)
+        (line,) = rows.lines(call, db, [row], now, opened=opened)
         self.stopped = self.stopped or (line.withdrawn and line.mine)
         line.said = said_of(was, line.task, actor, _changed(db, number))
         return fragment("rows.html", "partial", line, "bulk" in call.who.may, columns)

@@ -16,7 +16,6 @@ LISTS: Final = (
     ("pcp", "PCP"),
 )
 GRAVE: Final = ("high", "critical")
-CAUTION: Final = "Possible interaction: curated list, not exhaustive."
 
 
 class Cell(NamedTuple):

@@ -26,14 +26,17 @@ from orchestrator.worklist.pages.acts import (
     refused_words,
     said,
 )
+from orchestrator.worklist.pages.faults import not_saved
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
 from orchestrator.worklist.pages.patient import view_of
 from orchestrator.worklist.pages.script import Said
-from orchestrator.worklist.pages.task import REASONS, matrix_of, policy_of, shown
+from orchestrator.worklist.pages.task import REASONS, matrix_of, shown
+from orchestrator.worklist.problems import REASONS as REASONS_KNOWN
 from orchestrator.worklist.problems import Problem
 
 CLINICIAN_WITHIN: Final = 3600 * SECOND
 LONGEST_REASON: Final = 500
+AGAIN_MAX: Final = 50  # refused actions that one form is sent again for
 
 
 @rule("act", "act", limit="actions", media=HTML)
@@ -79,7 +82,7 @@ async def _attempt(call: PageCall, task: dict[str, Any], typed: Said) -> Respons
 
 
 async def _complete(call: PageCall, task: dict[str, Any], typed: Said) -> Response:
-    name, policy = task["task_id"], policy_of(call.site, task)
+    name, policy = task["task_id"], rows.policy_of(call.site, task)
     more: dict[str, Any] = {}
     if task["kind"] in script.CALLS:
         if not typed.reached:
@@ -129,20 +132,46 @@ async def _differences(call: PageCall, task: dict[str, Any]) -> tuple[str | None
 async def _sent(
     call: PageCall, task_id: str, action: commands.Action, body: Body, typed: Said, done: str
 ) -> Response:
+    actor, pages = call.who.actor, call.site.pages
+    draft = pages.draft(actor, task_id)
     try:
-        outcome = await carried_out(call, asked_of(call, action, task_id, body))
+        outcome = await carried_out(call, asked_of(call, action, task_id, body), draft)
     except Problem as problem:
-        if problem.reason not in ("not-possible-now", "stale-version"):
-            raise
-        words = await refused_words(call, task_id, problem)
-        if problem.reason == "stale-version":
-            return await shown(call, task_id, typed, 412, stale=words)
-        return await shown(call, task_id, typed, 409, errors=(("", words),))
-    await asyncio.to_thread(call.site.pages.drop_draft, call.who.actor, task_id)
+        return await _again(call, task_id, problem, typed)
+    await asyncio.to_thread(pages.drop_draft, actor, task_id)
+    for event in said(call, "again").split()[:AGAIN_MAX]:
+        pages.came(actor, event)
     text = await _told(call, action, typed, outcome, done)
-    call.site.pages.flash(call.who.actor, {"text": text, "undo": None})
+    pages.flash(actor, {"text": text, "undo": None})
     stays = action != "complete" or not _ended(outcome)
     return RedirectResponse(f"/tasks/{task_id}" if stays else back_of(call), 303)
+
+
+async def _again(
+    call: PageCall, task_id: str, problem: Problem, typed: Said | None, **more: Any
+) -> Response:
+    """The form once more, every word in it, and what is wrong above it."""
+    status, headers = problem.status_code, problem.headers
+    if problem.reason == "not-found":
+        raise problem
+    if problem.reason == "stale-version" and typed is not None and not more:
+        words = await refused_words(call, task_id, problem)
+        return await shown(call, task_id, typed, status, stale=words)
+    retry = REASONS_KNOWN[problem.reason][2]
+    if problem.reason in ("not-possible-now", "stale-version"):
+        words = await refused_words(call, task_id, problem)
+    elif problem.reason == "idempotency-key-reused":
+        words = "This form was sent once before, with other words. Send these too if they are new."
+    elif retry:
+        words = f"{not_saved(problem)} Request {call.request_id}."
+    else:
+        words = problem.detail
+    # What may be sent again as it is must be the same action: it is never done twice.
+    key = said(call, "key").removesuffix("-x") if retry else None
+    errors = (("report" if typed is not None else "", words),)
+    return await shown(
+        call, task_id, typed, status, errors=errors, key=key, headers=headers, **more
+    )
 
 
 def _ended(outcome: Outcome) -> bool:
@@ -156,7 +185,7 @@ async def _told(call: PageCall, action: str, typed: Said, outcome: Outcome, done
     text = done
     if action == "complete" and task["status"] != "completed":
         text = "Saved. It counts as an attempt."
-    if action != "note" and script.has_red_flag(typed, policy_of(call.site, task)):
+    if action != "note" and script.has_red_flag(typed, rows.policy_of(call.site, task)):
         due = await call.site.reader.ask(lambda db: escalation(db, task["transition_id"]))
         at = call.site.log_now() + CLINICIAN_WITHIN if due is None else due
         text = f"Saved. A clinician is asked to call by {wording.clock(at, task['zone'])}."
@@ -168,19 +197,18 @@ async def _told(call: PageCall, action: str, typed: Said, outcome: Outcome, done
 @rule("act", "act", limit="actions", media=HTML)
 async def reject(call: PageCallOf, task_id: Id) -> Response:
     """It cannot be done: back to the queue, and the supervisor is told."""
-    typed = script.from_draft(call.site.pages.draft(call.who.actor, task_id))
-    reason = said(call, "reason")
+    reason, why = said(call, "reason"), said(call, "why")[: script.NOTE_MAX]
+    cannot = (reason, why)
     if reason not in dict(REASONS):
         errors = (("reason-not-ours", "Choose why it cannot be done."),)
-        return await shown(call, task_id, typed, 422, errors=errors)
-    body = Reject(reason=reason, note=said(call, "why")[: script.NOTE_MAX] or None)
+        return await shown(call, task_id, None, 422, errors=errors, cannot=cannot)
+    body = Reject(reason=reason, note=why or None)
     try:
-        outcome = await carried_out(call, asked_of(call, "reject", task_id, body))
+        outcome = await carried_out(
+            call, asked_of(call, "reject", task_id, body), {"why": body.note}
+        )
     except Problem as problem:
-        if problem.reason not in ("not-possible-now", "stale-version"):
-            raise
-        words = await refused_words(call, task_id, problem)
-        return await shown(call, task_id, typed, problem.status_code, errors=(("", words),))
+        return await _again(call, task_id, problem, None, cannot=cannot)
     text = CAUGHT_UP if outcome.thing is None else "Given back to the queue; a supervisor is told."
     call.site.pages.flash(call.who.actor, {"text": text, "undo": None})
     return RedirectResponse(back_of(call), 303)

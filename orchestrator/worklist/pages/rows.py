@@ -12,10 +12,11 @@ import orjson
 from orchestrator.worklist.api.answers import items
 from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.instants import SECOND, micros
-from orchestrator.worklist.model import stories, work
+from orchestrator.worklist.model import lists, work
 from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.model.lists import Row
-from orchestrator.worklist.pages import calling, wording
+from orchestrator.worklist.pages import calling, waiting, wording
+from orchestrator.worklist.pages.store import Wait
 from orchestrator.worklist.pages.wording import Due
 from orchestrator.worklist.site import Site
 from schemas.tasks import TERMINAL
@@ -39,6 +40,7 @@ class Line:
         said: What has just happened to it (`taken by someone else`), told once.
         pending: The reader's action on it is stored, but not here yet.
         withdrawn: Taken out of the reader's hands; stays until they have said `Got it`.
+        refused: What the reader did, was told to be saved, and was refused later.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Line:
     moved: str | None
     may_release: bool
     pending: bool = False
+    refused: tuple[waiting.Refusal, ...] = ()
     said: str | None = None
 
     @property
@@ -64,6 +67,11 @@ class Line:
     def open(self) -> bool:
         return self.task["status"] not in TERMINAL
 
+    @property
+    def understood(self) -> str:
+        """What `Got it` says of this row: the version, and what was refused, as it was shown."""
+        return " ".join([str(self.task["version"]), *(one.event for one in self.refused)])
+
 
 def lines(
     call: Call,
@@ -71,7 +79,6 @@ def lines(
     rows: Sequence[Row],
     now: int,
     *,
-    pending: Mapping[str, str] | None = None,
     opened: Mapping[str, int] | None = None,
     said: Mapping[int, str] | None = None,
 ) -> list[Line]:
@@ -79,18 +86,18 @@ def lines(
     The lines of *rows*; told to the audit.
 
     Args:
-        pending: By task, the event that the reader waits for.
         opened: By task, the version in which the reader opened it last.
         said: By row number, what has just happened.
     """
     tasks = items(call, db, "task", rows)
+    waits = call.site.pages.waits(call.who.actor)
     return [
         _line(
             call,
             row,
             task,
             now,
-            pending=_waits(db, (pending or {}).get(task["task_id"])),
+            waited=waited_of(call, db, task, waits.get(task["task_id"], ())),
             moved=_moved(db, task, now, (opened or {}).get(task["task_id"], 0)),
             said=(said or {}).get(row.number),
         )
@@ -104,7 +111,7 @@ def _line(
     task: dict[str, Any],
     now: int,
     *,
-    pending: bool,
+    waited: waiting.Waited,
     moved: str | None,
     said: str | None,
 ) -> Line:
@@ -129,7 +136,8 @@ def _line(
         withdrawn=task["status"] in wording.WITHDRAWN,
         moved=moved,
         may_release=owner is not None and (mine or "act-for-others" in who.may),
-        pending=pending,
+        pending=waited.pending,
+        refused=waited.refused,
         said=said,
     )
 
@@ -171,6 +179,42 @@ def held(call: Call, db: sqlite3.Connection) -> list[Row]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was refused of the reader's actions after they had been told that it is saved."""
+
+    rows: list[Row]
+    # About tasks that the reader does not see any more: by task.
+    unseen: dict[str, tuple[waiting.Refusal, ...]]
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) + len(self.unseen)
+
+
+def refused(call: Call, db: sqlite3.Connection) -> Refused:
+    """All of it, until the reader has said that they got it."""
+    found = Refused([], {})
+    for name, waits in call.site.pages.waits(call.who.actor).items():
+        row = lists.one(db, "tasks", name, tasks_of(call.who))
+        if row is not None:
+            if waited_of(call, db, {**plain(row), "why": row.why}, waits).refused:
+                found.rows.append(row)
+            continue
+        told = waiting.waited(
+            db,
+            waits,
+            zone=call.site.facilities.get("default").zone,
+            policy=call.site.policies[-1] if call.site.policies else {},
+            task=None,
+            who=call.who.actor,
+        )
+        waiting.gone(call.site, call.who.actor, told.applied)
+        if told.refused:
+            found.unseen[name] = told.refused
+    return found
+
+
 def plain(row: Row) -> dict[str, Any]:
     """The task of a row as it was published; nothing of it is shown."""
     task: dict[str, Any] = orjson.loads(row.value)
@@ -197,8 +241,28 @@ def stop_of(task: Mapping[str, Any]) -> str | None:
     return None if text is None else text.format(facility=task["facility"])
 
 
-def _waits(db: sqlite3.Connection, event: str | None) -> bool:
-    return event is not None and stories.verdict(db, event) is None
+def waited_of(
+    call: Call, db: sqlite3.Connection, task: Mapping[str, Any], waits: Sequence[Wait]
+) -> waiting.Waited:
+    """What the reader still waits for; what has come is waited for no longer."""
+    if not waits:
+        return waiting.Waited()
+    found = waiting.waited(
+        db,
+        waits,
+        zone=str(task["zone"]),
+        policy=policy_of(call.site, task),
+        task=task,
+        who=call.who.actor,
+    )
+    waiting.gone(call.site, call.who.actor, found.applied)
+    return found
+
+
+def policy_of(site: Site, task: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules under which a task was made."""
+    by_version = {one["version"]: one for one in site.policies}
+    return by_version.get(task["policy_version"]) or (site.policies[-1] if site.policies else {})
 
 
 def _moved(db: sqlite3.Connection, task: Mapping[str, Any], now: int, opened: int) -> str | None:

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from starlette.datastructures import FormData
-
-Do = Literal["attempt", "complete", "note"]
 
 REACHED: Final = (
     ("patient", "Patient"),

@@ -40,6 +40,15 @@ CREATE TABLE pending (
     PRIMARY KEY (actor, thing)) WITHOUT ROWID;
 CREATE TABLE flashes (actor TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
+# Each action that is waited for by itself, with the words that were typed for it.
+_SINCE_2: Final = """
+CREATE TABLE waits (
+    actor TEXT NOT NULL, event TEXT NOT NULL, thing TEXT NOT NULL, action TEXT NOT NULL,
+    at INTEGER NOT NULL, sent INTEGER NOT NULL, fields BLOB NOT NULL, PRIMARY KEY (actor, event))
+    WITHOUT ROWID;
+INSERT INTO waits SELECT actor, event, thing, '', at, at, '{}' FROM pending;
+DROP TABLE pending;
+"""
 
 
 class Around(NamedTuple):
@@ -49,11 +58,27 @@ class Around(NamedTuple):
     flash: dict[str, Any] | None
 
 
+class Wait(NamedTuple):
+    """
+    An action that is stored in the log, and of which no verdict has come yet.
+
+    Attributes:
+        sent: When it was sent, in the log's time.
+        fields: What was typed for it.
+    """
+
+    event: str
+    thing: str
+    action: str
+    sent: int
+    fields: dict[str, Any]
+
+
 class PagesStore(OwnFile):
     """The file, safe between threads; each call is short."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / FILE, (_TABLES,), synchronous="NORMAL")
+        super().__init__(folder / FILE, (_TABLES, _SINCE_2), synchronous="NORMAL")
 
     # The frame
 
@@ -150,20 +175,38 @@ class PagesStore(OwnFile):
 
     # What is not here yet
 
-    def wait_for(self, actor: str, thing: str, event: str, at: int) -> None:
-        """What *actor* did to *thing* is stored, but has not come back as a change."""
-        self._run("INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)", actor, thing, event, at)
+    def wait_for(self, actor: str, wait: Wait, at: int) -> None:
+        """What *actor* did is stored, but has not come back as a change."""
+        self._run(
+            "INSERT OR REPLACE INTO waits VALUES (?, ?, ?, ?, ?, ?, ?)",
+            actor,
+            wait.event,
+            wait.thing,
+            wait.action,
+            at,
+            wait.sent,
+            orjson.dumps(wait.fields),
+        )
 
-    def pending(self, actor: str) -> dict[str, str]:
-        """By thing, the event that *actor* waits for."""
-        return dict(self._rows("SELECT thing, event FROM pending WHERE actor = ?", actor))
+    def waits(self, actor: str) -> dict[str, list[Wait]]:
+        """By thing, what *actor* waits for, and what was refused and not understood yet."""
+        found: dict[str, list[Wait]] = {}
+        for event, thing, action, sent, fields in self._rows(
+            "SELECT event, thing, action, sent, fields FROM waits WHERE actor = ?"
+            " ORDER BY at, event",
+            actor,
+        ):
+            one = Wait(event, thing, action, sent, orjson.loads(fields))
+            found.setdefault(thing, []).append(one)
+        return found
 
-    def came(self, actor: str, thing: str) -> None:
-        self._run("DELETE FROM pending WHERE actor = ? AND thing = ?", actor, thing)
+    def came(self, actor: str, event: str) -> None:
+        """Nobody waits for *event* any more."""
+        self._run("DELETE FROM waits WHERE actor = ? AND event = ?", actor, event)
 
     def forget(self, now: int) -> None:
         """Drop what nobody will come back to."""
         self._run("DELETE FROM drafts WHERE at < ?", now - DRAFT_KEPT)
         self._run("DELETE FROM opened WHERE at < ?", now - SEEN_KEPT)
         self._run("DELETE FROM got WHERE at < ?", now - SEEN_KEPT)
-        self._run("DELETE FROM pending WHERE at < ?", now - DRAFT_KEPT)
+        self._run("DELETE FROM waits WHERE at < ?", now - DRAFT_KEPT)

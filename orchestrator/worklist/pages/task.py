@@ -1,5 +1,6 @@
 """``/tasks/{id}``: what is to be done, for whom, and why; read once, with all that a call needs."""
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,7 +25,6 @@ from orchestrator.worklist.pages.live import place
 from orchestrator.worklist.pages.patient import view_of
 from orchestrator.worklist.pages.script import Said
 from orchestrator.worklist.problems import Problem
-from orchestrator.worklist.site import Site
 
 EARLIER_MAX: Final = 20
 VISITS: Final = frozenset({"PCP_VISIT_7D", "RESCHEDULE"})
@@ -38,17 +38,19 @@ REASONS: Final = (
 @rule("tasks", "read", media=HTML)
 async def task_page(call: PageCallOf, task_id: Id) -> Response:
     """One task."""
-    draft = call.site.pages.draft(call.who.actor, task_id)
-    return await shown(call, task_id, script.from_draft(draft))
+    return await shown(call, task_id, None)
 
 
 async def shown(
     call: PageCall,
     task_id: str,
-    said: Said,
+    said: Said | None,
     status: int = 200,
     *,
     errors: tuple[tuple[str, str], ...] = (),
+    cannot: tuple[str, str] = ("", ""),
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
     stale: str | None = None,
     confirm: str | None = None,
     confirm_unverified: bool = False,
@@ -57,14 +59,23 @@ async def shown(
     The page, with what was typed.
 
     Args:
+        said: What was typed; ``None``: the draft, or what was refused behind the reader's back.
         errors: Fields and what is wrong with them.
+        cannot: Reason and words of `Cannot be done`.
+        key: Where the same form is to be sent again as the same action.
         stale: What has changed since the form was shown; sending it again means the new version.
         confirm: Why a completion would count as an attempt only; asked before it is sent.
         confirm_unverified: A reconciliation is about to be completed with something grave open.
     """
-    draft = call.site.pages.draft(call.who.actor, task_id)
+    pages, actor = call.site.pages, call.who.actor
+    draft = pages.draft(actor, task_id)
     found = await call.site.reader.ask(lambda db: _read(call, db, task_id, draft))
-    call.site.pages.opened(call.who.actor, task_id, found["task"]["version"], edge.now())
+    kept = found.pop("draft")
+    if kept != draft:
+        # To be changed and sent again like any draft.
+        await asyncio.to_thread(pages.keep_draft, actor, task_id, kept, edge.now())
+    said = script.from_draft(kept) if said is None else said
+    pages.opened(actor, task_id, found["task"]["version"], edge.now())
     return await page(
         call.request,
         "task.html",
@@ -77,7 +88,9 @@ async def shown(
         stale=stale,
         confirm=confirm,
         confirm_unverified=confirm_unverified,
-        key=edge.new_id(),
+        cannot=cannot,
+        headers=headers,
+        key=key or edge.new_id(),
         # What is over has no form; words that were being written when it ended are kept.
         form=found["line"].open or (said.typed and (found["line"].withdrawn or status != 200)),
         reached=script.REACHED,
@@ -96,12 +109,13 @@ def _read(
     if row is None:
         call.account.objects.append(f"task/{task_id}")
         raise Problem("not-found")
-    pending = site.pages.pending(who.actor)
-    (line,) = rows.lines(call, db, [row], now, pending=pending)
-    task, policy = line.task, policy_of(site, line.task)
+    (line,) = rows.lines(call, db, [row], now)
+    draft = draft or next((dict(one.fields) for one in reversed(line.refused) if one.fields), {})
+    task, policy = line.task, rows.policy_of(site, line.task)
     view, _ = (None, []) if task["masked"] else view_of(db, who, str(task["patient_key"]))
     return {
         "line": line,
+        "draft": draft,
         "task": task,
         "state": state_words(line),
         "policy": policy,
@@ -134,12 +148,6 @@ def state_words(line: rows.Line) -> str:
     if task["attempts"]:
         words += f", {task['attempts']} attempt{'' if task['attempts'] == 1 else 's'}"
     return str(words)
-
-
-def policy_of(site: Site, task: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules under which a task was made."""
-    by_version = {one["version"]: one for one in site.policies}
-    return by_version.get(task["policy_version"]) or (site.policies[-1] if site.policies else {})
 
 
 def completed_by(policy: Mapping[str, Any], task: Mapping[str, Any]) -> list[str]:

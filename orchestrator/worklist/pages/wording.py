@@ -12,7 +12,6 @@ from orchestrator.worklist.instants import SECOND, micros
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DAY: Final = 24 * 3600 * SECOND
-USUAL_ZONE: Final = "America/New_York"
 
 KINDS: Final = {
     "CALL_48H": "48-hour call",

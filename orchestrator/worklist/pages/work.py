@@ -27,12 +27,14 @@ from orchestrator.worklist.pages.frame import page
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
 from orchestrator.worklist.pages.live import place
 from orchestrator.worklist.pages.rows import Line
+from orchestrator.worklist.pages.waiting import Refusal
 from orchestrator.worklist.problems import Problem
 
 PAGE: Final = 50
 PRINTED_MAX: Final = 500
 TITLES: Final[dict[str, str]] = {
     "withdrawn": "Stop and withdrawn",
+    "refused": "Refused",
     "urgent": "Urgent",
     "overdue": "Overdue",
     "arrived-late": "Arrived late",
@@ -60,6 +62,8 @@ class Found:
     next: str | None
     tabs: tuple[tuple[str, str, int], ...]
     withdrawn: int
+    refused: int
+    unseen: dict[str, tuple[Refusal, ...]]
     load: list[work.Load]
     people: list[str]
     facilities: list[str]
@@ -122,7 +126,6 @@ def _data(call: PageCall, query: WorkQuery, found: Found) -> dict[str, Any]:
 
 async def _found(call: PageCall, query: WorkQuery, limit: int) -> Found:
     site, who, now = call.site, call.who, call.site.log_now()
-    pending = site.pages.pending(who.actor)
     days = days_of(site, now)
     call.account.query_hash = site.key_of(f"query|work|{query.text()}")
 
@@ -134,19 +137,27 @@ async def _found(call: PageCall, query: WorkQuery, limit: int) -> Found:
             found = work.page(db, where, days, limit, query.cursor)
         except BadCursor:
             raise Problem("malformed", "The page is not one of this list; begin again.") from None
-        held = rows.held(call, db)
-        pages = [row for _, row in found.rows]
-        names = [rows.name_of(row) for row in (*pages, *held)]
+        held, refused = rows.held(call, db), rows.refused(call, db)
+        # What the reader must hear of stands above all, and only there.
+        above = [*held, *(row for row in refused.rows if row not in held)]
+        if query.cursor is not None:
+            above = []
+        numbers = {row.number for row in above}
+        below = [one for one in found.rows if one[1].number not in numbers]
+        pages = [row for _, row in below]
+        names = [rows.name_of(row) for row in (*pages, *above)]
         opened = site.pages.opened_versions(who.actor, names)
-        shown = rows.lines(call, db, pages, now, pending=pending, opened=opened)
-        gone = rows.lines(call, db, held, now) if query.cursor is None else []
+        shown = rows.lines(call, db, pages, now, opened=opened)
+        told = rows.lines(call, db, above, now, opened=opened)
         of_group = _count_of(query, counts, db, anyones, days)
         supervises = "act-for-others" in who.may
         return Found(
-            sections=_sections(found.rows, shown, gone, of_group),
+            sections=_sections(below, shown, told[: len(held)], told[len(held) :], of_group),
             next=found.next,
             tabs=owner_tabs(counts),
             withdrawn=len(held),
+            refused=refused.count,
+            unseen=refused.unseen,
             load=work.load(db, anyones, now) if supervises else [],
             people=work.owners(db, tasks_of(who)) if supervises else [],
             facilities=_facilities(db, call),
@@ -174,6 +185,7 @@ def _sections(
     found: list[tuple[Group, lists.Row]],
     shown: list[Line],
     gone: list[Line],
+    refused: list[Line],
     counts: dict[Group, int],
 ) -> list[Section]:
     sections: list[Section] = []
@@ -181,6 +193,8 @@ def _sections(
         # Deaths and the like before the rest: they outrank everything.
         gone.sort(key=lambda line: line.stop is None)
         sections.append(Section("withdrawn", TITLES["withdrawn"], len(gone), gone))
+    if refused:
+        sections.append(Section("refused", TITLES["refused"], len(refused), refused))
     for group in GROUPS:
         of_group = [line for (name, _), line in zip(found, shown, strict=True) if name == group]
         if of_group:

@@ -3,7 +3,7 @@
 Source: contract.md §2 (identity of an event, default stamps, which statement holds, CLOCK_SKEW).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,17 +122,6 @@ def value(events: Iterable[Event], field: str) -> Any:
     """What is said of *field*; ``None`` where nothing is said or it was deleted."""
     said, _ = statement(events, field)
     return None if said is ABSENT else said
-
-
-def held_since(events: Iterable[Event], read: Callable[[list[Event]], Any]) -> datetime | None:
-    """Since which receipt *read* has given the answer it gives of all *events*."""
-    events = list(events)
-    answer, since = read(events), None
-    for receipt in sorted({e.received for e in events}, reverse=True):
-        if read([e for e in events if e.received <= receipt]) != answer:
-            break
-        since = receipt
-    return since
 
 
 def code(said: Any) -> str | None:

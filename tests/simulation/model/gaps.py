@@ -93,7 +93,7 @@ def _visit_gaps(transition: Transition, tasks: list[Task], world: World) -> Iter
 
 
 def _return_gaps(transition: Transition, world: World) -> Iterator[Gap]:
-    if transition.backfilled and transition.discharge.heard >= transition.window_ends:
+    if transition.backfilled and transition.discharge.heard >= transition.closes:
         return  # history, and over before we heard of it
     end = transition.end
     if end and end.reason == "READMITTED" and end.by:

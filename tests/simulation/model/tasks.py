@@ -5,18 +5,18 @@ Source: contract.md §3, rulings 7, 10, 14, 19-22, 25-29; scenarios 1-9, 12, 13,
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from tests.simulation.model.calendar import end_of_day_number
 from tests.simulation.model.calls import CallRecord, counted_attempts, read_calls
-from tests.simulation.model.dispositions import Kind, kind
-from tests.simulation.model.facts import Event, code, held_since, value
+from tests.simulation.model.dispositions import Kind
+from tests.simulation.model.facts import Event
 from tests.simulation.model.happenings import discharged_at
 from tests.simulation.model.stays import Stay
 from tests.simulation.model.transitions import HOMEWARD, NS, Transition, arrival, is_arriving
-from tests.simulation.model.visits import Slot, booked, counts_since, first_kept, missed, slots
+from tests.simulation.model.visits import Slot, booked, first_kept, missed, slots
 from tests.simulation.model.world import World
 
 CORE: Final = ("CALL_48H", "PCP_VISIT_7D", "MED_REC")
@@ -63,11 +63,11 @@ class Task:
 
 @dataclass(frozen=True)
 class _Due:
-    """A due time and whoever is to blame for it being what it is."""
+    """A due time, and when it was known that there is one."""
 
     at: datetime
     heard: datetime  # the receipt of what the task is for
-    corrected: datetime | None = None  # the receipt of what moved the due time, if anything did
+    first: datetime  # the due time by the first word of it
 
 
 def task_id(transition: str, kind: str, cause: str = "") -> str:
@@ -114,16 +114,6 @@ def declines(transition: Transition, world: World) -> bool:
 Rule = Callable[[datetime, Kind], datetime | None]
 
 
-def _since(transition: Transition, rule: Rule) -> datetime | None:
-    """Since which receipt the discharge has owed the task at its present due time."""
-
-    def due(said: list[Event]) -> datetime | None:
-        at = discharged_at(said)
-        return rule(at, kind(code(value(said, "disposition")))) if at else None
-
-    return held_since(transition.discharge.statements, due)
-
-
 def is_worth_doing(transition: Transition, due: datetime) -> bool:
     """Neither backfill nor live news more than a week old asks for what is already over."""
     heard = transition.discharge.heard
@@ -152,16 +142,6 @@ def _by_commands(commands: list[Event]) -> tuple[str | None, str | None, str | N
             case "reassigned":
                 status, owner = "accepted", str(event.data["to"])
     return status, owner, team
-
-
-def _attribution(due: _Due, now: datetime) -> str | None:
-    if now < due.at:
-        return None
-    if due.heard >= due.at:
-        return "FEED"
-    if due.corrected is not None and due.corrected >= due.at:
-        return "CORRECTION"
-    return "STAFF"
 
 
 class _Tasks:
@@ -233,11 +213,7 @@ class _Tasks:
         def rule(at: datetime, leads_to: Kind) -> datetime | None:
             return min(self._day_7(at), visit_day) if leads_to in HOMEWARD else None
 
-        due = self._due(rule)
-        if holding and visit_day < self._day_7(self.transition.at):
-            known = counts_since(holding[0], self.world, self.transition)
-            due = replace(due, corrected=max(known or due.heard, due.corrected or due.heard))
-        return self._task("MED_REC", due, status, owner, team)
+        return self._task("MED_REC", self._due(rule), status, owner, team)
 
     def hand_off(self) -> Task | None:
         status, owner, team = _by_commands(self._commands("SNF_HANDOFF"))
@@ -250,7 +226,8 @@ class _Tasks:
 
     def reschedule(self, slot: Slot) -> Task | None:
         facility = self.transition.stay.at_facility
-        due = _Due(facility.end_of_business_days(slot.said_by.time, 1), heard=slot.said_by.received)
+        at = facility.end_of_business_days(slot.said_by.time, 1)
+        due = _Due(at, max(slot.said_by.received, self.transition.discharge.heard), at)
         return self._task("RESCHEDULE", due, None, None, None, cause=slot.id)
 
     def _commands(self, kind: str) -> list[Event]:
@@ -260,13 +237,16 @@ class _Tasks:
         tried = [e for e in self._commands(kind) if e.type == "task.attempted"]
         return len(counted_attempts(self.transition, tried))
 
-    def _day_7(self, discharged_at: datetime) -> datetime:
-        return end_of_day_number(discharged_at, VISIT_DAYS, self.transition.zone)
+    def _day_7(self, at: datetime) -> datetime:
+        return end_of_day_number(at, VISIT_DAYS, self.transition.zone)
 
     def _due(self, rule: Rule) -> _Due:
         at = rule(self.transition.at, self.transition.kind)
         assert at is not None, "a task is only asked for where the rule owes it"
-        return _Due(at, self.transition.discharge.heard, _since(self.transition, rule))
+        discharge = self.transition.discharge
+        said = min(discharge.statements, key=lambda e: e.received)
+        first = rule(discharged_at([said]) or self.transition.at, self.transition.kind)
+        return _Due(at, discharge.heard, first or at)
 
     def _task(
         self,
@@ -285,7 +265,7 @@ class _Tasks:
         if not is_worth_doing(self.transition, due.at):
             return None
         status = status or "requested"
-        born_overdue = due.heard >= due.at
+        born_overdue = due.heard >= max(due.at, due.first)
         overdue = self.world.now >= due.at and status not in TERMINAL
         from_backfill = self.transition.backfilled and not cause  # a cause of its own is its own
         flags = {"FROM_BACKFILL"} if from_backfill else set()
@@ -301,7 +281,7 @@ class _Tasks:
             owner=owner,
             overdue=overdue,
             born_overdue=born_overdue,
-            attribution=_attribution(due, self.world.now) if overdue else None,
+            attribution=None,
             priority="urgent" if urgent or born_overdue else "routine",
             team=team,
             attempts=self._attempts(kind) if attempts is None else attempts,

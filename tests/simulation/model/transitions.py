@@ -204,8 +204,9 @@ def _ends_by_others(transition: Transition, all_of_them: list[Transition]) -> It
     for other in all_of_them:
         if other is transition or not other.discharge.stands or other.at <= transition.at:
             continue
-        at_the_facility = transition.waits_for_arrival and is_post_acute(other.stay)
-        waited_for = other.stay in transition.elsewhere or at_the_facility
+        at_the_facility = transition.kind == "facility" and is_post_acute(other.stay)
+        arrived = at_the_facility or is_arriving(transition, other.stay)
+        waited_for = other.stay in transition.elsewhere or arrived
         yield End(other.at, "TRANSFERRED" if waited_for else "SUPERSEDED")
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulation.model.calendar import instant
-from tests.simulation.model.facts import ABSENT, Event, held_since, statement, value
+from tests.simulation.model.facts import ABSENT, Event, statement, value
 from tests.simulation.model.transitions import Transition
 from tests.simulation.model.world import World
 
@@ -94,16 +94,6 @@ def slots(world: World, transition: Transition) -> list[Slot]:
     """The appointments that can count for *transition*, in the order in which they start."""
     read = (slot(name, said, world, transition) for name, said in world.appointments.items())
     return sorted((s for s in read if s is not None), key=lambda s: (s.starts_at, s.id))
-
-
-def counts_since(found: Slot, world: World, transition: Transition) -> datetime | None:
-    """Since which receipt the slot has counted on its present day."""
-
-    def day(said: list[Event]) -> int | None:
-        read = slot(found.id, said, world, transition) if said else None
-        return read.day if read and read.may_count else None
-
-    return held_since(world.appointments[found.id], day)
 
 
 def booked(found: list[Slot]) -> list[Slot]:

@@ -38,6 +38,15 @@ class World:
     facilities: Facilities
     commands: tuple[tuple[str, Event], ...] = ()  # task id and accepted command, in verdict order
 
+    def before(self, at: datetime) -> "World":
+        """What was known when *at* came: all that was received until then."""
+        return World(
+            at,
+            tuple(e for e in self.facts if e.received < at),
+            self.facilities,
+            tuple((task, e) for task, e in self.commands if e.received < at),
+        )
+
     @cached_property
     def counting(self) -> list[Event]:
         return [e for e in self.facts if e.counts_at(self.now)]

@@ -81,6 +81,7 @@ def run(seed: int, *, commands: bool = True, most: int = 30) -> Ran:
     for _ in range(CLOCKS_AT_THE_END):
         world.clock(end)
         world.settle()
+    demand(not world.under_way(), "a hand-over without an end", world.under_way())
     _answered(witness, teller.said, end)
     compared = _refolded(witness, teller.said, end)
     marks = sum(bool(IDENTITY_WORDS & event["data"].keys()) for event in teller.said)

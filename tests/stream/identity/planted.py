@@ -10,7 +10,8 @@ from orchestrator.core.identity import Homes, homes
 from orchestrator.core.marks import Mark
 from orchestrator.core.patient import Patient
 from orchestrator.stream.identity import directory, streams
-from orchestrator.stream.identity.desk import Body, Chart
+from orchestrator.stream.identity.desk import Body, Chart, Desk
+from orchestrator.stream.identity.shell import AtDesk
 from orchestrator.stream.identity.streams import Streams
 from tests.stream.identity.world import World
 
@@ -169,6 +170,17 @@ def void_moves_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(directory, "remember", lambda _found, _ever: None)
 
 
+def handovers_without_end(patch: pytest.MonkeyPatch) -> None:
+    """Operators hear of a hand-over, and never that it has ended."""
+    real = AtDesk.settled
+
+    def settled(self: AtDesk, desk: Desk, *, settled: bool) -> None:
+        if not settled:
+            real(self, desk, settled=False)
+
+    patch.setattr(AtDesk, "settled", settled)
+
+
 PLANTED: tuple[Plant, ...] = (
     own_clock_only,
     never_asks,
@@ -187,4 +199,5 @@ PLANTED: tuple[Plant, ...] = (
     numbers_not_asked,
     later_numbers_not_told,
     void_moves_forgotten,
+    handovers_without_end,
 )

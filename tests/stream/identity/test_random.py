@@ -10,6 +10,7 @@
 | ledger_left_behind | a version with two contents |
 | clock_left_behind | a clock runs backwards |
 | numbers_not_asked, later_numbers_not_told, void_moves_forgotten | a visit is nobody's |
+| handovers_without_end | a hand-over that operators hear of has no end |
 """
 
 from collections import Counter

@@ -13,6 +13,7 @@ import orjson
 
 from orchestrator.core.instants import read, written
 from orchestrator.stream.identity import IDENTITY
+from orchestrator.stream.identity.tally import Tally
 from orchestrator.stream.intake import Intake, Signs
 from orchestrator.stream.keys import partition_of
 from orchestrator.stream.memory_store import MemoryStore
@@ -96,6 +97,11 @@ class World:
         home = self.partitions[partition_of(IDENTITY, len(self.partitions))]
         while home.position < len(home.journal):
             self._decide(home, 3)
+
+    def under_way(self) -> list[str]:
+        """Keys whose hand-over has not ended, as metrics and ``doctor`` count them."""
+        metas = (partition.store.meta(partition.number) for partition in self.partitions)
+        return [key for meta in metas if meta for key in Tally(orjson.loads(meta)).moving]
 
     def _decide(self, partition: Partition, most: int) -> None:
         if self._rng.random() < 0.1:

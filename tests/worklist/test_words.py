@@ -1,0 +1,174 @@
+"""What a colleague wrote is read by who comes after: notes, reasons, whom a call reached."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from orchestrator.core.instants import written
+from orchestrator.stream.clock import RealClock
+from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.access.roles import principal
+from tests.worklist.fhir import ask, got, patch
+from tests.worklist.world import World, world
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+NOTE: Final = "daughter answers after six"
+WHY: Final = "speaks Tagalog only"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with world(tmp_path_factory.mktemp("words"), patients=10) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def calls(shared: World) -> Iterator[Any]:
+    """Calls that no other test has touched."""
+    return iter((await shared.get("/tasks", kind="CALL_48H"))["items"])
+
+
+async def spoken_of(made: World, task: dict[str, Any]) -> dict[str, Any]:
+    """A call that was tried, noted upon and given back."""
+    tried = await made.act(task, "attempt", {"reached": "voicemail", "note": NOTE})
+    at = tried.json()["task"]
+    await made.act(at, "note", {"note": "second number is her son's"})
+    back = await made.act(at, "reject", {"reason": WHY, "note": "ask the interpreter line"})
+    found: dict[str, Any] = back.json()["task"]
+    return found
+
+
+def words(changes: list[Any]) -> list[tuple[str, str | None, str | None]]:
+    return [
+        (one["what"], one.get("reason"), one.get("note"))
+        for change in changes
+        for one in change["said"]
+    ]
+
+
+SAID: Final = [
+    ("attempted", None, NOTE),
+    ("noted", None, "second number is her son's"),
+    ("rejected", WHY, "ask the interpreter line"),
+]
+
+
+async def test_history_and_timeline_tell_what_was_said(shared: World, calls: Iterator[Any]) -> None:
+    """Each at the change that it brought, once, with who said it."""
+    task = await spoken_of(shared, next(calls))
+    history = (await shared.get(f"/tasks/{task['task_id']}/history"))["items"]
+    timeline = (await shared.get(f"/patients/{task['patient_key']}/timeline"))["items"]
+    changes = (await shared.get("/changes", limit=500))["items"]
+    mine = [c for c in changes if c["patient_key"] == task["patient_key"]]
+
+    assert words(history) == SAID
+    assert words(timeline)[::-1] == SAID
+    assert words(mine) == SAID
+    assert {one["actor"] for change in history for one in change["said"]} == {"demo-supervisor"}
+    assert next(c["said"][0]["reached"] for c in history if c["said"]) == "voicemail"
+
+
+async def test_a_fhir_task_has_its_notes(shared: World, calls: Iterator[Any]) -> None:
+    """In their order, each with its author; a client that adds one sends the others back."""
+    task = await spoken_of(shared, next(calls))
+    made = await got(shared, f"/Task/{task['task_id']}")
+    texts = [note["text"] for note in made["note"]]
+    added = await patch(shared, made, {"op": "add", "path": "/note/-", "value": {"text": "and"}})
+    lost = await patch(shared, made, {"op": "remove", "path": "/note/0"})
+
+    assert texts == [NOTE, "second number is her son's", f"{WHY}\nask the interpreter line"]
+    assert {note["authorString"] for note in made["note"]} == {"demo-supervisor"}
+    assert added.status_code == 200, added.text
+    assert [note["text"] for note in added.json()["note"]] == [*texts, "and"]
+    assert (lost.status_code, lost.json()["issue"][0]["expression"]) == (422, ["Task.note"])
+
+
+async def test_a_note_is_not_hidden_by_a_version_that_did_not_change(
+    shared: World, calls: Iterator[Any]
+) -> None:
+    """Noting makes no new version, yet who has that version hears of the note."""
+    task = next(calls)
+    async with shared.client() as client:
+        url = f"http://test/fhir/Task/{task['task_id']}"
+        tag = {"If-None-Match": (await client.get(url)).headers["etag"]}
+        before = await client.get(url, headers=tag)
+        await shared.act(task, "note", {"note": NOTE})
+        after = await client.get(url, headers=tag)
+
+    assert (before.status_code, after.status_code) == (304, 200)
+    assert after.json()["note"][0]["text"] == NOTE
+
+
+@pytest.mark.parametrize("role", ["scheduler", "coordinator"])
+async def test_a_minimal_view_reads_no_notes(
+    shared: World, calls: Iterator[Any], role: str
+) -> None:
+    """Null and named in `hidden`, whether or not there were any; none in FHIR."""
+    task = await spoken_of(shared, next(calls))
+    who = principal(f"m-{role}", frozenset({role}), frozenset({"nurse-outreach"}), frozenset({"*"}))
+    shared.people.known[who.actor] = who
+    history = await shared.get(f"/tasks/{task['task_id']}/history", who.actor)
+    resource = await ask(shared, f"/Task/{task['task_id']}", token=who.actor)
+
+    assert {c["said"] for c in history["items"]} == {None}
+    assert all("said" in c["hidden"] for c in history["items"])
+    assert resource.status_code == 200
+    assert "note" not in resource.json()
+    assert NOTE not in str(history) + resource.text
+
+
+async def test_another_systems_words_are_read_too(shared: World, calls: Iterator[Any]) -> None:
+    """A team's own system names the task by visit and kind, in CloudEvents' binary mode."""
+    task = next(calls)
+    envelope = {
+        "ce_specversion": "1.0",
+        "ce_id": "INBASKET-1",
+        "ce_source": "team/inbasket",
+        "ce_type": "care.task.attempted.v1",
+        "ce_time": written(RealClock().now()),
+        "ce_subject": task["subject"],
+        "ce_facility": task["facility"],
+        "content-type": "application/json",
+    }
+    said = {
+        "visit_number": task["visit_number"],
+        "kind": "CALL_48H",
+        "actor": "nurse.jones",
+        "role": "rn",
+        "reached": "no-answer",
+        "note": NOTE,
+    }
+    with Log.open(shared.folder) as log, log.transaction() as transaction:
+        transaction.append("care.outcome.v1", "x", orjson.dumps(said), headers=envelope)
+        transaction.append("care.outcome.v1", None, b"\xff not JSON")
+        transaction.append("care.outcome.v1", None, b"[]")
+        transaction.append("care.outcome.v1", None, b'{"id": {}, "data": []}')
+    path = f"/tasks/{task['task_id']}/history"
+    history = await shared.until(path, lambda found: words(found["items"]))
+
+    assert words(history["items"]) == [("attempted", None, NOTE)]
+
+
+async def test_what_was_refused_is_not_said(shared: World, calls: Iterator[Any]) -> None:
+    """A command that did not count leaves no words on the task."""
+    task = next(calls)
+    done = await shared.act(task, "accept", key="first")
+    stale = {
+        "specversion": "1.0",
+        "id": "STALE-1",
+        "source": "team/inbasket",
+        "type": "care.task.released.v1",
+        "time": written(RealClock().now()),
+        "subject": task["subject"],
+        "facility": task["facility"],
+        "data": {"task_id": task["task_id"], "if_version": 1, "actor": "x", "reason": "refused"},
+    }
+    shared.send({**stale, "data": {**stale["data"], "if_version": 99}})
+    await shared.until("/changes?caused_by=STALE-1", lambda found: len(found["items"]) > 1)
+    history = await shared.get(f"/tasks/{task['task_id']}/history")
+
+    assert done.status_code == 200
+    assert words(history["items"]) == [("accepted", None, None)]
