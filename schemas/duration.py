@@ -34,23 +34,3 @@ def parse_duration(text: str) -> timedelta:
         seconds=int(seconds or 0),
         microseconds=int(f"{fraction or '0':0<6}"),
     )
-
-
-def duration_text(duration: timedelta) -> str:
-    """
-    Spell *duration* in days, hours, minutes and seconds; ``PT0S`` for none.
-
-    Raises:
-        ValueError: *duration* is negative.
-    """
-    if duration < timedelta(0):
-        raise ValueError("a negative duration has no spelling here")
-    hours, rest = divmod(duration.seconds, 3600)
-    minutes, seconds = divmod(rest, 60)
-    exact = str(seconds)
-    if duration.microseconds:
-        exact = f"{seconds}.{duration.microseconds:06}".rstrip("0")
-    day = f"{duration.days}D" if duration.days else ""
-    parts = ((str(hours), "H"), (str(minutes), "M"), (exact, "S"))
-    time = "".join(value + unit for value, unit in parts if value != "0")
-    return f"P{day}{'T' + time if time else ''}" if day or time else "PT0S"

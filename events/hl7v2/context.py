@@ -87,11 +87,6 @@ class Context:
         return self._subject
 
     @property
-    def known_subject(self) -> str | None:
-        """The patient, if it could be read so far; for a :class:`Reject`."""
-        return self._subject
-
-    @property
     def visit(self) -> VisitNumber:
         """
         The visit.

@@ -30,7 +30,6 @@ class Transition:
     ended_at: int | None = None
     stopped_at: int | None = None  # its first end; a readmission may follow and rename it
     ended_by: str = ""  # facility that told us what ended it
-    ended_receipt: int = 0
     elsewhere: list[Stay] = field(default_factory=list)  # open at another facility at the discharge
     returns: list[tuple[str, Stay, int]] = field(default_factory=list)  # code, stay, instant
     in_ed: bool = False

@@ -11,9 +11,8 @@ from orchestrator.ops.sampler import Sampler
 from orchestrator.stream.clock import Clock
 from orchestrator.stream.status import Status
 
-READY: Final = "ready"
-DEGRADED: Final = "degraded"  # it works, and what it shows is behind
 NOT_READY: Final = "not-ready"
+# Degraded: it works, and what it shows is behind.
 Readiness = Literal["ready", "degraded", "not-ready"]
 _WORST: Final[tuple[Readiness, ...]] = ("not-ready", "degraded", "ready")
 

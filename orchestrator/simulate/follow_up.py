@@ -16,7 +16,6 @@ HOME: Final = frozenset({"01", "04", "06", "07", "81", ""})
 FACILITY: Final = frozenset({"03", "62", "63", "65"})
 NURSES: Final = ("rn-heath", "rn-moor")
 PHARMACISTS: Final = ("pharm-reed", "pharm-sage")
-SCHEDULERS: Final = ("sched-vale",)
 ALL_ANSWERED: Final = {
     "understanding": "yes",
     "medicines": "yes",

@@ -61,8 +61,6 @@ class Pace:
 class Health:
     """What this process did so far, and what holds it up."""
 
-    turns: int = 0
-    rounds: int = 0
     published: int = 0
     results: Counter[tuple[str, Result]] = field(default_factory=Counter)  # of inputs, by topic
     unavailable: str | None = None  # why the log cannot be written at the moment
@@ -121,7 +119,6 @@ class Runtime:
 
     def turn(self) -> bool:
         """One turn of the loop; whether there was anything to do."""
-        self.health.turns += 1
         self.status.turned = time.monotonic()
         # Decide first: the wakes that the clock is measured against are those of a journal that
         # was decided to its end.
@@ -173,7 +170,6 @@ class Runtime:
                     return
         self._is_available()
         self._tell_of_round(partition, records, rnd, began)
-        self.health.rounds += 1
         self.health.published += len(rnd.outputs)
         self.positions[partition] = start + len(records)
         self._wakes[partition] = self.store.first_wake(partition)

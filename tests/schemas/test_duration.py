@@ -3,10 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from schemas.duration import duration_text, parse_duration
+from schemas.duration import parse_duration
 
 
 @pytest.mark.parametrize(
@@ -29,16 +27,3 @@ def test_what_has_no_exact_length_is_refused(text: str) -> None:
     """A month is no length: a rule that counts calendar days says so itself."""
     with pytest.raises(ValueError, match="ISO 8601"):
         parse_duration(text)
-
-
-@settings(deadline=None)
-@given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=9999)))
-def test_what_we_write_we_read(duration: timedelta) -> None:
-    """Spelled and read again, nothing is lost."""
-    assert duration == parse_duration(duration_text(duration))
-
-
-def test_a_negative_duration_has_no_spelling() -> None:
-    """A negative lateness would be a defect; it does not pass unseen."""
-    with pytest.raises(ValueError, match="negative"):
-        duration_text(timedelta(seconds=-1))

@@ -21,6 +21,7 @@ from orchestrator.worklist.model.filters import BadCursor, Where, gaps_of, tasks
 from orchestrator.worklist.pages import calling, gap_words, wording
 from orchestrator.worklist.pages.frame import page, zone_of
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
+from orchestrator.worklist.pages.rows import nameless
 from orchestrator.worklist.pages.wording import Tag
 from orchestrator.worklist.problems import Problem
 from schemas.gaps import GapCode, Severity
@@ -268,9 +269,8 @@ def person_of(gap: dict[str, Any], now: int, zone: str) -> str | None:
     """Whom it is about, as far as the reader may know; ``None``: a facility."""
     if gap["patient_key"] is None or gap["code"] in gap_words.OF_FACILITIES:
         return None
-    fallback = gap["patient"] or f"Patient {gap['patient_key'][:6]}"
     today = wording.local(now, zone).date()
-    person = calling.person(gap["contact"], str(fallback), today)
+    person = calling.person(gap["contact"], nameless(gap), today)
     return person.name if person.age is None else f"{person.name}, {person.age}"
 
 

@@ -22,7 +22,7 @@ from orchestrator.worklist.pages import calling, gap_words, patient_story, wordi
 from orchestrator.worklist.pages.frame import page, zone_of
 from orchestrator.worklist.pages.gaps import since
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
-from orchestrator.worklist.pages.rows import STOPS
+from orchestrator.worklist.pages.rows import STOPS, nameless
 from orchestrator.worklist.problems import Problem
 
 Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -159,7 +159,8 @@ def _of(transition: Mapping[str, Any], tasks: list[dict[str, Any]]) -> list[dict
 
 def _fallback(who: Principal, transitions: list[dict[str, Any]], key: str) -> str:
     named = next((one["patient"] for one in transitions if one.get("patient")), None)
-    return named if named is not None and who.view != "pseudonymous" else f"Patient {key[:6]}"
+    shown = None if who.view == "pseudonymous" else named
+    return nameless({"patient": shown, "patient_key": key})
 
 
 def _today(now: int, zone: str) -> Any:

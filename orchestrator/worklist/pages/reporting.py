@@ -1,8 +1,10 @@
 """What is sent from a task's page: attempt, completion, note, draft, or that it cannot be done."""
 
 import asyncio
+import sqlite3
 from typing import Any, Final
 
+import orjson
 from fastapi import Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
@@ -16,7 +18,7 @@ from orchestrator.worklist.instants import SECOND
 from orchestrator.worklist.model import lists
 from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.model.work import escalation
-from orchestrator.worklist.pages import rows, script, wording
+from orchestrator.worklist.pages import gap_words, rows, script, wording
 from orchestrator.worklist.pages.acts import (
     CAUGHT_UP,
     Id,
@@ -77,7 +79,9 @@ async def _attempt(call: PageCall, task: dict[str, Any], typed: Said) -> Respons
     if is_call and not typed.reached:
         errors = (("reached-patient", "Choose whom you reached, or that nobody answered."),)
         return await shown(call, task["task_id"], typed, 422, errors=errors)
-    body = _body(Attempt, typed)
+    if (wrong := script.contradiction(typed)) is not None:
+        return await shown(call, task["task_id"], typed, 422, errors=(wrong,))
+    body = _body(Attempt, typed, rows.policy_of(call.site, task))
     return await _sent(call, task["task_id"], "attempt", body, typed, "Attempt logged.")
 
 
@@ -88,6 +92,8 @@ async def _complete(call: PageCall, task: dict[str, Any], typed: Said) -> Respon
         if not typed.reached:
             errors = (("reached-patient", "Choose whom you reached, or that nobody answered."),)
             return await shown(call, name, typed, 422, errors=errors)
+        if (wrong := script.contradiction(typed)) is not None:
+            return await shown(call, name, typed, 422, errors=(wrong,))
         short = script.shortfall(typed, script.questions(policy), policy)
         if short is not None:
             return await shown(call, name, typed, 422, confirm=short)
@@ -99,19 +105,19 @@ async def _complete(call: PageCall, task: dict[str, Any], typed: Said) -> Respon
     if typed.appointment:
         more["appointment_id"] = typed.appointment
     typed.outcome = typed.outcome or "ok"
-    body = _body(Complete, typed, **more)
+    body = _body(Complete, typed, policy, **more)
     return await _sent(call, name, "complete", body, typed, "Done.")
 
 
-def _body(kind: type[Body], typed: Said, **more: Any) -> Body:
-    answers = {name: value for name, value in typed.answers.items() if value} or None
+def _body(kind: type[Body], typed: Said, policy: dict[str, Any], **more: Any) -> Body:
+    answers, note = script.told(typed, policy)
     try:
         return kind.model_validate(
             {
                 "reached": typed.reached or None,
                 "outcome": typed.outcome or None,
-                "note": typed.note or None,
-                "answers": answers,
+                "note": note or None,
+                "answers": answers or None,
                 **more,
             }
         )
@@ -185,6 +191,10 @@ async def _told(call: PageCall, action: str, typed: Said, outcome: Outcome, done
     text = done
     if action == "complete" and task["status"] != "completed":
         text = "Saved. It counts as an attempt."
+    elif action == "complete":
+        closed = await call.site.reader.ask(lambda db: _closed(db, outcome.event_id))
+        if closed:
+            text += f" Gap{'s' if len(closed) > 1 else ''} closed: {', '.join(closed)}."
     if action != "note" and script.has_red_flag(typed, rows.policy_of(call.site, task)):
         due = await call.site.reader.ask(lambda db: escalation(db, task["transition_id"]))
         at = call.site.log_now() + CLINICIAN_WITHIN if due is None else due
@@ -192,6 +202,17 @@ async def _told(call: PageCall, action: str, typed: Said, outcome: Outcome, done
     if task.get("tcm_contact_status") == "ATTEMPTS_MET":
         text += f" {task['attempts']} attempts on separate days: documentation met, keep trying."
     return text
+
+
+def _closed(db: sqlite3.Connection, event: str) -> list[str]:
+    """The gaps that an action has closed, in words."""
+    found = db.execute(
+        "SELECT c.value FROM caused JOIN changes c ON c.id = caused.change_id"
+        " WHERE caused.event = ? AND c.kind = 'gap' ORDER BY c.id",
+        (event,),
+    )
+    changes = [orjson.loads(value) for (value,) in found]
+    return [gap_words.name(one["gap"]["code"]) for one in changes if one["change"] == "gap.closed"]
 
 
 @rule("act", "act", limit="actions", media=HTML)

@@ -229,8 +229,13 @@ def name_of(row: Row) -> str:
 def person_of(task: Mapping[str, Any], now: int) -> calling.Person:
     """Whom a task is about, as far as the reader may know."""
     today = wording.local(now, str(task["zone"])).date()
-    fallback = task["patient"] or f"Patient {str(task['patient_key'])[:6]}"
-    return calling.person(task["contact"], str(fallback), today)
+    return calling.person(task["contact"], nameless(task), today)
+
+
+def nameless(thing: Mapping[str, Any]) -> str:
+    """Whom something is about where no name is kept, or none may be told: ``Patient 0147``."""
+    _, _, number = str(thing["patient"] or "").rpartition("|")
+    return f"Patient {number or str(thing['patient_key'])[:6]}"
 
 
 def stop_of(task: Mapping[str, Any]) -> str | None:

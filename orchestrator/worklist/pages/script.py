@@ -19,6 +19,7 @@ OUTCOMES: Final = (
     ("declined_followup", "Declined by the patient"),
     ("needs_escalation", "Done, needs a clinician"),
 )
+NONE, OTHER = "none", "other"
 _YES_NO: Final = (("yes", "Yes"), ("no", "No"))
 # The six parts; which of them a policy asks for, it says (ruling 23).
 QUESTIONS: Final[dict[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
@@ -27,7 +28,7 @@ QUESTIONS: Final[dict[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
         (("yes", "Yes"), ("partly", "Partly"), ("no", "No")),
     ),
     "medicines": ("Has the medicines", _YES_NO),
-    "symptoms": ("Symptoms", (("none", "None"),)),
+    "symptoms": ("Symptoms", ((NONE, "None"),)),
     "appointment": ("Knows the next appointment", _YES_NO),
     "help_at_home": ("Has help at home", _YES_NO),
     "education_given": ("Education given", _YES_NO),
@@ -78,6 +79,11 @@ class Said:
         said = self.reached or self.note or self.appointment or self.outcome not in ("", "ok")
         return bool(said or self.answers)
 
+    @property
+    def symptoms(self) -> list[str]:
+        """All that were chosen."""
+        return [one for one in self.answers.get("symptoms", "").split(",") if one]
+
     def plain(self) -> dict[str, Any]:
         """As a draft is kept."""
         return {
@@ -94,12 +100,19 @@ def from_form(form: FormData) -> Said:
         value = form.get(name, "")
         return value.strip() if isinstance(value, str) else ""
 
+    def answer(name: str) -> str:
+        if name != "symptoms":
+            return text(f"answer-{name}")
+        # There may be several at once.
+        chosen = [one.strip() for one in form.getlist("answer-symptoms") if isinstance(one, str)]
+        return ",".join(one for one in chosen if one)
+
     return Said(
         reached=text("reached"),
         outcome=text("outcome"),
         note=text("note")[:NOTE_MAX],
         appointment=text("appointment")[:128],
-        answers={name: found for name in QUESTIONS if (found := text(f"answer-{name}")[:200])},
+        answers={name: found for name in QUESTIONS if (found := answer(name)[:200])},
     )
 
 
@@ -123,7 +136,7 @@ def questions(policy: Mapping[str, Any]) -> list[Question]:
         text, choices = QUESTIONS.get(name, (name.replace("_", " ").capitalize(), _YES_NO))
         if name == "symptoms":
             named = [(one, SYMPTOMS.get(one, one.replace("-", " ").capitalize())) for one in flags]
-            choices = (*choices, *named, ("other", "Other"))
+            choices = (*choices, *named, (OTHER, "Other"))
         found.append(Question(name, text, choices))
     return found
 
@@ -139,7 +152,13 @@ def in_words(sent: Mapping[str, Any], policy: Mapping[str, Any]) -> list[tuple[s
         ("Outcome", sent.get("outcome"), OUTCOMES),
         ("Note", sent.get("note"), ()),
     ]
-    return [(what, dict(choices).get(value, str(value))) for what, value, choices in asked if value]
+    return [
+        (what, ", ".join(dict(choices).get(one, one) for one in str(value).split(",")))
+        if choices
+        else (what, str(value))
+        for what, value, choices in asked
+        if value
+    ]
 
 
 def _flag_order(symptom: str) -> tuple[int, str]:
@@ -149,8 +168,39 @@ def _flag_order(symptom: str) -> tuple[int, str]:
 
 def has_red_flag(said: Said, policy: Mapping[str, Any]) -> bool:
     """Whether an answer asks for a clinician; the deciding process judges the same."""
-    flags = (policy.get("calls") or {}).get("red_flag_symptoms") or ()
-    return said.answers.get("symptoms") in flags or said.answers.get("medicines") == "no"
+    flags = _red_flags(policy)
+    return bool(flags & set(said.symptoms)) or said.answers.get("medicines") == "no"
+
+
+def _red_flags(policy: Mapping[str, Any]) -> set[str]:
+    return set((policy.get("calls") or {}).get("red_flag_symptoms") or ())
+
+
+def contradiction(said: Said) -> tuple[str, str] | None:
+    """The field that does not go with the others, and why."""
+    if NONE in said.symptoms and len(said.symptoms) > 1:
+        return "q-symptoms", "None and another symptom do not go together."
+    if OTHER in said.symptoms and not said.note:
+        return "note", "Write into the note which other symptom it is."
+    return None
+
+
+def told(said: Said, policy: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """
+    Answers and note as they are sent.
+
+    A rule judges one symptom (ruling 23): of several the one that asks for a clinician; the note
+    names them all.
+    """
+    answers = {name: value for name, value in said.answers.items() if value}
+    if len(said.symptoms) < 2:
+        return answers, said.note
+    grave = _red_flags(policy)
+    answers["symptoms"] = next((one for one in said.symptoms if one in grave), said.symptoms[0])
+    named = ", ".join(
+        SYMPTOMS.get(one, one.replace("-", " ").capitalize()) for one in said.symptoms
+    )
+    return answers, f"Symptoms: {named}. {said.note}".strip()[:NOTE_MAX]
 
 
 def shortfall(said: Said, asked: Sequence[Question], policy: Mapping[str, Any]) -> str | None:

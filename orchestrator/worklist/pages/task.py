@@ -221,7 +221,9 @@ def _next_visit(view: Mapping[str, Any] | None, task: Mapping[str, Any], now: in
 def _pcp(view: Mapping[str, Any] | None) -> str | None:
     if view is None:
         return None
-    return "on file" if view.get("pcp") else "not on file"
+    pcp = view.get("pcp")
+    named = pcp.get("name") if isinstance(pcp, dict) else None
+    return str(named or "on file") if pcp else "not on file"
 
 
 def earlier(

@@ -173,7 +173,7 @@ function over() {
   const closed = "over" in buttons.dataset;
   for (const one of document.querySelectorAll("[data-while-open]")) one.hidden = closed;
   const typed = [...form.elements].some((one) => {
-    if (one.matches("[type=radio]")) return one.checked && !(one.name === "outcome" && one.value === "ok");
+    if (one.matches("[type=radio], [type=checkbox]")) return one.checked && !(one.name === "outcome" && one.value === "ok");
     return one.matches("textarea, select") && one.value.trim() !== "";
   });
   const hides = closed && !typed;
