@@ -63,6 +63,16 @@ async def measured(running: Product, seconds: float, *, streams: bool) -> tuple[
         return await load.run(seconds, streams), await sizes(running.url, load.pages)
 
 
+async def cost(running: Product, times: int) -> str:
+    """What each kind of request costs alone: CPU time, the same on a busy machine."""
+    connector, jar = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        load = Load(running, session)
+        await load.prepare()
+        found = await load.costs(times)
+    return "\n".join(f"| {kind} | {seconds * 1000:.1f} ms |" for kind, seconds in found.items())
+
+
 def table(told: Told) -> str:
     """The figures against the targets."""
     lines = [
@@ -89,6 +99,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--folder", type=Path, help="kept, and used again if it is there")
     parser.add_argument("--no-streams", action="store_true")
+    parser.add_argument("--cost", type=int, help="so many of each kind alone, in CPU time")
     chosen = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() if chosen.folder is None else nullcontext(chosen.folder)
@@ -96,6 +107,9 @@ def main() -> None:
         fill(Path(folder), chosen.tasks)
         add_users(Path(folder), [(name, role, TEAMS, place) for name, role, place in people()])
         with product(Path(folder)) as running:
+            if chosen.cost is not None:
+                print(asyncio.run(cost(running, chosen.cost)))
+                return
             at_start = running.rss_bytes() / 1e6
             told, large = asyncio.run(
                 measured(running, chosen.seconds, streams=not chosen.no_streams)

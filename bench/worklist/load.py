@@ -135,6 +135,16 @@ class Load:
             self.told.rss.append(self.product.rss_bytes())
             await asyncio.sleep(1)
 
+    async def costs(self, times: int) -> dict[str, float]:
+        """CPU seconds of the product for each kind of request, one after the other."""
+        found: dict[str, float] = {}
+        for kind in RATES | PAGE_RATES:
+            before = self.product.cpu_seconds()
+            for _ in range(times):
+                await self._ask(kind, time.monotonic())
+            found[kind] = (self.product.cpu_seconds() - before) / times
+        return found
+
     async def _ask(self, kind: str, due: float) -> None:
         ways: dict[str, Callable[[float], Awaitable[int]]] = {
             "list": self._list,

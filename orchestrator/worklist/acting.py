@@ -25,6 +25,8 @@ from orchestrator.worklist.site import Site
 
 FORGET_EACH: Final = 1_000  # actions; the first of a process among them
 
+ANOTHER_ROLE: Final = "Policy lets another role do this."
+NOT_BY_HAND: Final = "Nobody can close this by hand; it closes when what is missing is there."
 BULK: Final = "bulk"  # what one key for many tasks stands under
 
 logger = structlog.get_logger()
@@ -218,9 +220,7 @@ class Acting:
         if reason == "unknown-task":
             raise Problem("not-found")
         if reason == "role":
-            nobody = "Nobody can close this by hand; it closes when what is missing is there."
-            told = nobody if asked.kind == "gap" else "Policy lets another role do this."
-            raise Problem("forbidden", told)
+            raise Problem("forbidden", NOT_BY_HAND if asked.kind == "gap" else ANOTHER_ROLE)
         # What came before it may not be visible yet when the refusal is: both are of one step.
         thing = await self._thing(asked.kind, asked.name, visible)
         sentence = change["why"]

@@ -323,6 +323,37 @@ async def test_a_red_flag_is_closed_by_clinicians_alone(running: World) -> None:
     assert (refused.status_code, taken.status_code) == (403, 200)
 
 
+async def test_a_gap_that_only_facts_close_says_so(running: World) -> None:
+    """403 by the rule for a role that may not, as no role may; the sentence tells what will."""
+    gap = (await running.get("/gaps", code="PCP_NO_VISIT", limit=1))["items"]
+    (gap,) = gap or (await running.get("/gaps", status="open", limit=1))["items"]
+    path = f"/gaps/{gap['gap_id']}/acknowledge"
+    async with running.client("demo-rn") as client:
+        refused = await client.post(path, headers={"Idempotency-Key": "k1"})
+        again = await client.post(path, headers={"Idempotency-Key": "k1"})
+        unknown = await client.post("/gaps/none/acknowledge", headers={"Idempotency-Key": "k1"})
+
+    assert (refused.status_code, refused.json()["reason"]) == (403, "forbidden")
+    assert "closes when what is missing is there" in refused.json()["detail"]
+    assert again.json()["detail"] == refused.json()["detail"]
+    assert unknown.status_code == 404
+
+
+async def test_a_task_that_was_tried_and_is_nobodys_can_be_taken(running: World) -> None:
+    """In progress without an owner: refused is only what another owns (contract.md 3)."""
+    task = await running.call()
+    tried = await running.act(task, "attempt", {"reached": "no-answer"}, token="demo-rn")
+    now = tried.json()["task"]
+    taken = await running.act(now, "accept", token="demo-rn")
+
+    assert (now["status"], now["owner"]) == ("in-progress", None)
+    assert taken.status_code == 200
+    assert (taken.json()["task"]["status"], taken.json()["task"]["owner"]) == (
+        "accepted",
+        "demo-rn",
+    )
+
+
 async def test_who_owns_nothing_passes_nothing_on(running: World) -> None:
     """Reassigning is for the owner and for supervisors."""
     task = await running.call()

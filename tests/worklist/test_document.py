@@ -61,9 +61,15 @@ async def test_published_schemas_are_served(shared: World, name: str) -> None:
     assert found.json()["$schema"].endswith("2020-12/schema")
 
 
-@pytest.mark.parametrize("path", ["/schemas/nothing", "/problems/nothing", "/redoc"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/schemas/nothing", "/problems/nothing", "/redoc", "/problems/SECRET", "/problems/a b",
+        f"/problems/{'x' * 200}", "/schemas/SECRET",
+    ],
+)  # fmt: skip
 async def test_what_is_not_there_is_a_problem(shared: World, path: str) -> None:
-    """A form or a reason that does not exist, and the framework's own pages."""
+    """A form or a reason that does not exist, in whatever letters; the framework's own pages."""
     async with shared.client(None) as client:
         found = await client.get(f"http://test{path}")
 

@@ -189,7 +189,8 @@ async def test_no_page_is_longer_than_200(shared: World) -> None:
     from orchestrator.worklist.model.filters import Where
 
     def count(*said: tuple[str, str]) -> int:
-        return search.read(tasks.KIND, said, Where(), lenient=False, posted=False).count
+        made = search.read(tasks.KIND, said, Where(), base=BASE, lenient=False, posted=False)
+        return made.count
 
     assert (count(), count(("_count", "5000")), count(("_count", "7"))) == (50, 200, 7)
     assert "entry" not in await got(shared, "/Task", _count=0)
@@ -235,6 +236,67 @@ async def test_what_is_not_understood_is_an_outcome(shared: World, params: dict[
     assert body["issue"][0]["severity"] == "error"
     assert "magenta" not in response.text
     assert "tomorrow" not in response.text
+
+
+@pytest.mark.parametrize("name", ["_sort", "_count", "_summary", "_total", "_format"])
+async def test_what_rules_an_answer_is_said_once(shared: World, name: str) -> None:
+    """Of two the last would hold in silence; what is searched by may be said often: all hold."""
+    value = {"_sort": "due", "_count": "5", "_summary": "true", "_total": "none"}.get(name, "json")
+    for path in ("/Task", "/Task/_search"):
+        async with shared.client() as client:
+            method = "GET" if path == "/Task" else "POST"
+            twice = [(name, value), (name, value)]
+            answer = await client.request(method, f"{BASE}{path}", params=twice)
+        assert answer.status_code == 400
+        assert name in answer.json()["issue"][0]["details"]["text"]
+    both = await found(shared, "/Task?_lastUpdated=gt2001&_lastUpdated=lt2002")
+
+    assert both == []
+
+
+async def test_who_reads_one_resource_says_the_summary_once(shared: World) -> None:
+    """The same rule where there is nothing to be searched."""
+    task = await shared.call()
+    for path in (
+        f"/Task/{task['task_id']}?_summary=true&_summary=false",
+        "/metadata?_format=json&_format=json",
+        f"/Patient/{task['patient_key']}/$everything?_count=1&_count=2",
+    ):
+        assert (await ask(shared, path)).status_code == 400, path
+
+
+async def test_a_name_in_an_address_is_refused_though_it_is_posted(shared: World) -> None:
+    """Addresses are logged on the way, whatever the method; in the form it is taken."""
+    for said in ("name=Doe", "identifier=GEN|MRN1", "birthdate=1950-01-01"):
+        refused = await post(shared, f"/Patient/_search?{said}", {})
+        name, _, value = said.partition("=")
+        taken = await post(shared, "/Patient/_search?_count=1", {name: value})
+        assert (refused.status_code, taken.status_code) == (400, 200), said
+        assert value not in refused.text
+
+
+async def test_another_servers_patient_is_nobody_here(shared: World) -> None:
+    """An id means something under its own base alone; ours may be written out."""
+    task = await shared.call()
+    key = task["patient_key"]
+    ours = [await found(shared, "/Task", patient=f"{base}{key}") for base in (
+        "", "Patient/", f"{BASE}/Patient/"
+    )]  # fmt: skip
+    theirs = [
+        await found(shared, "/Task", **{name: f"{base}Patient/{key}"})
+        for base in ("https://other.example/fhir/", "http://test/", "other/")
+        for name in ("patient", "subject")
+    ]
+    plan = f"CarePlan/{task['transition_id']}"
+    plans = [
+        len(await found(shared, "/Task", **{"based-on": f"{base}{plan}"}))
+        for base in ("", f"{BASE}/", "https://other.example/fhir/")
+    ]
+
+    assert ours[0]
+    assert ours == [ours[0]] * 3
+    assert theirs == [[]] * 6
+    assert (plans[0] > 0, plans[1], plans[2]) == (True, plans[0], 0)
 
 
 async def test_an_unknown_parameter_is_named_without_its_value(shared: World) -> None:

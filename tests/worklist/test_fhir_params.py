@@ -146,14 +146,22 @@ def test_a_search_as_long_as_may_be_is_still_a_statement(match: Match, value: st
     [
         ("Task/1", True),
         ("1", True),
-        ("https://care.example/fhir/Task/1", True),
+        ("https://other.example/fhir/Task/1", False),
         ("Flag/1", False),
         ("2,Task/1", True),
     ],
 )
-def test_a_reference_is_an_id_or_ends_in_one(value: str, found: bool) -> None:
+def test_a_reference_is_an_id_with_or_without_its_type(value: str, found: bool) -> None:
     """Of the right type."""
     assert holds(params.references("c", "Task"), value, "1") == found
+
+
+def test_a_reference_may_be_written_out_under_our_own_address() -> None:
+    """And only under ours, one by one among several."""
+    base = "https://care.example/fhir"
+    said = f"{base}/Task/1,Task/2,https://other.example/fhir/Task/3"
+
+    assert params.here(said, base) == "Task/1,Task/2,https://other.example/fhir/Task/3"
 
 
 def key_of(text: str) -> str:

@@ -116,6 +116,8 @@ async def test_an_older_version_is_412_and_none_is_428(shared: World) -> None:
         ),
         ({"note": [{"time": "x"}]}, "Task.note"),
         ({"extension": [{"url": "x"}]}, "Task.extension"),
+        ({"status": "rejected"}, "Task.statusReason"),
+        ({"status": "rejected", "statusReason": {}}, "Task.statusReason"),
         ({}, None),
     ],
 )
@@ -208,6 +210,28 @@ async def test_a_task_is_released_rejected_and_passed_to_a_team(shared: World) -
     assert (released["status"], "owner" in released) == ("requested", False)
     assert rejected["status"] == "requested"
     assert passed["performerType"][0]["coding"][0]["code"] == "case-management"
+
+
+async def test_a_note_may_say_why_a_task_is_given_back(shared: World) -> None:
+    """A client without `statusReason` adds a note; one of both is needed, both may be said."""
+    task = await shared.call()
+    made = (await ask(shared, f"/Task/{task['task_id']}")).json()
+    first = await put(shared, {**made, "status": "rejected", "note": [{"text": "moved away"}]})
+    both = await put(
+        shared,
+        {
+            **first.json(),
+            "status": "rejected",
+            "statusReason": {"text": "no phone"},
+            "note": [*first.json()["note"], {"text": "none on file"}],
+        },
+    )
+
+    assert (first.status_code, both.status_code) == (200, 200), both.text
+    assert [note["text"] for note in both.json()["note"]] == [
+        "moved away",
+        "no phone\nnone on file",
+    ]
 
 
 async def test_who_wants_little_gets_little(shared: World) -> None:

@@ -147,6 +147,32 @@ async def test_a_parameter_that_is_not_understood_is_refused(running: World, que
     assert query.partition("=")[2] not in response.text or query == "limit=0"
 
 
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/tasks", "due_before=2030-01-01T00:00:00Z&due_before=2020-01-01T00:00:00Z"),
+        ("/tasks", "limit=1&limit=2"),
+        ("/tasks", "sort=due_at&sort=due_at"),
+        ("/tasks", "cursor=AAAA&cursor=AAAA"),
+        ("/tasks", "overdue=true&overdue=false"),
+        ("/tasks.csv", "sort=due_at&sort=-due_at"),
+        ("/gaps", "opened_after=2020-01-01T00:00:00Z&opened_after=2030-01-01T00:00:00Z"),
+        ("/changes", "caused_by=a&caused_by=b"),
+        ("/stream", "types=task&types=gap"),
+    ],
+)
+async def test_a_parameter_of_one_value_is_said_once(running: World, path: str, query: str) -> None:
+    """Of two, one would be lost in silence; the answer names the parameter, not what it held."""
+    async with running.client() as client:
+        response = await client.get(f"{path}?{query}")
+    name = query.partition("=")[0]
+
+    assert response.status_code == 400
+    assert [(e["pointer"], e["code"]) for e in response.json()["errors"]] == [
+        (f"query:{name}", "repeated")
+    ]
+
+
 async def test_a_cursor_is_good_for_its_own_list_alone(running: World) -> None:
     """With another filter it would skip and repeat."""
     cursor = (await running.get("/tasks", limit=2))["next"]

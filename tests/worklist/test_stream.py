@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.worklist.access.roles import principal
 from orchestrator.worklist.api import stream
-from tests.worklist.world import WAIT_S, World, discharged
+from tests.worklist.world import WAIT_S, World, discharged, happened
 
 Event = tuple[str, Any, str]  # name, data, id
 
@@ -180,6 +180,38 @@ async def test_filters_of_a_stream_narrow_it(running: World) -> None:
         _, data, _ = await live.next("task")
 
     assert data["task"]["task_id"] == tasks[1]["task_id"]
+
+
+async def test_a_stream_follows_its_patient_through_a_merge(running: World) -> None:
+    """Asked for by the key that was, before the merge or after it: what happens comes."""
+    first, second = [
+        one for one in (await running.get("/tasks", kind="CALL_48H", facility="GEN"))["items"]
+    ][:2]
+    query = f"types=task,freshness&patient_key={second['patient_key']}"
+    merge = happened("GEN", 900, ("patient.merged", 0.0, {"retired": second["patient"]}))[0]
+    async with reading(running, query) as before:
+        await before.next("freshness")
+        running.send({**merge, "subject": first["patient"]})
+        path = f"/tasks/{second['task_id']}"
+        now = await running.until(path, lambda t: t["patient_key"] == first["patient_key"])
+        async with reading(running, query) as after:
+            await after.next("freshness")
+            await running.act(now, "accept")
+            told = [
+                await _until(live, lambda t: t["task_id"] == now["task_id"] and t["owner"])
+                for live in (before, after)
+            ]
+
+    assert now["patient_key"] != second["patient_key"]
+    assert [one["status"] for one in told] == ["accepted", "accepted"]
+
+
+async def _until(live: Reader, holds: Any) -> Any:
+    """The first task told that *holds*."""
+    while True:
+        _, data, _ = await live.next("task")
+        if holds(data["task"]):
+            return data["task"]
 
 
 async def test_a_subject_has_few_streams(running: World) -> None:

@@ -198,7 +198,7 @@ async def _row_again(
     bulk = said(call, "list") == "bulk"
     parts = [fragment("rows.html", "new_key", edge.new_id()), tabs]
     if line is not None:
-        parts.append(fragment("rows.html", "partial", line, bulk, 8 if bulk else 7))
+        parts.append(fragment("rows.html", "partial", line, bulk, 7 if bulk else 6))
     else:
         result = f"{result} It is not in your queue any more."
     if result:

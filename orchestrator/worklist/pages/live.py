@@ -19,6 +19,7 @@ from orchestrator.worklist.api.answers import freshness
 from orchestrator.worklist.api.guard import record_more
 from orchestrator.worklist.api.stream import AUDIT_EACH_S, EACH_S, MEDIA, MISSED_MAX, SLICE_S
 from orchestrator.worklist.hub import Subscriber
+from orchestrator.worklist.model import stories
 from orchestrator.worklist.model.fold import Seen
 from orchestrator.worklist.pages.frame import fragment, zone_of
 from orchestrator.worklist.pages.fresh import fresh_words, silences
@@ -63,9 +64,7 @@ def place(db: sqlite3.Connection) -> str:
 
 
 def _end(db: sqlite3.Connection) -> Place:
-    (generation,) = db.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
-    (end,) = db.execute("SELECT coalesce(max(id), 0) FROM changes").fetchone()
-    return Place(str(generation), int(end))
+    return Place(stories.generation(db), stories.end(db))
 
 
 def streamed(call: PageCall, at: str, tell: Tell, concerns: Concerns) -> Response:

@@ -142,7 +142,7 @@ class _Changes:
 
     def _row(self, db: sqlite3.Connection, span: Span, thing: str, number: int, now: int) -> str:
         call = self.call
-        columns = 8 if "bulk" in call.who.may else 7
+        columns = 7 if "bulk" in call.who.may else 6
         row = lists.one(db, "tasks", thing, tasks_of(call.who))
         if row is None:
             return fragment("rows.html", "left", f"t-{number}", columns)
