@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import orjson
@@ -106,8 +107,13 @@ def main(arguments: list[str] | None = None) -> int:
             for name, tree in trees.items():
                 taken[name].append(_turn(tree, lines, how))
     for number, what in enumerate(("core", "processor")):
-        ours, theirs = (min(turn[number] for turn in taken[name]) for name in trees)
+        turns = [[turn[number] for turn in taken[name]] for name in trees]
+        ours, theirs = map(min, turns)
         print(f"{what}: {ours:.1f} {unit} an event, the other {theirs:.1f}: {ours / theirs:.3f}")
+        ratios = sorted(one / other for one, other in zip(*turns, strict=True))
+        if len(ratios) > 1:
+            low, high, middle = ratios[0], ratios[-1], median(ratios)
+            print(f"  turn by turn {low:.3f} to {high:.3f}, median {middle:.3f}")
     return 0
 
 

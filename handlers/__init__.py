@@ -30,6 +30,7 @@ HANDLERS: Final[Mapping[str, Callable[[Said], Told]]] = {
     "care.patient.died.v1": people.died,
     "care.patient.consent_changed.v1": people.consent_changed,
     "care.patient.preference_changed.v1": people.preference_changed,
+    **dict.fromkeys(identity.TITLES, identity.said_of_records),
     **{f"care.task.{what}.v1": commands.command for what in commands.TITLES},
 }
 
@@ -63,9 +64,8 @@ def told(event: Mapping[str, Any], facilities: Facilities) -> Told:
         found = handler(said)
     else:
         family, name = event["type"].split(".")[1:3]
-        title = identity.TITLES.get(event["type"]) or TITLES.get(f"{family}.{name}")
-        found = said.told(title or "Message received", [])
-    if event["type"] in identity.TITLES or "identifiers" in said.data:
+        found = said.told(TITLES.get(f"{family}.{name}") or "Message received", [])
+    if "identifiers" in said.data:
         return replace(found, marks=identity.marks(said))
     return found
 

@@ -3,9 +3,11 @@
 Only what was said; what holds is derived from all of it (``orchestrator.core.identity``).
 """
 
+from dataclasses import replace
 from typing import Final
 
 from handlers.envelope import Said
+from orchestrator.core.facts import Told
 from orchestrator.core.marks import Mark, What
 
 MOST_LINKS: Final = 8  # of one event; who has more numbers has none
@@ -17,6 +19,11 @@ TITLES: Final = {
     "care.patient.visit_moved.v1": "Visit moved from another patient",
     "care.patient.identifiers_moved.v1": "Identifier moved",
 }
+
+
+def said_of_records(said: Said) -> Told:
+    """An event that tells of nothing but who is whom."""
+    return replace(said.told(TITLES[said.event["type"]], []), marks=marks(said))
 
 
 def marks(said: Said) -> tuple[Mark, ...]:

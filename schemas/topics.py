@@ -56,14 +56,14 @@ _HOSPITALS: Final = ("gateway", "hospital systems")
 _MONTH: Final = timedelta(days=30)
 
 
-def _input(name: str, value: str, written_by: tuple[str, ...]) -> Topic:
+def _input(name: str, value: str, written_by: tuple[str, ...], *more_readers: str) -> Topic:
     return Topic(
         name,
         "input",
         "sender's",
         value,
         written_by,
-        ("intake",),
+        ("intake", *more_readers),
         _MONTH,
         max_message_bytes=MAX_MESSAGE_BYTES,
         append_time=True,
@@ -98,7 +98,9 @@ _ALL: Final = (
         "events care.patient.*, care.result.*, care.document.*, care.referral.*",
         _HOSPITALS,
     ),
-    _input("care.outcome.v1", "events care.task.*", ("worklist", "care teams' own systems")),
+    _input(
+        "care.outcome.v1", "events care.task.*", ("worklist", "care teams' own systems"), "worklist"
+    ),
     _input("care.backfill.v1", "any event, lane backfill", ("operators",)),
     Topic(
         "care.journal.v1",

@@ -88,6 +88,7 @@ def _once(play: Play) -> bool:
         (play.folder / MARKER).touch()
     screen = Screen(GEN.zone, {place.id: place.zone for place in PLACES})
     entry = demo_pages.entry(play.folder, play.port)
+    entry.socket.listen()  # who follows the address at once waits for the first page, not in vain
     play.port = entry.socket.getsockname()[1]
     with (play.folder / LOG_FILE).open("w", encoding="utf-8") as written:
         # What goes wrong in the simulated feed is on the screen as gaps; its log lines are kept.
@@ -169,7 +170,7 @@ def _introduce(play: Play, entry: "Entry") -> None:
     begins = begins.astimezone(UTC) + timedelta(microseconds=play.prologue)
     host, port = entry.socket.getsockname()[:2]
     say(f"Simulated hospitals GEN and MID, clock x{play.speed}, made-up patients. Nothing is real.")
-    say(f"  worklist    http://{host}:{port}      sign in as any role")
+    say(f"  worklist    http://{host}:{port}      sign in as any role; opens in some seconds")
     second = spans.length(timedelta(seconds=play.speed))
     second = second if play.speed >= 60 else f"{play.speed} s"
     say(f"  clock       a second is {second}, from {words.dated(begins, GEN.zone)} on")

@@ -5,10 +5,13 @@ was over is not (`CORRECTION`).  Receipts, in microseconds since 1970.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot
+from orchestrator.core.stays import Stay
 from orchestrator.core.transition import Transition, disposition_of
+from orchestrator.core.view import View
 
 
 def due_known(transition: Transition, rule: TaskRule, due: int) -> int:
@@ -55,3 +58,45 @@ def lost(missed: Slot, slots: Sequence[Slot], due: int) -> int:
         ),
         default=0,
     )
+
+
+def interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
+    """From when to when nobody could work on it, by what was taken back since."""
+    found: list[tuple[int, int, bool]] = []
+    for stay in view.stays:
+        found += [
+            (mistaken.anchor.receipt, mistaken.cancelled.receipt, False)
+            for mistaken in stay.taken_back
+            if mistaken.cancelled is not None
+            and mistaken.at > transition.at
+            and stay.cls in transition.policy.transition_classes
+        ]
+        back = _no_hindrance_since(transition, stay)
+        if back is None or stay.admit is None:
+            continue
+        if stay.start >= transition.at:
+            mistaken = stay.cls == "INPATIENT"
+        else:
+            elsewhere = stay.facility != transition.stay.facility
+            mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
+        if mistaken:
+            found.append((stay.admit.receipt, back, False))
+    declined: tuple[int, bool] | None = None
+    for wish, stamp in sorted(view.wishes, key=itemgetter(1)):
+        if stamp.time < transition.at:
+            continue  # a new discharge asks again
+        if wish in ("decline-calls", "decline-all"):
+            declined = declined or (stamp.receipt, wish == "decline-calls")
+        elif wish == "accept" and declined is not None:
+            found.append((declined[0], stamp.receipt, declined[1]))
+            declined = None
+    return found
+
+
+def _no_hindrance_since(transition: Transition, stay: Stay) -> int | None:
+    """When we heard that a stay had never been, or was over at the discharge; None: neither."""
+    if stay.cancelled is not None:
+        return stay.cancelled.receipt
+    if stay.discharge is None or stay.discharge.at > transition.at:
+        return None
+    return min(heard for at, heard in stay.discharge.heard if at <= transition.at)

@@ -5,6 +5,7 @@ acknowledged; one that is no longer returned closes, and `reconcile` knows with 
 Codes, openings, severities: ``domain/gaps-and-events.md`` and the rulings.
 """
 
+from collections.abc import Callable
 from datetime import date
 from functools import partial
 
@@ -22,9 +23,10 @@ from orchestrator.core.instants import HOUR, written
 from orchestrator.core.masking import is_masked
 from orchestrator.core.scope import Scope
 from orchestrator.core.slots import attributed_pcp
-from orchestrator.core.tasks import Duties, Duty, replacement
+from orchestrator.core.tasks import Duties, Duty
 from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
+from orchestrator.core.visit_gaps import visit_gaps
 from orchestrator.core.wanted import Wanted
 
 
@@ -59,7 +61,7 @@ def transition_gaps(
     if transition.disposition.status == "deferred":
         _deferred(scope, transition, clock)
     elif transition.status == "active" or reason == "DECLINED":
-        _visits(scope, transition, found, clock)
+        visit_gaps(scope, transition, found, clock)
         _patient(scope, transition, found, view)
     if transition.in_ed:
         stay = next(stay for _, stay, _ in reversed(transition.returns))
@@ -75,11 +77,6 @@ def transition_gaps(
             evidence={"visit_number": stay.visit, "facility": stay.facility},
         )
     return scope.found
-
-
-def _ahead(transition: Transition, instant: int) -> bool:
-    """Very late or backfilled: only windows that were still open when we heard (ruling 20)."""
-    return not transition.restricted or instant > transition.receipt
 
 
 def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
@@ -104,7 +101,7 @@ def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
         contact_by is not None
         and found.call is not None
         and found.call.tcm_contact_status == "MISSED"
-        and _ahead(transition, contact_by)
+        and transition.is_ahead(contact_by)
     ):
         feed = transition.receipt >= contact_by
         scope.add(
@@ -204,70 +201,6 @@ def _overdue_sentence(duty: Duty, transition: Transition) -> str:
     return why.clipped(f"Overdue since {since}: {what}.")
 
 
-def _visits(scope: Scope, transition: Transition, found: Duties, clock: Horizon) -> None:
-    """Ruling 26: no primary-care slot, one too late, or neither; and slots without an outcome."""
-    pcp = next((duty for duty in found.tasks if duty.kind == "PCP_VISIT_7D"), None)
-    policy, at, zone = transition.policy, transition.at, transition.zone
-    cause = (transition.discharge.anchor.event,)
-    last_day = transition.visit_days
-    in_time = end_of_day(at, last_day, zone)
-    opens = at + policy.no_pcp_after
-    owed = pcp is not None or (last_day > 0 and _ahead(transition, in_time))
-    kept = any(slot.kept for slot in found.slots) or (pcp is not None and pcp.status == "completed")
-    if owed and not kept and clock.reached(opens):
-        earliest = next((slot for slot in found.slots if slot.alive), None)
-        if earliest is None:
-            scope.add(
-                "NO_PCP_APPOINTMENT",
-                opens,
-                why.says(
-                    "No visit with a primary-care provider is booked before the end of {end}.",
-                    zone,
-                    end=in_time,
-                ),
-                evidence={"slots": 0, "window_ends_at": written(in_time)},
-                caused_by=cause,
-            )
-        elif earliest.day > last_day:
-            scope.add(
-                "PCP_APPT_OUT_OF_WINDOW",
-                opens,
-                why.says(
-                    "The first primary-care visit is on day {day}; the window ends on {end}.",
-                    zone,
-                    day=earliest.day,
-                    end=in_time,
-                ),
-                second=earliest.day <= policy.tcm_visit_days[1],
-                evidence={"day": earliest.day, "appointment_id": earliest.id},
-                caused_by=cause,
-            )
-    for slot in found.slots:
-        if slot.starts_at >= transition.window_end:
-            continue
-        stamp = slot.said.stamp
-        if slot.missed is not None and replacement(slot, found.slots) is None:
-            scope.add(
-                "PCP_NO_SHOW",
-                slot.starts_at,
-                why.says("The visit of {at} was not kept.", zone, at=slot.starts_at),
-                subject=slot.id,
-                evidence={"appointment_id": slot.id},
-                caused_by=(slot.missed.stamp.event,),
-            )
-        elif slot.status == "booked":
-            silent = (slot.ends_at or slot.starts_at) + policy.appointment_silent
-            if clock.reached(silent):
-                scope.add(
-                    "APPT_OUTCOME_UNKNOWN",
-                    silent,
-                    why.says("Nothing was heard of the visit of {at}.", zone, at=slot.starts_at),
-                    subject=slot.id,
-                    evidence={"appointment_id": slot.id},
-                    caused_by=(stamp.event,),
-                )
-
-
 def _patient(scope: Scope, transition: Transition, found: Duties, view: View) -> None:
     at, facility = transition.at, transition.stay.facility
     cause = (transition.discharge.anchor.event,)
@@ -343,6 +276,15 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     )
 
 
+def _not_arrived(transition: Transition) -> Callable[[], str]:
+    away = transition.turned_away
+    if away is None or away.ended_at is None:
+        words = "No facility has reported an arrival since {at}."
+        return why.says(words, transition.zone, at=transition.at)
+    words = "The emergency department of {where} let the patient go on {at}; nobody has admitted."
+    return why.says(words, transition.zone, where=away.facility, at=away.ended_at)
+
+
 def _deferred(scope: Scope, transition: Transition, clock: Horizon) -> None:
     """Rulings 10 and 15: whether the next place has reported an arrival."""
     policy, at = transition.policy, transition.at
@@ -350,11 +292,11 @@ def _deferred(scope: Scope, transition: Transition, clock: Horizon) -> None:
     if not transition.disposition.arrival or transition.arrival is not None:
         return
     silent = at + policy.transfer_not_arrived
-    if _ahead(transition, silent) and clock.reached(silent):
+    if transition.is_ahead(silent) and clock.reached(silent):
         scope.add(
             "TRANSFER_NOT_ARRIVED",
             silent,
-            why.says("No facility has reported an arrival since {at}.", transition.zone, at=at),
+            _not_arrived(transition),
             subject=transition.discharge.visit,
             evidence={"disposition": transition.discharge.disposition},
             caused_by=cause,

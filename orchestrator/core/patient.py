@@ -71,16 +71,7 @@ class Patient:
         """All that is known, put in order; sealed stays only where asked for."""
         newest = rules.newest
         return view(
-            self.subject,
-            [
-                (
-                    one.subject,
-                    one.counts_as or one.subject,
-                    one.given,
-                    {**one.cells, **one.sealed} if sealed else one.cells,
-                )
-                for one in self.members()
-            ],
+            self.members(),
             lambda code: disposition_of(code, newest).status,
-            self.key,
+            sealed=sealed,
         )

@@ -119,5 +119,11 @@ def _hrrp_index(transition: Transition) -> bool:
         and transition.disposition.arrival != "acute"
         and transition.disposition.close_reason != "EXPIRED"
         and transition.close_reason
-        not in ("TRANSFERRED", "DISCHARGE_CANCELLED", "ADMIT_CANCELLED", "WRONG_PATIENT")
+        not in ("DISCHARGE_CANCELLED", "ADMIT_CANCELLED", "WRONG_PATIENT")
+        and (transition.close_reason != "TRANSFERRED" or _through_care_facility(transition))
     )
+
+
+def _through_care_facility(transition: Transition) -> bool:
+    """A nursing facility between takes the index from nobody; another hospital does."""
+    return transition.disposition.arrival == "facility" and transition.transferred_to is None

@@ -40,13 +40,12 @@ def showings(patient: Patient, rules: Rules, now: int) -> list[Showing]:
     seen, patient.seen = patient.seen, None
     if seen is None or seen.facilities:
         return []  # nothing new; a feed, not a person
-    members = patient.members()
-    found = [
-        Showing(one, None) for one in members if one is not patient and _ends(one)
-    ]  # who was joined is known under another name now
-    if not any(_open(one.ledger) for one in members):
+    others = patient.others.values()
+    # Who was joined is known under another name now.
+    found = [Showing(one, None) for one in others if _ends(one)]
+    if not _open(patient.ledger) and not any(_open(one.ledger) for one in others):
         return [*found, Showing(patient, None)] if _ends(patient) else found
-    content = _content(patient, members, seen, rules, now)
+    content = _content(patient, patient.members(), seen, rules, now)
     digest = blake2b(repr(content).encode(), digest_size=12).hexdigest()
     version, shown = patient.ledger.shown
     if shown == digest:

@@ -17,6 +17,7 @@ from orchestrator.core.view import View, starts
 
 ALIVE = ("booked", "checked_in")
 KEPT = "fulfilled"
+VOID = "entered_in_error"
 
 
 class Slot(NamedTuple):
@@ -30,11 +31,19 @@ class Slot(NamedTuple):
     said: Register  # the status, with its stamp
     receipt: int  # when we knew that it stands (or does not any more) and when it starts
     told: int  # when we knew when it starts
+    set_at: int  # when that was so
     missed: Register | None  # that it was not kept, even where it was moved to a new time since
 
     @property
     def alive(self) -> bool:
         return self.status in ALIVE
+
+    @property
+    def gone_at(self) -> int | None:
+        """When it stopped standing; None: it stands, was kept, or never was (entered in error)."""
+        if self.alive or self.kept or self.status == VOID:
+            return None
+        return min(self.said.stamp.time, self.said.since)
 
     @property
     def kept(self) -> bool:
@@ -108,6 +117,7 @@ def _slot(
         return None
     held = said["status"]
     told = said["starts_at"].since
+    set_at = min(said["starts_at"].stamp.time, told)
     receipt = max(told, said["counts"].since)
     status = held.value
     if transition.ended_before(held.stamp.time):
@@ -118,4 +128,4 @@ def _slot(
     ):
         missed = None
     ends = value_of(said, "ends_at")
-    return Slot(cell.appointment, at, ends, status, day, held, receipt, told, missed)
+    return Slot(cell.appointment, at, ends, status, day, held, receipt, told, set_at, missed)

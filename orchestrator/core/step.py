@@ -162,8 +162,11 @@ class _Step(Announcer):
 
     def join(self, told: Sequence[Told]) -> None:
         """Join facts into their cells and plan again if any rule may answer differently."""
-        changed = NOTHING if self.joined is None else MATERIAL
-        self.causes = self.facts = [] if self.joined is None else [self.joined.event]
+        changed = NOTHING
+        self.causes = self.facts = []
+        if self.joined is not None:
+            changed = MATERIAL
+            self.facts.append(self.joined.event)
         for one in told:
             if one.event not in self.facts:
                 self.facts.append(one.event)

@@ -355,7 +355,7 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
 def _close_with(transition: Transition, duty: Duty) -> None:
     if transition.status != "closed":
         return
-    reason = transition.close_reason or ""
+    reason = transition.stop_reason or transition.close_reason or ""
     if duty.terminal:
         if reason == "WRONG_PATIENT":
             duty.flags.append(reason)
@@ -366,6 +366,6 @@ def _close_with(transition: Transition, duty: Duty) -> None:
         duty.status, duty.reason = "entered-in-error", reason
     else:
         duty.status, duty.reason = "cancelled", reason
-    duty.ended_at = transition.ended_at
+    duty.ended_at = transition.stopped_at
     if "SAME_DAY" in duty.flags:
         duty.flags.remove("SAME_DAY")

@@ -29,6 +29,7 @@ class Transition:
     close_reason: str | None = None
     ended_at: int | None = None
     stopped_at: int | None = None  # its first end; a readmission may follow and rename it
+    stop_reason: str | None = None  # of that first end, where it was renamed
     ended_by: str = ""  # facility that told us what ended it
     elsewhere: list[Stay] = field(default_factory=list)  # open at another facility at the discharge
     returns: list[tuple[str, Stay, int]] = field(default_factory=list)  # code, stay, instant
@@ -36,6 +37,7 @@ class Transition:
     readmission: tuple[Stay, int, bool] | None = None  # stay, instant, planned
     transferred_to: Stay | None = None
     arrival: Stay | None = None
+    turned_away: Stay | None = None  # an ED visit on the way, from which the patient was let go
     restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
     # From when to when nobody could work on it: a mistaken admission, a wish taken back.
     # The last: whether only calls were stopped.
@@ -70,6 +72,10 @@ class Transition:
             if rule.kind == "PCP_VISIT_7D":
                 return rule.due.length if rule.due.clock == "calendar" else 7
         return 0
+
+    def is_ahead(self, instant: int) -> bool:
+        """Very late or backfilled: only what was still to come when we heard (ruling 20)."""
+        return not self.restricted or instant > self.receipt
 
     def ended_before(self, instant: int) -> bool:
         return self.stopped_at is not None and self.stopped_at <= instant

@@ -11,6 +11,7 @@ from itertools import islice
 from operator import attrgetter, itemgetter
 
 from orchestrator.core import ids
+from orchestrator.core.blame import interruptions
 from orchestrator.core.calendar import day_number, end_of_day
 from orchestrator.core.facts import Stamp
 from orchestrator.core.horizon import Horizon
@@ -97,7 +98,7 @@ def _settle(
     if undone is not None:
         return _close(transition, undone[0], undone[1].time, stay.facility)
     after = _after(transition, view)
-    transition.interrupted = _interruptions(transition, view)
+    transition.interrupted = interruptions(transition, view)
     _find_elsewhere(transition, view, horizon)
     _find_arrival(transition, after, rules)
     ends: list[tuple[int, int, str, str]] = []  # instant, rank, reason, told by
@@ -120,8 +121,8 @@ def _settle(
     _find_returns(transition, after, transition.transferred_to, hard, horizon)
     if hard is not None:
         _close(transition, hard[2], hard[0], hard[3])
-        if soft is not None:
-            transition.stopped_at = min(soft[0], hard[0])
+        if soft is not None and soft[0] <= hard[0]:
+            transition.stopped_at, transition.stop_reason = soft
         return None
     if soft is not None:
         return _close(transition, soft[1], soft[0], stay.facility)
@@ -138,48 +139,6 @@ def _undone(transition: Transition) -> tuple[str, Stamp] | None:
     if discharge.cancelled is not None:
         return "DISCHARGE_CANCELLED", discharge.cancelled
     return None if stay.cancelled is None else ("ADMIT_CANCELLED", stay.cancelled)
-
-
-def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
-    """From when to when nobody could work on it, by what was taken back since."""
-    found: list[tuple[int, int, bool]] = []
-    for stay in view.stays:
-        found += [
-            (mistaken.anchor.receipt, mistaken.cancelled.receipt, False)
-            for mistaken in stay.taken_back
-            if mistaken.cancelled is not None
-            and mistaken.at > transition.at
-            and stay.cls in transition.policy.transition_classes
-        ]
-        back = _no_hindrance_since(transition, stay)
-        if back is None or stay.admit is None:
-            continue
-        if stay.start >= transition.at:
-            mistaken = stay.cls == "INPATIENT"
-        else:
-            elsewhere = stay.facility != transition.stay.facility
-            mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
-        if mistaken:
-            found.append((stay.admit.receipt, back, False))
-    declined: tuple[int, bool] | None = None
-    for wish, stamp in sorted(view.wishes, key=itemgetter(1)):
-        if stamp.time < transition.at:
-            continue  # a new discharge asks again
-        if wish in ("decline-calls", "decline-all"):
-            declined = declined or (stamp.receipt, wish == "decline-calls")
-        elif wish == "accept" and declined is not None:
-            found.append((declined[0], stamp.receipt, declined[1]))
-            declined = None
-    return found
-
-
-def _no_hindrance_since(transition: Transition, stay: Stay) -> int | None:
-    """When we heard that a stay had never been, or was over at the discharge; None: neither."""
-    if stay.cancelled is not None:
-        return stay.cancelled.receipt
-    if stay.discharge is None or stay.discharge.at > transition.at:
-        return None
-    return min(heard for at, heard in stay.discharge.heard if at <= transition.at)
 
 
 def _close(transition: Transition, reason: str, instant: int, told_by: str) -> None:
@@ -244,6 +203,9 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
         if stay.cls in ("OUTPATIENT", "RECURRING") or (own and stay.cls != "SNF"):
             continue
         if not transition.at <= stay.start < transition.window_end:
+            continue
+        if stay.cls == "EMERGENCY" and stay.discharge is not None:
+            transition.turned_away = stay  # nobody took the patient in
             continue
         if expected == "acute" or _is_care_facility(stay, transition.policy, rules):
             transition.arrival = stay
@@ -347,6 +309,9 @@ def _superseded(
             or any(other.stay is stay for stay in transition.elsewhere)
             or _is_expected(transition, other.stay, rules)
         )
+        sent_on = other.disposition.status == "deferred"
+        if arrived and sent_on and transition.disposition.arrival != "acute":
+            continue  # not home yet (rulings 10 and 15): back in hospital is a readmission
         if arrived:
             reason = "TRANSFERRED"
         elif other.subject == transition.subject or _came_back(transition, other):

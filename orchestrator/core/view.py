@@ -7,7 +7,7 @@ unites them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.core.cells import (
     AppointmentCell,
@@ -88,33 +88,43 @@ def starts(cell: AppointmentCell) -> int:
     return 0 if held is None else held.value or 0
 
 
+class Member(Protocol):
+    """One identifier of a patient, or a visit that was moved to it (`Patient`)."""
+
+    subject: str
+    key: str
+    counts_as: str
+    given: int
+    cells: dict[tuple[str, str], Cell]
+    sealed: dict[tuple[str, str], Cell]
+
+
 def view(
-    patient: str,
-    members: Sequence[tuple[str, str, int, Cells]],
-    closing: Callable[[str | None], str],
-    key: str = "",
+    members: Sequence[Member], closing: Callable[[str | None], str], *, sealed: bool = False
 ) -> View:
     """
     Unite the cells of a patient's identifiers.
 
     Args:
-        patient: The surviving identifier.
-        members: Identifier, the one it counts as, when we heard so, its open cells by (kind, id);
-            in a fixed order.
+        members: In a fixed order, the surviving identifier first.
         closing: See `derive`.
-        key: The patient key of *patient*.
+        sealed: What was put away, too.
     """
-    seen = View(patient, key)
+    patient = members[0].subject
+    seen = View(patient, members[0].key)
     visits: list[VisitCell] = []
-    names = {name for name, _, _, _ in members} if len(members) > 1 else {patient}
-    seen.members = names
+    alone = len(members) == 1
+    names = seen.members = {patient} if alone else {one.subject for one in members}
     given: dict[tuple[str, str, str], int] = {}
-    for subject, counts_as, heard, cells in members:
-        if subject != patient and _is_test(cells):
-            continue  # a test record says nothing of whoever it was joined with
-        # A visit that moved within one patient has not moved.
-        origin = origin_of(subject) if len(members) > 1 else subject
-        under = origin if origin in names else counts_as
+    for one in members:
+        origin = under = subject = one.subject
+        cells = {**one.cells, **one.sealed} if sealed else one.cells
+        if not alone:
+            if subject != patient and _is_test(cells):
+                continue  # a test record says nothing of whoever it was joined with
+            # A visit that moved within one patient has not moved.
+            origin = origin_of(subject)
+            under = origin if origin in names else one.counts_as or subject
         for cell in cells.values():
             if not isinstance(cell, VisitCell):
                 _add(seen, subject, cell)
@@ -124,10 +134,10 @@ def view(
             if cell.under != under:
                 cell.under, cell.derived = under, None
             visits.append(cell)
-            if heard and under != origin:
-                given[under, cell.facility, cell.number] = heard
+            if one.given and under != origin:
+                given[under, cell.facility, cell.number] = one.given
     _stays(seen, visits, given, closing)
-    if len(members) > 1:
+    if not alone:
         seen.numbers = {(cell.under, cell.facility, cell.number) for cell in visits}
         seen.appointments = _joined(seen.appointments)
     if len(seen.stays) > 1:
@@ -154,10 +164,11 @@ def _stays(
     A visit is one, under whichever of the patient's numbers it was told: after a merge hospitals
     go on under the one that survives.
     """
+    alone = len(seen.members) == 1
     for group in connected(visits):
         found = derive(group, closing)
         for stay in found.stays:
-            stay.subject = _subject(stay, group)
+            stay.subject = seen.patient if alone else _subject(stay, group)
             if given:
                 stay.given = given.get((stay.subject, stay.facility, stay.visit), 0)
         seen.stays += found.stays

@@ -26,7 +26,7 @@ WITHDRAWN = {
     "PLANNED_READMISSION": (
         "back in hospital as planned since {when}; the next discharge starts anew."
     ),
-    "TRANSFERRED": "in another facility's care since {when}; its discharge starts anew.",
+    "TRANSFERRED": "in another facility's care; its discharge starts anew.",
     "SUPERSEDED": "a later discharge on {when} starts anew.",
     "EXPIRED": "{who} reports that the patient has died. Do not call the home.",
     "HOSPICE": "in hospice care since {when}.",

@@ -235,13 +235,22 @@ class Working:
         if fresh:
             self.claim(fresh, patient)
 
-    def unsealed(self, patient: Patient, key: str, told: Told) -> list[CellKey]:
-        """Load what was put away and is told of again; the visits that nobody has told of."""
+    def unsealed(
+        self, patient: Patient, key: str, told: Told, *, named: bool = False
+    ) -> list[CellKey]:
+        """
+        Load what was put away and is told of again; the visits that nobody has told of.
+
+        Args:
+            named: The identifier was named in a merge or the like: of a visit it may be known that
+                it was moved away, and nothing else.
+        """
         fresh = []
         for fact in told.facts:
             cell = step.cell_key(fact)
             held = patient.cells.get(cell)
-            if held is not None and (not isinstance(held, VisitCell) or held.last_update):
+            bare = named and isinstance(held, VisitCell) and not held.last_update
+            if held is not None and not bare:
                 continue  # as nearly always: known and open
             held = held or patient.sealed.get(cell)
             if held is None and (put_away := self.store.cell(key, *cell)) is not None:
@@ -344,10 +353,8 @@ class Working:
         partitions: dict[str, int] | None = None,
     ) -> None:
         """Publish changes, each where its immutable subject lies."""
-        lies = self.partition
         for change in changes:
-            if partitions:
-                lies = partitions[change["subject"]]
+            lies = partitions[change["subject"]] if partitions else self.partition
             self.round.outputs += outputs(change, lies, teams)
             self.round.made.append(Made(change, lane, receipt))
             if "gap" in change:

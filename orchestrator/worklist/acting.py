@@ -49,6 +49,7 @@ class Asked(NamedTuple):
     key: str  # the Idempotency-Key
     version: int | None  # If-Match
     body: Mapping[str, Any]
+    trace: str | None = None  # traceparent
 
 
 class Acting:
@@ -75,19 +76,22 @@ class Acting:
             raise Problem("idempotency-key-in-progress")
         self._underway.add(event)
         started = edge.elapsed()
-        result = "refused"
+        result, reason = "refused", "internal"
         try:
             outcome = await self._act(who, asked, visible, event, wait_s)
         except Problem as problem:
             result = {409: "conflict", 412: "stale"}.get(problem.status_code, "refused")
+            reason = problem.reason
             raise
         else:
             result = "pending" if outcome.thing is None else "applied"
             return outcome
         finally:
             self._underway.discard(event)
+            took = edge.elapsed() - started
             measures.ACTIONS.labels(asked.action, result).inc()
-            measures.ACTION_SECONDS.labels(asked.action).observe(edge.elapsed() - started)
+            measures.ACTION_SECONDS.labels(asked.action).observe(took)
+            _tell(asked, event, result, reason, took)
 
     async def _act(
         self, who: Principal, asked: Asked, visible: Where, event: str, wait_s: float
@@ -99,7 +103,7 @@ class Acting:
             thing = await self._thing(asked.kind, asked.name, visible)
             if thing is None:
                 raise Problem("not-found")
-            await self._check(who, asked, thing)
+            self._check(who, asked, thing)
             _, value = commands.event(
                 asked.action,
                 thing,
@@ -108,6 +112,7 @@ class Acting:
                 event=event,
                 version=asked.version,
                 now=site.log_now(),
+                trace=asked.trace,
             )
             fresh = Begun(event, who.actor, print_, value, False, asked.name, asked.action)
             begun = await self._begin(fresh)
@@ -232,11 +237,11 @@ class Acting:
             sentence = told or sentence
         raise Conflict(thing, sentence)
 
-    async def _check(self, who: Principal, asked: Asked, thing: dict[str, Any]) -> None:
+    def _check(self, who: Principal, asked: Asked, thing: dict[str, Any]) -> None:
         """What can be said without asking the log: never what only an older state would say."""
         why = thing.pop("why", None)
         if "to" in asked.body:
-            await recipients.check(self._site, who, thing, asked.body["to"])
+            recipients.check(self._site, who, thing, asked.body["to"])
         commands.check_said(thing, who, asked.body)
         if asked.kind != "task":
             return
@@ -285,6 +290,17 @@ class Acting:
             if refused:
                 answer["reason"] = change["command"]["reason"]
         return answer
+
+
+def _tell(asked: Asked, event: str, result: str, reason: str, took: float) -> None:
+    """A line of the log; ids of our own alone, as a path that leads nowhere may hold anything."""
+    said = {"event_id": event, "kind": asked.action, "seconds": round(took, 3)}
+    if result == "applied":
+        logger.info("action.applied", **said)
+    elif result == "pending":
+        logger.info("action.pending", **said)
+    else:
+        logger.info("action.refused", reason=reason, **said)
 
 
 FIELDS_OF_STATE: Final = ("changed_at",)

@@ -41,6 +41,7 @@ Send = Callable[[Message], Awaitable[None]]
 Responses = dict[int | str, dict[str, Any]]
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TRACE: Final = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 # interfaces.md 4; `no-store` because all of it may be about patients.
 HEADERS: Final = (
     (
@@ -101,6 +102,7 @@ def _api() -> APIRouter:
         responses = {**problems, 200: {"model": shape}, **_others(more)}
         api.add_api_route(path, endpoint, methods=["POST"], responses=responses)
 
+    known = {"_304": "The caller has it already."}
     moved = {"_307": "Under the key that survived a merge."}
     get("/me", about.me, shapes.Me)
     get("/queues", about.queues, shapes.Queues)
@@ -110,10 +112,10 @@ def _api() -> APIRouter:
     get("/tasks.csv", exports.tasks_csv)
     get("/gaps.csv", exports.gaps_csv)
     get("/stream", stream.stream)
-    get("/tasks/{task_id}", reading.read_task, shapes.TaskItem, _304="The caller has it already.")
+    get("/tasks/{task_id}", reading.read_task, shapes.TaskItem, **known)
     get("/tasks/{task_id}/history", reading.task_history, shapes.History)
     get("/gaps", reading.list_gaps, shapes.GapList)
-    get("/gaps/{gap_id}", reading.read_gap, shapes.GapItem)
+    get("/gaps/{gap_id}", reading.read_gap, shapes.GapItem, **known)
     get("/transitions/{transition_id}", reading.read_transition, shapes.TransitionPage)
     post("/patients/search", patients.search, shapes.FoundList)
     post("/patients/{key}/break-glass", patients.break_glass, shapes.Opened)
@@ -225,8 +227,9 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         started = edge.elapsed()
-        request_id = _request_id(scope)
-        scope["care.request_id"] = request_id
+        request_id = _said(scope, b"x-request-id", REQUEST_ID) or edge.new_id()
+        trace = _said(scope, b"traceparent", TRACE)
+        scope["care.request_id"], scope["care.traceparent"] = request_id, trace
         bodiless = scope["method"] == "HEAD" and _takes_head(scope["path"])
         if bodiless:  # RFC 9110: as GET, without what it would show
             scope = {**scope, "method": "GET"}
@@ -238,6 +241,8 @@ class Envelope:
                 status = message["status"]
                 given = {name.lower() for name, _ in message["headers"]}
                 extra = [(b"x-request-id", request_id.encode()), *self._headers]
+                if trace is not None:
+                    extra.append((b"traceparent", trace.encode()))
                 message["headers"] = [
                     *message["headers"],
                     *((name, value) for name, value in extra if name not in given),
@@ -266,10 +271,9 @@ class Envelope:
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
-def _request_id(scope: Scope) -> str:
+def _said(scope: Scope, wanted: bytes, form: re.Pattern[str]) -> str | None:
+    """What a header says, if it has the right form."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text = str(value, "latin-1")
-            if REQUEST_ID.fullmatch(text):
-                return text
-    return edge.new_id()
+        if name == wanted and form.fullmatch(text := str(value, "latin-1")):
+            return text
+    return None

@@ -120,6 +120,7 @@ def event(
     event: str,
     version: int | None,
     now: int,
+    trace: str | None = None,
 ) -> tuple[str, bytes]:
     """
     The event that an action becomes, and its topic.
@@ -127,6 +128,7 @@ def event(
     Args:
         thing: The task, or a gap that is acknowledged.
         now: The log's time: when it is done, unless the body says an earlier one.
+        trace: The ``traceparent`` that it goes on with (CloudEvents, Distributed Tracing).
     """
     said = dict(body)
     at = said.pop("at", None)
@@ -157,6 +159,8 @@ def event(
         "facility": thing["facility"],
         "data": data,
     }
+    if trace is not None:
+        envelope["traceparent"] = trace
     return topic, orjson.dumps(envelope)
 
 

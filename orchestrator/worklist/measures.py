@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -12,6 +13,8 @@ from orchestrator.ops.names import METRICS
 
 REGISTRY: Final = CollectorRegistry()
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+logger = structlog.get_logger()
 
 
 def _counter(name: str) -> Counter:
@@ -33,6 +36,12 @@ AUTH_FAILURES: Final = _counter("care_auth_failures_total")
 BREAK_GLASS: Final = _counter("care_break_glass_total")
 _STREAMS: Final = "care_worklist_streams"
 STREAMS: Final = Gauge(_STREAMS, METRICS[_STREAMS].help, registry=REGISTRY)
+
+
+def auth_failed(cause: str) -> None:
+    """Count that somebody was not let in, and say so in the log; *cause* is a word of ours."""
+    AUTH_FAILURES.labels(cause).inc()
+    logger.warning("auth.failed", reason=cause)
 
 
 class Progress(Collector):

@@ -1,6 +1,7 @@
 """The operators' handbook, as far as it can be checked without a broker (else: tests/e2e)."""
 
 import re
+import shlex
 from datetime import timedelta
 from typing import Final
 
@@ -12,16 +13,20 @@ from tests.deploy.compose import ROOT
 from tests.markdown import blocks, rows
 
 PAGE: Final = (ROOT / "docs/operate.md").read_text(encoding="utf-8")
+GOING_LIVE: Final = (ROOT / "docs/going-live.md").read_text(encoding="utf-8")
+LARGEST: Final = 150 * 1024  # of a picture, in bytes
 
 
 def test_command_lines_of_the_handbook_exist() -> None:
     """Each is read by our program's parser; `tests/e2e` runs all, every test run the first ones."""
-    shown = "".join(one.text for one in blocks(PAGE) if one.language in ("console", "sh"))
+    pages = PAGE + GOING_LIVE
+    shown = "".join(one.text for one in blocks(pages) if one.language in ("console", "sh"))
     lines = re.findall(r"docker compose run --rm (?:--env \S+ )?care ([^|>;\n]*)", shown)
+    lines += re.findall(r"worklist care-orchestrator ([^|>;\n]*)", shown)
 
-    assert len(lines) > 15
+    assert len(lines) > 25
     for line in lines:
-        assert compose.parse(line.split())[0], line
+        assert compose.parse(shlex.split(line))[0], line
 
 
 def test_retention_is_as_the_page_says() -> None:
@@ -47,8 +52,20 @@ def test_links_lead_somewhere() -> None:
     named = set(re.findall(r"`((?:tests|deploy|docs)/[\w./-]+)`", PAGE))
     made = {name for name in named if name.startswith("deploy/secrets")}
 
-    assert set(re.findall(r"\]\(#([^)]+)\)", PAGE)) <= anchors
+    linked = re.findall(r"\]\(#([^)]+)\)", PAGE)
+    linked += re.findall(r"\]\(operate\.md#([^)]+)\)", GOING_LIVE)
+    assert set(linked) <= anchors
     assert {name for name in named - made if not (ROOT / name).exists()} == set()
+
+
+def test_pictures_are_there_small_and_shown() -> None:
+    """Each that the script makes is on the page and says what it shows; none is left over."""
+    shown = re.findall(r"!\[.{20,}\]\(images/([\w-]+)\.png\)", GOING_LIVE)
+    made = (ROOT / "tests/browser/screenshots.py").read_text(encoding="utf-8")
+    files = {path.stem: path.stat().st_size for path in (ROOT / "docs/images").iterdir()}
+
+    assert set(shown) == set(re.findall(r'take\(page, "([\w-]+)"\)', made)) == set(files)
+    assert {name for name, size in files.items() if size > LARGEST} == set()
 
 
 def test_there_is_no_runbook_without_an_alert() -> None:

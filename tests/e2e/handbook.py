@@ -1,4 +1,4 @@
-"""Runs blocks of `docs/operate.md`, in their order and in one shell, on the product by hand."""
+"""Runs blocks of a page of `docs/`, in their order and in one shell, on the product by hand."""
 
 import os
 import shutil
@@ -13,25 +13,27 @@ from tests.e2e.docker import Docker, standing_in
 from tests.e2e.stack import BIN, Stack
 from tests.markdown import Block, blocks, difference
 
-PAGE: Final = (ROOT / "docs/operate.md").read_text(encoding="utf-8")
+HANDBOOK: Final = "docs/operate.md"
 MARK: Final = "@@@ block"
 LONGEST_S: Final = 1200
 
 
 class Command(NamedTuple):
-    """A block that is run, and the text that is shown as its output."""
+    """A block of a page that is run, and the text that is shown as its output."""
 
+    page: str
     block: Block
     shown: Block | None
 
 
-def commands(before: str = "") -> list[Command]:
+def commands(page: str = HANDBOOK, before: str = "") -> list[Command]:
     """Those of the page, or of its part before the heading *before*."""
-    end = PAGE.count("\n", 0, PAGE.index(f"\n## {before}\n")) if before else len(PAGE)
-    found = [block for block in blocks(PAGE) if block.line <= end]
+    text = (ROOT / page).read_text(encoding="utf-8")
+    end = text.count("\n", 0, text.index(f"\n## {before}\n")) if before else len(text)
+    found = [block for block in blocks(text) if block.line <= end]
     following: list[Block | None] = [*found[1:], None]
     return [
-        Command(one, after if after is not None and after.language == "text" else None)
+        Command(page, one, after if after is not None and after.language == "text" else None)
         for one, after in zip(found, following, strict=True)
         if one.language == "sh"
     ]
@@ -68,11 +70,11 @@ def differences(asked: Sequence[Command], folder: Path) -> list[str]:
     outputs = done.stdout.split(f"\n{MARK}\n")
     assert done.returncode == 0, _ended(asked[len(outputs) - 1], outputs[-1], done.stderr)
     return [
-        f"docs/operate.md:{one.shown.line}: {why}"
+        f"{one.page}:{one.shown.line}: {why}"
         for one, out in zip(asked, outputs, strict=False)
         if one.shown is not None and (why := difference(one.shown.text, out))
     ]
 
 
 def _ended(at: Command, output: str, errors: str) -> str:
-    return f"docs/operate.md:{at.block.line}: ended there\n{output}\n{errors[-3000:]}"
+    return f"{at.page}:{at.block.line}: ended there\n{output}\n{errors[-3000:]}"

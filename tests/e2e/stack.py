@@ -73,6 +73,9 @@ class Stack:
         for volume in service.raw.get("volumes", []):
             if text == volume.split(":")[1] and not volume.startswith("."):
                 return str(self.folder / volume.split(":")[0])
+        name, _, port = text.partition(":")
+        if port == service.environment.get("CARE_OPS_PORT", "8012") and name in self.ops:
+            return f"127.0.0.1:{self.ops[name]}"
         text = text.replace("127.0.0.1:9094", f"127.0.0.1:{self.doors[9094]}")
         return self._paths(text.replace("kafka:9092", f"localhost:{self.doors[9092]}"))
 

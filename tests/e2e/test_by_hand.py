@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,9 +129,10 @@ class Door:
         return now
 
 
-@pytest.fixture
-def door(product: Stack) -> Iterator[Door]:
-    words = [NAME, "auth", "token", "ward", "--role", "supervisor", "--facility", "*", "--json"]
+@contextmanager
+def door(product: Stack, role: str) -> Iterator[Door]:
+    """What a token of *role* opens."""
+    words = [NAME, "auth", "token", "ward", "--role", role, "--facility", "*", "--json"]
     made = product.run_in("worklist", words)
     assert made.returncode == 0, made.stderr
     headers = {"Authorization": f"Bearer {orjson.loads(made.stdout)['token']}"}
@@ -143,23 +145,38 @@ def door(product: Stack) -> Iterator[Door]:
         yield Door(client)
 
 
-def test_a_call_is_made_through_the_worklist(product: Stack, sent: int, door: Door) -> None:
+def test_a_call_is_made_through_the_worklist(product: Stack, sent: int) -> None:
     """Its task is shown, taken and done by REST, and stands completed on the topic; audited."""
     assert sent
-    until(lambda: door.get("/freshness")["state"] == "current", "the read model is current")
-    task = door.get("/tasks?kind=CALL_48H&status=requested")["items"][0]
-    taken = door.act(task, "accept", None)
-    body = {"outcome": "ok", "reached": "patient", "answers": ANSWERS}
-    done = door.act(taken, "complete", body)
+    with door(product, "supervisor") as api:
+        until(lambda: api.get("/freshness")["state"] == "current", "the read model is current")
+        task = api.get("/tasks?kind=CALL_48H&status=requested")["items"][0]
+        taken = api.act(task, "accept", None)
+        body = {"outcome": "ok", "reached": "patient", "answers": ANSWERS}
+        done = api.act(taken, "complete", body)
+        stranger = api.client.get("/tasks", headers={"Authorization": "Bearer nobody"})
     published = [task_of(one) for one in records(product, "care.task.v1")]
     audited = {one["value"]["actor"] for one in records(product, "care.audit.v1")}
-    stranger = door.client.get("/tasks", headers={"Authorization": "Bearer nobody"})
 
     assert (taken["owner"], done["status"]) == ("ward", "completed")
     assert (done["task_id"], done["version"], "completed") in published
     assert "ward" in audited
     assert stranger.status_code == 401
     assert "max-age" in stranger.headers["strict-transport-security"]
+
+
+def test_the_worklist_sees_how_far_the_workers_are(product: Stack, sent: int) -> None:
+    """With its own rights on the broker it tells operators the lag of both groups."""
+    assert sent
+    with door(product, "operator") as api:
+        until(lambda: bool(api.get("/ops/lag")["readers"]), "it has looked at the groups")
+        seen = {(one["group"], one["state"]) for one in api.get("/ops/lag")["readers"]}
+
+    assert {group for group, _ in seen} == {
+        "care-orchestrator-intake",
+        "care-orchestrator-decide",
+    }
+    assert "UNKNOWN" not in {state for _, state in seen}
 
 
 async def test_the_worklist_cannot_write_what_is_decided(product: Stack, sent: int) -> None:

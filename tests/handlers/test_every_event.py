@@ -16,16 +16,12 @@ from tests.core.builders import RULES
 from tests.handlers.samples import FACILITIES, event
 
 EXAMPLES = Path(__file__).parents[1] / "schemas" / "data" / "events"
-IDENTITY_AND_LATER = {
+LATER = {
     "care.medication.list_recorded.v1",
     "care.medication.ordered.v1",
     "care.medication.changed.v1",
     "care.medication.stopped.v1",
     "care.medication.dispensed.v1",
-    "care.patient.merged.v1",
-    "care.patient.unmerged.v1",
-    "care.patient.visit_moved.v1",
-    "care.patient.identifiers_moved.v1",
     "care.patient.screened.v1",
     "care.result.final.v1",
     "care.document.received.v1",
@@ -85,8 +81,8 @@ def _fixed_titles() -> set[str]:
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
 def test_an_event_that_no_rule_reads_yet_still_stands_on_the_timeline(name: str) -> None:
     """Nothing accepted disappears; what a rule reads has a handler."""
-    assert (name in handlers.HANDLERS) is (name not in IDENTITY_AND_LATER)
-    if name in IDENTITY_AND_LATER and name not in handlers.identity.TITLES:
+    assert (name in handlers.HANDLERS) is (name not in LATER)
+    if name in LATER:
         told = handlers.told(event(name.removeprefix("care.").removesuffix(".v1")), FACILITIES)
         assert (told.facts, told.command) == ((), None)
         assert told.title in handlers.TITLES.values()

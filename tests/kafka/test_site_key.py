@@ -1,7 +1,6 @@
 """All of a cluster have one site key: under another every patient would be a second one."""
 
 import asyncio
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -79,11 +78,14 @@ async def test_a_worklist_that_was_there_first_stops_at_a_worker_with_another_ke
     kafka: Kafka,
 ) -> None:
     """Before the first worker nobody can say; then it reads no further."""
-    with closing(await asyncio.to_thread(KafkaFeed, kafka, "g", OURS)) as feed:
+    feed = await asyncio.to_thread(KafkaFeed, kafka, "g", OURS)
+    try:
         assert await asyncio.to_thread(feed.sample) is None
         assert await claims(kafka, THEIRS)
         with pytest.raises(OtherSiteKey):
             await asyncio.to_thread(feed.sample)
+    finally:
+        await asyncio.to_thread(feed.close)
 
 
 async def test_doctor_tells_a_key_that_nobody_uses_yet_from_ours(kafka: Kafka) -> None:

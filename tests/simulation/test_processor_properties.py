@@ -8,7 +8,7 @@ import pytest
 
 import handlers
 from orchestrator.core import step
-from orchestrator.core.instants import HOUR, read
+from orchestrator.core.instants import DAY, HOUR, read
 from orchestrator.core.patient import Patient
 from orchestrator.core.plan import plan
 from orchestrator.core.wanted import Plan
@@ -82,11 +82,12 @@ def test_incremental_equals_a_full_refold_at_every_prefix(seed: int) -> None:
             assert incremental == _anonymous(_refold(subject, seen, now)), record.offset
 
 
-# Gaps that only the passing of time opens; `since` is the instant they do.
+# Gaps that only the passing of time opens; `since` is the instant they do, or, of the first two,
+# that of the visit that was lost later.
+WITHOUT_A_VISIT = ("NO_PCP_APPOINTMENT", "PCP_APPT_OUT_OF_WINDOW")
 BY_THE_CLOCK = (
     "TASK_OVERDUE",
     "TCM_CONTACT_WINDOW_MISSED",
-    "NO_PCP_APPOINTMENT",
     "APPT_OUTCOME_UNKNOWN",
     "TRANSFER_NOT_ARRIVED",
     "SNF_STATUS_UNKNOWN",
@@ -98,6 +99,7 @@ BY_THE_CLOCK = (
 def test_nothing_fires_before_the_clock_has_passed_it(seed: int) -> None:
     """A fact moves no clock: what could still be contradicted by a late message is not claimed."""
     worker, now = Worker(), 0
+    left: dict[str, int] = {}  # when the patient left, per transition
     for record in journal(_told(seed), Random(seed)):
         value, before = json.loads(record.value), len(worker.published)
         if is_clock(record):
@@ -105,9 +107,13 @@ def test_nothing_fires_before_the_clock_has_passed_it(seed: int) -> None:
         worker.run([record])
         for change in changes_of(worker.published[before:]):
             task, gap = change.get("task"), change.get("gap")
+            if transition := change.get("transition"):
+                left[transition["transition_id"]] = micros(transition["index_discharge_at"])
             if task and task["overdue"]:
                 assert micros(task["due_at"]) <= now
-            if gap and gap["code"] in BY_THE_CLOCK and gap["status"] == "open":
+            if gap and gap["status"] == "open" and gap["code"] in WITHOUT_A_VISIT:
+                assert left[gap["transition_id"]] + DAY <= now, gap["code"]
+            elif gap and gap["status"] == "open" and gap["code"] in BY_THE_CLOCK:
                 assert micros(gap["since"]) <= now, gap["code"]
 
 

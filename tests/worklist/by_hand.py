@@ -5,6 +5,7 @@ version and the sentence of the change that made it; a change is its (subject, s
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,11 @@ Rows = dict[str, list[dict[str, Any]]]
 OVER: Final = ("completed", "rejected", "cancelled", "entered-in-error")
 PRIORITIES: Final = ("stat", "asap", "urgent", "routine")
 SEVERITIES: Final = ("critical", "high", "medium", "low", "info")
+TALLIED: Final = ("team", "facility", "kind", "hurry", "overdue", "born_overdue", "owner")
+WORDS: Final = (
+    "actor", "on_behalf_of", "reached", "outcome", "to", "reason", "note", "answers",
+    "accepted_discrepancies", "appointment_id",
+)  # fmt: skip
 # Row numbers are the order of arrival, which nothing may depend on.
 NUMBERED: Final = ("tasks", "gaps", "transitions", "changes", "patients", "audit", "letters")
 
@@ -77,6 +83,7 @@ class _Model:
         self.patients: dict[str, bytes] = {}
         self.audit: dict[str, bytes] = {}
         self.letters: list[Record] = []
+        self.commands: dict[tuple[str, str], dict[str, Any]] = {}
         self.ends: dict[tuple[str, int], int] = {}
 
     def take(self, record: Record) -> None:
@@ -96,10 +103,19 @@ class _Model:
             for of in self.things:
                 if change.get(of) is not None:
                     self._newest(of, change[of], orjson.dumps(change[of]))
+        elif kind == "outcome":
+            self._command(record)
         elif kind == "audit":
             self.audit.setdefault(orjson.loads(record.value)["audit_id"], record.value)
         else:
             self._newest(kind, orjson.loads(record.value), record.value)
+
+    def _command(self, record: Record) -> None:
+        row = _command(orjson.loads(record.value or b""), record.at)
+        if row is not None:
+            known = self.commands.setdefault((row["event"], row["source"]), row)
+            if (row["at"], row["value"]) < (known["at"], known["value"]):
+                self.commands[row["event"], row["source"]] = row
 
     def _newest(self, kind: str, thing: dict[str, Any], value: bytes) -> None:
         name = thing[f"{kind}_id"]
@@ -130,6 +146,8 @@ class _Model:
             "patients": [_patient(key, value) for key, value in self.patients.items()],
             "audit": [_audit(value) for value in self.audit.values()],
             "letters": [_letter(record) for record in self.letters],
+            "said": list(self.commands.values()),
+            "tally": self._tally(),
         }
         for kind, of in (("task", _task), ("gap", _gap), ("transition", _transition)):
             made[f"{kind}s"] = [
@@ -137,6 +155,18 @@ class _Model:
                 for thing, value in self.things[kind].values()
             ]
         return {name: _sorted(rows) for name, rows in sorted(made.items())}
+
+    def _tally(self) -> list[dict[str, Any]]:
+        """How many open tasks of each sort there are."""
+        counts: Counter[tuple[Any, ...]] = Counter()
+        for thing, _ in self.things["task"].values():
+            row = _task(thing)
+            if row["open"]:
+                counts[tuple(row[name] for name in TALLIED)] += 1
+        return [
+            {**dict(zip(TALLIED, sort, strict=True)), "holder": sort[-1] or "", "open": count}
+            for sort, count in counts.items()
+        ]
 
     def _subjects(self) -> list[dict[str, Any]]:
         last: dict[str, tuple[int, str]] = {}
@@ -255,6 +285,22 @@ def _audit(value: bytes) -> dict[str, Any]:
     said = orjson.loads(value)
     same = {name: said[name] for name in ("audit_id", "actor", "action", "outcome")}
     return {**same, "at": micros(said["at"]), "value": value}
+
+
+def _command(event: dict[str, Any], at: int) -> dict[str, Any] | None:
+    """What somebody did and said, of events that people bring about."""
+    kind, data = str(event["type"]).split("."), event["data"]
+    if kind[:2] != ["care", "task"]:
+        return None
+    words = {name: data[name] for name in WORDS if data.get(name) is not None and data[name] != ""}
+    return {
+        "event": event["id"],
+        "source": event["source"],
+        "at": at,
+        "thing": data.get("task_id") or data.get("gap_id"),
+        "word": data.get("kind"),
+        "value": orjson.dumps({"what": kind[2], "time": event["time"], **words}),
+    }
 
 
 def _letter(record: Record) -> dict[str, Any]:

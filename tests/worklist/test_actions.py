@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
 
+from orchestrator.stream.sqlite_log import Log
 from tests.worklist.world import ANSWERS, World
 
 
@@ -325,8 +326,7 @@ async def test_a_red_flag_is_closed_by_clinicians_alone(running: World) -> None:
 
 async def test_a_gap_that_only_facts_close_says_so(running: World) -> None:
     """403 by the rule for a role that may not, as no role may; the sentence tells what will."""
-    gap = (await running.get("/gaps", code="PCP_NO_VISIT", limit=1))["items"]
-    (gap,) = gap or (await running.get("/gaps", status="open", limit=1))["items"]
+    (gap,) = (await running.get("/gaps", code="NO_PCP_ON_FILE", limit=1))["items"]
     path = f"/gaps/{gap['gap_id']}/acknowledge"
     async with running.client("demo-rn") as client:
         refused = await client.post(path, headers={"Idempotency-Key": "k1"})
@@ -352,6 +352,27 @@ async def test_a_task_that_was_tried_and_is_nobodys_can_be_taken(running: World)
         "accepted",
         "demo-rn",
     )
+
+
+TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_a_trace_goes_on_with_the_event(running: World) -> None:
+    """What a hospital's tracing began is kept: in the answer and in the event."""
+    task = await running.call()
+    done = await running.act(task, "accept", traceparent=TRACE)
+    forged = await running.act(done.json()["task"], "note", {"note": "x"}, traceparent="MRN1")
+    with Log.open(running.folder) as log:
+        events = {
+            event["id"]: event
+            for record in log.read("care.outcome.v1", 0, 0, 100)
+            if (event := orjson.loads(record.value or b""))
+        }
+
+    assert done.headers["traceparent"] == TRACE
+    assert events[done.json()["event_id"]]["traceparent"] == TRACE
+    assert "traceparent" not in forged.headers
+    assert "traceparent" not in events[forged.json()["event_id"]]
 
 
 async def test_who_owns_nothing_passes_nothing_on(running: World) -> None:

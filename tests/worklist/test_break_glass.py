@@ -8,7 +8,6 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from orchestrator import log as logs
 from orchestrator.worklist import edge, measures
 from orchestrator.worklist.access.roles import principal
 from tests.worklist.test_access import ids_of
@@ -23,14 +22,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
     """One worklist; each test has people of its own."""
     async with world(tmp_path_factory.mktemp("glass")) as made:
         yield made
-
-
-@pytest.fixture
-def lines() -> io.StringIO:
-    """The log as it is written."""
-    out = io.StringIO()
-    logs.configure("info", "json", out)
-    return out
 
 
 def er(made: World, name: str, role: str = "rn") -> str:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.worklist.api import exports
+from orchestrator.worklist.model import lists
 from tests.worklist.world import PATIENTS, World
 
 
@@ -210,6 +212,48 @@ async def test_a_version_tag_may_stand_among_others(running: World, said: str) -
         )
 
     assert (found.status_code, other.status_code) == (304, 200)
+
+
+async def test_a_gap_has_a_version_tag_and_a_transition_none(running: World) -> None:
+    """A transition is shown with its tasks: its own version tells nothing of them."""
+    (gap,) = (await running.get("/gaps", limit=1))["items"]
+    task = await running.call()
+    async with running.client() as client:
+        first = await client.get(f"/gaps/{gap['gap_id']}")
+        tag = {"If-None-Match": first.headers["etag"]}
+        again = await client.get(f"/gaps/{gap['gap_id']}", headers=tag)
+        transition = await client.get(f"/transitions/{task['transition_id']}")
+
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    assert "etag" not in transition.headers
+
+
+async def test_more_than_are_counted_have_no_total(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting a hundred thousand would take longer than the page; up to the limit it is exact."""
+    whole = (await running.get("/tasks", limit=500))["total"]
+    monkeypatch.setattr(lists, "COUNTED_TO", whole)
+    exact = (await running.get("/tasks", limit=1))["total"]
+    monkeypatch.setattr(lists, "COUNTED_TO", whole - 1)
+    beyond = (await running.get("/tasks", limit=1))["total"]
+
+    assert (exact, beyond) == (whole, None)
+
+
+async def test_an_export_that_is_too_long_is_none(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather no table than one that lacks its end."""
+    whole = (await running.get("/tasks", limit=500))["total"]
+    monkeypatch.setattr(exports, "ROWS_MAX", whole)
+    async with running.client() as client:
+        fits = await client.get("/tasks.csv")
+        monkeypatch.setattr(exports, "ROWS_MAX", whole - 1)
+        longer = await client.get("/tasks.csv")
+
+    assert (fits.status_code, len(fits.text.splitlines())) == (200, whole + 1)
+    assert (longer.status_code, longer.json()["reason"]) == (413, "too-large")
 
 
 async def test_a_version_that_is_not_here_yet_is_waited_for(running: World) -> None:

@@ -15,6 +15,7 @@ from schemas.views import NOTICE, RESTRICTED
 from tests.worklist.asking import ask, ways
 from tests.worklist.planted import TEAMS, found_in, text_of
 from tests.worklist.test_access import ids_of
+from tests.worklist.test_stream import reading
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -180,9 +181,16 @@ async def test_an_older_version_does_not_betray_what_became_known_later(shared: 
     await shared.until(f"/tasks/{task['task_id']}", lambda found: found["masked"])
     history = await shared.get(f"/tasks/{task['task_id']}/history", who.actor)
     timeline = await shared.get(f"/patients/{task['patient_key']}/timeline", who.actor)
+    async with reading(shared, token=who.actor) as live:
+        _, _, place = await live.next("freshness")
+    query = f"types=task&patient_key={task['patient_key']}"
+    from_the_start = f"{place.rpartition('.')[0]}.0"
+    async with reading(shared, query, token=who.actor, last=from_the_start) as live:
+        resumed = [await live.next("task") for _ in range(2)]
 
     assert len(history["items"]) >= 2
-    assert later["visit_number"] not in str(history)
+    assert later["visit_number"] not in str(history) + str(resumed)
+    assert [data["task"]["visit_number"] for _, data, _ in resumed] == [None, None]
     assert later["visit_number"] not in str(timeline)
 
 

@@ -96,7 +96,7 @@ def test_the_history_fills_every_table(by_hand: Rows) -> None:
     assert all(by_hand.values())
     assert set(by_hand) == {
         "audit", "caused", "changes", "gaps", "letters", "meta", "patients", "positions",
-        "subjects", "tasks", "transitions",
+        "said", "subjects", "tally", "tasks", "transitions",
     }  # fmt: skip
 
 
@@ -179,6 +179,7 @@ def test_a_rebuild_forgets_what_the_file_said(folder: Path, by_hand: Rows) -> No
 def test_nothing_is_rebuilt_under_a_worklist_that_runs(run: Run, tmp_path: Path) -> None:
     """Exit 2 and who is in the way: two writers would hide changes from those who wait."""
     data = tmp_path / "data"
+    Log.open(data, create=True, partitions=2).close()
     assert run("worklist", "--rebuild", "--data-dir", data, CARE_PARTITIONS="2").code == 0
     with closing(EmbeddedFeed(data)) as feed:
         serving = Projection(file_of(data), feed, key_of)

@@ -20,12 +20,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def calls(shared: World) -> Iterator[Any]:
-    """Calls that no other test has touched."""
-    return iter((await shared.get("/tasks", kind="CALL_48H"))["items"])
-
-
 def nurse(made: World, name: str, *teams: str) -> str:
     made.people.known[name] = principal(
         name, frozenset({"rn"}), frozenset(teams or ("nurse-outreach",)), frozenset({"*"})
@@ -112,7 +106,7 @@ async def test_a_refusal_shows_nothing_that_is_out_of_sight(
     assert second.json()["current"] is None
 
 
-async def _nothing(*_: object) -> None:
+def _nothing(*_: object) -> None:
     """Nothing is checked before the log is asked."""
 
 

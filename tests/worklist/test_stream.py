@@ -184,9 +184,8 @@ async def test_filters_of_a_stream_narrow_it(running: World) -> None:
 
 async def test_a_stream_follows_its_patient_through_a_merge(running: World) -> None:
     """Asked for by the key that was, before the merge or after it: what happens comes."""
-    first, second = [
-        one for one in (await running.get("/tasks", kind="CALL_48H", facility="GEN"))["items"]
-    ][:2]
+    found = await running.get("/tasks", kind="CALL_48H", facility="GEN")
+    first, second, *_ = found["items"]
     query = f"types=task,freshness&patient_key={second['patient_key']}"
     merge = happened("GEN", 900, ("patient.merged", 0.0, {"retired": second["patient"]}))[0]
     async with reading(running, query) as before:

@@ -25,12 +25,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def calls(shared: World) -> Iterator[Any]:
-    """Calls that no other test has touched."""
-    return iter((await shared.get("/tasks", kind="CALL_48H"))["items"])
-
-
 async def spoken_of(made: World, task: dict[str, Any]) -> dict[str, Any]:
     """A call that was tried, noted upon and given back."""
     tried = await made.act(task, "attempt", {"reached": "voicemail", "note": NOTE})
@@ -76,13 +70,23 @@ async def test_a_fhir_task_has_its_notes(shared: World, calls: Iterator[Any]) ->
     task = await spoken_of(shared, next(calls))
     made = await got(shared, f"/Task/{task['task_id']}")
     texts = [note["text"] for note in made["note"]]
-    added = await patch(shared, made, {"op": "add", "path": "/note/-", "value": {"text": "and"}})
-    lost = await patch(shared, made, {"op": "remove", "path": "/note/0"})
+    added = await patch(
+        shared,
+        made,
+        {"op": "add", "path": "/note/-", "value": {"text": "and"}},
+        # As a client may write it that counts in milliseconds.
+        {"op": "replace", "path": "/note/0/time", "value": f"{made['note'][0]['time'][:23]}Z"},
+    )
+    lost = await patch(shared, added.json(), {"op": "remove", "path": "/note/0"})
+    alone = await patch(
+        shared, added.json(), {"op": "replace", "path": "/note", "value": [{"text": "alone"}]}
+    )
 
     assert texts == [NOTE, "second number is her son's", f"{WHY}\nask the interpreter line"]
     assert {note["authorString"] for note in made["note"]} == {"demo-supervisor"}
     assert added.status_code == 200, added.text
     assert [note["text"] for note in added.json()["note"]] == [*texts, "and"]
+    assert [note["text"] for note in alone.json()["note"]] == [*texts, "and", "alone"]
     assert (lost.status_code, lost.json()["issue"][0]["expression"]) == (422, ["Task.note"])
 
 

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from prometheus_client import generate_latest
 
-from orchestrator import log as logs
 from orchestrator.worklist import measures
 from tests.worklist.asking import ask, ways
 from tests.worklist.planted import GEN, found_in, person, planted
@@ -37,14 +36,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
     """One worklist with one recognisable patient at each of two facilities."""
     async with planted(tmp_path_factory.mktemp("canaries")) as made:
         yield made
-
-
-@pytest.fixture
-def lines() -> io.StringIO:
-    """Every log line of every level, through the real processors."""
-    out = io.StringIO()
-    logs.configure("debug", "json", out)
-    return out
 
 
 async def test_what_is_shown_stays_on_the_page(shared: World, lines: io.StringIO) -> None:

@@ -229,6 +229,11 @@ class Worker:
         self._begun: list[embedded.Runtime] = []
         self._thread: threading.Thread | None = None
 
+    @property
+    def runtime(self) -> embedded.Runtime:
+        """What was started last."""
+        return self._begun[-1]
+
     def start(self) -> None:
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,))

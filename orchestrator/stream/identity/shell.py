@@ -56,7 +56,8 @@ class AtDesk:
         fresh = []
         for one, _ in told:
             member = patient.member(one.under)
-            found = working.unsealed(member, self._lies(desk, member.subject), one)
+            lies = self._lies(desk, member.subject)
+            found = working.unsealed(member, lies, one, named=True)
             if visit_of(member.subject) is None:
                 fresh.append((found, member))
                 working.say(one, patient.floor)

@@ -66,15 +66,6 @@ class Access:
     guesses: Guesses = field(default_factory=Guesses)
     desk: Desk = field(default_factory=Desk)
 
-    @property
-    def names_anybody(self) -> bool:
-        """Only the identity provider knows who there is."""
-        return self.mode == "oidc"
-
-    def knows(self, actor: str) -> bool:
-        """Whether somebody of that name was added, or given a token."""
-        return not self.names_anybody and self.sessions.knows(actor)
-
     def warm(self) -> None:
         """Ask the provider what it is like before somebody waits for it; blocks."""
         if self.provider is not None:

@@ -113,12 +113,6 @@ class Sessions:
                 self._store.touch_session(digest, now)
         return Session(who, word, seen + self._idle_us, row.opened + self._longest_us)
 
-    def knows(self, actor: str) -> bool:
-        """Whether *actor* may sign in, or holds a token of ours."""
-        if self._store.is_disabled(actor):
-            return False
-        return self._standing(actor, {}) is not None or self._store.has_token(actor)
-
     def has_run_out(self, word: str | None) -> timedelta | None:
         """After how long a session ended by itself; ``None``: it did not, or there was none."""
         if word is None:

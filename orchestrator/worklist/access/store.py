@@ -33,8 +33,7 @@ CREATE TABLE sessions (
     digest BLOB PRIMARY KEY, mode TEXT NOT NULL, actor TEXT NOT NULL, claims TEXT NOT NULL,
     opened INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 """
-# Layout 3: which tokens there are and whose: a mistyped id is none, and their holders' names are
-# in no list of users.
+# Layout 3: which tokens there are and whose: a mistyped id is none.
 _SINCE_3: Final = """
 CREATE TABLE issued (
     jti TEXT PRIMARY KEY, actor TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
@@ -87,10 +86,6 @@ class AccessStore(OwnFile):
 
     def is_revoked(self, jti: str) -> bool:
         return bool(self._rows("SELECT 1 FROM revoked WHERE jti = ?", jti))
-
-    def has_token(self, actor: str) -> bool:
-        """Whether *actor* was given one that has not run out."""
-        return bool(self._rows("SELECT 1 FROM issued WHERE actor = ?", actor))
 
     # Users
 

@@ -65,7 +65,7 @@ async def _act(
     _check_time(call, said)
     key = _key(headers.idempotency_key)
     seen = version_of if commands.ACTIONS[action].versioned else _maybe_version
-    asked = Asked(action, "task", task_id, key, seen(headers.if_match), said)
+    asked = Asked(action, "task", task_id, key, seen(headers.if_match), said, call.trace)
     return await _answer(call, asked, wait_of(call, headers.prefer))
 
 
@@ -242,7 +242,7 @@ async def bulk(
         said.pop("reason", None)
     wait_s = wait_of(call, prefer)
     asked = [
-        Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said)
+        Asked(body.action, "task", one.task_id, f"bulk:{key}", one.version, said, call.trace)
         for one in body.items
     ]
     async with call.site.acting.together(call.who, key, body.model_dump()):
@@ -296,7 +296,7 @@ async def acknowledge(
     call.account.objects.append(f"gap/{gap_id}")
     said = (body or Acknowledge()).model_dump(exclude_none=True)
     _check_behalf(call, said)
-    asked = Asked("note", "gap", gap_id, _key(idempotency_key), None, said)
+    asked = Asked("note", "gap", gap_id, _key(idempotency_key), None, said, call.trace)
     return await _answer(call, asked, wait_of(call, prefer))
 
 

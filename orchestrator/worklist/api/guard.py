@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, TypeVar, cast, get_origin
 
+import structlog
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +30,7 @@ from orchestrator.worklist.problems import FHIR_MEDIA, Problem, answer, of_statu
 from orchestrator.worklist.site import Site
 
 JSON: Final = "application/json"
+logger = structlog.get_logger()
 
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -89,6 +91,7 @@ class Call:
     request_id: str
     account: Account = field(default_factory=Account)
     extra_headers: dict[str, str] = field(default_factory=dict)
+    trace: str | None = None  # what the caller's trace goes on under (W3C Trace Context)
 
 
 def _call_of(request: Request) -> Call:
@@ -159,7 +162,7 @@ async def _guarded(
         site.limits.take(who.actor, "api")
     except Problem as problem:
         return answer(problem, request.scope)
-    call = Call(site, who, guarded, request_id)
+    call = Call(site, who, guarded, request_id, trace=request.scope["care.traceparent"])
     request.state.call = call
     response = await _answered(_permitted(request, call, route, inner), request)
     try:
@@ -231,7 +234,10 @@ async def _answered(answering: Awaitable[Response], request: Request) -> Respons
     except RequestValidationError as fault:
         return answer(of_validation(fault), request.scope)
     except HTTPException as fault:
-        return answer(of_status(fault), request.scope)
+        problem = of_status(fault)
+        if problem.status_code == 403:
+            logger.warning("auth.failed", reason=problem.reason)
+        return answer(problem, request.scope)
 
 
 async def identified(request: Request, site: Site) -> Principal:
@@ -254,7 +260,7 @@ async def identified(request: Request, site: Site) -> Principal:
         except KeysDue:
             raise NotAuthentic("unknown-key") from None
     except NotAuthentic as problem:
-        measures.AUTH_FAILURES.labels(problem.cause).inc()
+        measures.auth_failed(problem.cause)
         raise Problem("unauthenticated") from None
 
 

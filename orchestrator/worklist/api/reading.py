@@ -79,7 +79,11 @@ async def read_task(
     request: Request, call: CallOf, task_id: Id, query: Annotated[Versioned, Query()]
 ) -> Response:
     """One task, with the sentence that says why it is as it is."""
-    found = await task_of(call, task_id, query.min_version)
+    return _versioned(request, await task_of(call, task_id, query.min_version))
+
+
+def _versioned(request: Request, found: dict[str, Any]) -> Response:
+    """The thing with its version; nothing where the caller has that one."""
     tag = etag(found["version"])
     if _is_known(tag, request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers={"ETag": tag})
@@ -145,10 +149,18 @@ async def task_history(call: CallOf, task_id: Id, query: Annotated[NoQuery, Quer
 
 
 @rule("gaps", "read")
-async def read_gap(call: CallOf, gap_id: Id, query: Annotated[NoQuery, Query()]) -> Response:
+async def read_gap(
+    request: Request, call: CallOf, gap_id: Id, query: Annotated[NoQuery, Query()]
+) -> Response:
     """One gap."""
     del query
-    return await _one(call, "gap", gap_id, gaps_of(call.who))
+    where = gaps_of(call.who)
+
+    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
+        row = lists.one(db, "gaps", gap_id, where)
+        return None if row is None else items(call, db, "gap", [row])[0]
+
+    return _versioned(request, await _found(call, f"gap/{gap_id}", read))
 
 
 @rule("patients", "read")
@@ -176,22 +188,14 @@ async def read_transition(
             found[f"{kind}s"] = items(call, db, kind, rows)
         return {**found, "freshness": freshness(call, db)}
 
-    return await _found(call, f"transition/{transition_id}", read)
+    # No tag: its version tells nothing of the tasks and gaps that are shown with it.
+    return json_response(await _found(call, f"transition/{transition_id}", read))
 
 
-async def _one(call: Call, kind: str, name: str, where: Where) -> Response:
-    def read(db: sqlite3.Connection) -> dict[str, Any] | None:
-        row = lists.one(db, f"{kind}s", name, where)
-        return None if row is None else items(call, db, kind, [row])[0]
-
-    return await _found(call, f"{kind}/{name}", read)
-
-
-async def _found(call: Call, thing: str, read: Any) -> Response:
-    found = await call.site.reader.ask(read)
+async def _found(call: Call, thing: str, read: Any) -> dict[str, Any]:
+    found: dict[str, Any] | None = await call.site.reader.ask(read)
     if found is None:
         call.account.patient_keys.clear()
         call.account.objects[:] = [thing]
         raise Problem("not-found")
-    headers = {"ETag": etag(found["version"])} if "version" in found else None
-    return json_response(found, headers=headers)
+    return found

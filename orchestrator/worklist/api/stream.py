@@ -58,7 +58,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
-        self._written: OrderedDict[tuple[str, View | None, bool], bytes] = OrderedDict()
+        self._written: OrderedDict[tuple[str, View | None, bool, bool], bytes] = OrderedDict()
 
     def check(self, actor: str) -> None:
         """
@@ -83,10 +83,10 @@ class Streams:
 
     def event(self, change: dict[str, Any], who: Principal, place: str) -> bytes:
         """The change at *place* as an event in the view of *who*."""
-        name = (place, who.view, who.part2)
+        kind = kind_of(change)
+        name = (place, who.view, who.part2, bool(change[kind].get("masked")))
         found = self._written.get(name)
         if found is None:
-            kind = kind_of(change)
             item = views.item(kind, change[kind], change["why"], who)
             data = {"change": change["change"], "why": item["why"], kind: item}
             found = self._written[name] = _event(kind, data, place)
@@ -194,13 +194,15 @@ class _Live:
     async def _missed(self) -> bytes:
         """What changed behind the place at which the caller was."""
 
-        def read(db: sqlite3.Connection) -> tuple[list[stories.Told], int]:
+        def read(db: sqlite3.Connection) -> tuple[list[stories.Told], frozenset[int], int]:
             self._follow_merges(db)
             told = stories.live(db, self._call.who, self._position, self._kinds, MISSED_MAX)
-            return told, stories.end(db)
+            return told, stories.masked_now(db, told), stories.end(db)
 
-        told, end = await self._site.reader.ask(read)
-        events = self._written((one.number, orjson.loads(one.value)) for one in told)
+        told, masked, end = await self._site.reader.ask(read)
+        events = self._written(
+            (one.number, _masked(orjson.loads(one.value), one.number in masked)) for one in told
+        )
         self._position = max(self._position, end)
         return events
 
@@ -271,6 +273,13 @@ class _Live:
 
     def _id(self) -> str:
         return f"{self._generation}.{self._position}"
+
+
+def _masked(change: dict[str, Any], is_masked: bool) -> dict[str, Any]:
+    """An earlier version of what is masked by now is masked, too."""
+    if is_masked:
+        change[kind_of(change)]["masked"] = True
+    return change
 
 
 def _event(name: str, data: dict[str, Any], number: str) -> bytes:

@@ -115,7 +115,7 @@ async def _change(
     if wanted.get("id") != task_id:
         raise wrong("id")
     action, said = action_of(stands, wanted, call.who.actor, teams_of(call.site))
-    asked = Asked(action, "task", task_id, key, version, said)
+    asked = Asked(action, "task", task_id, key, version, said, call.trace)
     try:
         outcome = await perform(call, asked, wait_s)
     except Problem as problem:
@@ -177,7 +177,7 @@ def action_of(
     }
     for name in sorted(differ - _CHANGEABLE):
         raise wrong(name)
-    notes = _added(stands, wanted, "note")
+    notes = _added(stands, wanted)
     said: dict[str, Any] = {}
     if notes:
         said["note"] = "\n".join(notes)
@@ -244,14 +244,31 @@ def _identifier(owner: Any, teams: Collection[str]) -> str:
     return value
 
 
-def _added(stands: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
-    before, after = stands.get(name) or [], wanted.get(name) or []
-    if not isinstance(after, list) or after[: len(before)] != before:
-        raise wrong(name)
-    texts = [one.get("text") if isinstance(one, dict) else None for one in after[len(before) :]]
+def _added(stands: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """
+    The texts of new notes: behind those that stand, or alone, from a client that sends no others.
+
+    Raises:
+        Problem: ``unprocessable``: one that stands is changed or left out.
+    """
+    before, after = stands.get("note") or [], wanted.get("note") or []
+    if not isinstance(after, list):
+        raise wrong("note")
+    if any(_is_note(one, stood) for one in after for stood in before):
+        if len(after) < len(before) or not all(map(_is_note, after, before)):
+            raise wrong("note")
+        after = after[len(before) :]
+    texts = [one.get("text") if isinstance(one, dict) else None for one in after]
     if not all(isinstance(text, str) and text for text in texts):
-        raise wrong(name)
+        raise wrong("note")
     return cast(list[str], texts)
+
+
+def _is_note(one: Any, stood: Mapping[str, Any]) -> bool:
+    """Whether *one* is the note that *stood*; a client may write its time in another way."""
+    if not isinstance(one, dict) or "time" not in one:
+        return False
+    return all(one.get(name) == stood.get(name) for name in ("text", "authorString"))
 
 
 def _outputs(wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from orchestrator.worklist.model.filters import (
 )
 
 COUNTED_TO: Final = 10_000
+# All of them: with each, due times are a range of an index.
+HURRIES: Final = (0, 1, 2, 3)
 
 
 class Row(NamedTuple):
@@ -109,11 +111,18 @@ def queues(db: sqlite3.Connection, where: Where, actor: str, now: int) -> list[d
     """Per team what is open, unowned, mine, overdue, born overdue, due soon."""
     hour = 3_600_000_000
     found = db.execute(
-        "SELECT team, count(*), sum(owner IS NULL), sum(owner IS ?),"
-        " sum(overdue AND NOT born_overdue), sum(born_overdue),"
-        " sum(due_at > ? AND due_at <= ?), sum(due_at > ? AND due_at <= ?)"
-        f" FROM tasks WHERE open = 1 AND {where.sql} GROUP BY team ORDER BY team",
-        (actor, now, now + 4 * hour, now, now + 24 * hour, *where.values),
+        "SELECT team, sum(open), sum(open * (owner IS NULL)), sum(open * (owner IS ?)),"
+        " sum(open * (overdue AND NOT born_overdue)), sum(open * born_overdue)"
+        f" FROM tally WHERE {where.sql} GROUP BY team ORDER BY team",
+        (actor, *where.values),
     ).fetchall()
+    soon = {
+        row[0]: row[1:]
+        for row in db.execute(
+            f"SELECT team, sum(due_at <= ?), count(*) FROM tasks WHERE open = 1"
+            f" AND hurry IN {HURRIES} AND due_at > ? AND due_at <= ? AND {where.sql} GROUP BY team",
+            (now + 4 * hour, now, now + 24 * hour, *where.values),
+        )
+    }
     names = ("team", "open", "unowned", "mine", "overdue", "born_overdue", "due_4h", "due_24h")
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [dict(zip(names, (*row, *soon.get(row[0], (0, 0))), strict=True)) for row in found]

@@ -23,13 +23,14 @@ from orchestrator.worklist.log.feed import (
 )
 from orchestrator.worklist.model import tables
 from orchestrator.worklist.model.fold import Fold, Seen
-from orchestrator.worklist.model.freshness import Freshness
+from orchestrator.worklist.model.freshness import Freshness, Now
 
 BATCH: Final = 1000
 WAIT_S: Final = 0.2
 RETRY_S: Final = 1.0
 SAMPLE_EACH_S: Final = 0.5
 CAUGHT_UP: Final = 100  # so few records left are no backlog
+LATE: Final = ("behind", "stale")
 
 logger = structlog.get_logger()
 
@@ -194,7 +195,7 @@ class Projector:
             feed.close()
 
     def _keep_up(self, projection: Projection) -> None:
-        behind = True
+        behind, state = True, ""
         next_sample = 0.0
         while not self._stopping.is_set():
             now = edge.elapsed()
@@ -207,6 +208,11 @@ class Projector:
                     self.clocks = sample.clocks
                     self._freshness.sampled(sample, now)
                     self._freshness.reached(projection.positions, now)
+                state = self._freshness.state(Now(projection.feed.now(), now))
+                if state in LATE and not behind:
+                    behind = True
+                    left = sum(self.ahead.values())
+                    logger.warning("projection.behind", reason=state, count=left)
             self.ready.set()
             batch = projection.step(wait_s=WAIT_S)
             self.failing = None
@@ -214,6 +220,6 @@ class Projector:
             if batch is not None:
                 self._freshness.reached(projection.positions, edge.elapsed())
                 self._told(batch)
-            if behind and left <= CAUGHT_UP:
+            if behind and left <= CAUGHT_UP and state not in LATE:
                 behind = False
                 logger.info("projection.caught_up")

@@ -96,7 +96,9 @@ def of_things(db: sqlite3.Connection, things: Iterable[str]) -> list[Words]:
         "SELECT s.event, c.id, c.at, c.thing, s.value FROM changes c,"
         " json_each(CAST(c.value AS TEXT), '$.caused_by') cause"
         " JOIN said s ON s.event = cause.value"
-        " WHERE c.thing IN (SELECT value FROM json_each(?)) AND c.change <> 'command.refused'"
+        # Said twice for the index of things, which is of those that are one.
+        " WHERE c.thing IN (SELECT value FROM json_each(?)) AND c.thing IS NOT NULL"
+        " AND c.change <> 'command.refused'"
         " AND c.kind IN ('task', 'gap', 'command') AND (s.thing = c.thing OR (s.thing IS NULL"
         " AND s.word = json_extract(CAST(c.value AS TEXT), '$.task.kind'))) ORDER BY c.id",
         (orjson.dumps(sorted(set(things))).decode(),),

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from orchestrator import private_file
+from orchestrator.worklist.model import tally
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 10
+LAYOUT: Final = 11
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -51,8 +52,8 @@ CREATE INDEX tasks_due ON tasks (due_at, task_id);
 CREATE INDEX tasks_opened ON tasks (opened_at, task_id);
 CREATE INDEX tasks_updated ON tasks (updated_at, task_id);
 CREATE INDEX tasks_work ON tasks (
-    hurry, due_at, task_id, team, facility, rank, overdue, born_overdue, owner, kind, status, open)
-    WHERE open = 1;
+    hurry, due_at, task_id, team, facility, rank, overdue, born_overdue, owner, kind, status, open,
+    flags, patient_key) WHERE open = 1;
 CREATE INDEX tasks_overdue ON tasks (rank, due_at, task_id, team, facility, born_overdue)
     WHERE overdue = 1;
 CREATE INDEX tasks_flagged ON tasks (rank, due_at, task_id, team, facility, flags)
@@ -66,6 +67,9 @@ CREATE TABLE gaps_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX gaps_grave ON gaps (rank, since, gap_id);
 CREATE INDEX gaps_queue ON gaps (facility, status, rank, since, gap_id, team);
 CREATE INDEX gaps_code ON gaps (code, status);
+CREATE INDEX gaps_counted ON gaps (status, code, severity, team, facility);
+CREATE INDEX gaps_closed ON gaps (status, updated_at, team, facility);
+CREATE INDEX gaps_status ON gaps (status, rank, since, gap_id, team, facility);
 CREATE INDEX gaps_patient ON gaps (patient_key);
 CREATE INDEX gaps_transition ON gaps (transition_id);
 CREATE TABLE transitions (
@@ -75,6 +79,7 @@ CREATE TABLE transitions (
 CREATE TABLE transitions_said (id INTEGER PRIMARY KEY, why TEXT, value BLOB NOT NULL);
 CREATE INDEX transitions_patient ON transitions (patient_key, facility);
 CREATE INDEX transitions_subject ON transitions (subject, facility);
+CREATE INDEX transitions_heard ON transitions (facility, updated_at);
 CREATE TABLE changes (
     id INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, seq INTEGER NOT NULL,
     patient_key TEXT, at INTEGER NOT NULL, change TEXT NOT NULL, kind TEXT NOT NULL,
@@ -105,6 +110,7 @@ CREATE TABLE letters (
 CREATE INDEX letters_reason ON letters (reason, at);
 CREATE INDEX audit_at ON audit (at, audit_id);
 CREATE INDEX audit_actor ON audit (actor, at, audit_id);
+CREATE INDEX patients_hours ON patients (patient_key, hours) WHERE hours IS NOT NULL;
 CREATE INDEX patients_born ON patients (birth_date, name) WHERE birth_date IS NOT NULL;
 """
 
@@ -204,7 +210,7 @@ def prepare(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         ).fetchall():
             connection.execute(f"DROP TABLE {name}")
-        for statement in _TABLES.split(";"):
+        for statement in (*_TABLES.split(";"), *tally.STATEMENTS):
             if statement.strip():
                 connection.execute(statement)
         named = [("log", log), ("generation", generation), *[(REBUILDING, 1)] * rebuilding]

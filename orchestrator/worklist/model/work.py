@@ -5,16 +5,17 @@ days, on the facility's zone; so a page is put together group by group, each fro
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from orchestrator.worklist.model import tally
 from orchestrator.worklist.model.filters import (
     Where,
     cursor_of,
     list_name,
     read_cursor,
 )
-from orchestrator.worklist.model.lists import Row
+from orchestrator.worklist.model.lists import HURRIES, Row
 
 Group = Literal["urgent", "overdue", "arrived-late", "today", "tomorrow", "later"]
 GROUPS: Final[tuple[Group, ...]] = (
@@ -25,6 +26,7 @@ GROUPS: Final[tuple[Group, ...]] = (
     "tomorrow",
     "later",
 )
+LATER: Final = GROUPS.index("later")
 WITHDRAWN: Final = ("cancelled", "entered-in-error")
 WITHDRAWN_MAX: Final = 200
 
@@ -90,14 +92,57 @@ def _of_group(number: int, days: Sequence[Days], where: Where) -> None:
         where.add(f"due_at > {tomorrow}", *second)
 
 
+def _tasks(where: Where) -> str:
+    """
+    The table, in SQL.
+
+    Where *where* picks a few by an index of their own, it is named: the planner, who is never told
+    sizes, would read all open work for them in the order that is asked for.
+    """
+    if "flags <> ''" in where.sql:
+        return "tasks INDEXED BY tasks_flagged"
+    if "owner IN" in where.sql and "NULL" not in where.sql:
+        return "tasks INDEXED BY tasks_owner"
+    return "tasks"
+
+
 def counts(db: sqlite3.Connection, where: Where, days: Sequence[Days], actor: str) -> Count:
     """How much there is of each group under *where*, which says nothing of owners."""
+    if tally.answers(where):
+        return _tallied(db, where, days, actor)
     case, values = _case(days)
     found = db.execute(
-        f"SELECT {case} AS grp, count(*), sum(owner IS ?), sum(owner IS NULL) FROM tasks"
-        f" WHERE open = 1 AND {where.sql} GROUP BY grp",
+        f"SELECT {case} AS grp, count(*), sum(owner IS ?), sum(owner IS NULL)"
+        f" FROM {_tasks(where)} WHERE open = 1 AND {where.sql} GROUP BY grp",
         (*values, actor, *where.values),
     ).fetchall()
+    return _as_count(found)
+
+
+def _tallied(db: sqlite3.Connection, where: Where, days: Sequence[Days], actor: str) -> Count:
+    """The same; only what is due today and tomorrow is counted row by row."""
+    case, values = _case(days)
+    last = max(one.tomorrow for one in days)
+    soon = db.execute(
+        f"SELECT {case} AS grp, count(*), sum(owner IS ?), sum(owner IS NULL) FROM tasks"
+        f" WHERE open = 1 AND hurry = 3 AND due_at <= ? AND {where.sql} GROUP BY grp",
+        (*values, actor, last, *where.values),
+    ).fetchall()
+    found = db.execute(
+        "SELECT hurry, sum(open), sum(open * (owner IS ?)), sum(open * (owner IS NULL)) FROM tally"
+        f" WHERE {where.sql} GROUP BY hurry",
+        (actor, *where.values),
+    ).fetchall()
+    near = [row for row in soon if row[0] < LATER]
+    rest = [
+        (LATER, *(sum_ - sum(row[n] for row in near) for n, sum_ in enumerate(row[1:], 1)))
+        for row in found
+        if row[0] == 3
+    ]
+    return _as_count([*(row for row in found if row[0] < 3), *near, *rest])
+
+
+def _as_count(found: Iterable[tuple[int, ...]]) -> Count:
     mine: dict[Group, int] = dict.fromkeys(GROUPS, 0)
     unowned, whole = dict(mine), dict(mine)
     for number, count, of_actor, of_nobody in found:
@@ -127,9 +172,9 @@ def page(
         _of_group(number, days, part)
         part.add("(due_at, task_id) > (?, ?)", *after)
         found = db.execute(
-            "SELECT id, value, why, due_at, task_id FROM (SELECT id, due_at, task_id FROM tasks"
-            f" WHERE {part.sql} ORDER BY due_at, task_id LIMIT ?) JOIN tasks_said USING (id)"
-            " ORDER BY due_at, task_id",
+            "SELECT id, value, why, due_at, task_id FROM (SELECT id, due_at, task_id"
+            f" FROM {_tasks(where)} WHERE {part.sql} ORDER BY due_at, task_id LIMIT ?)"
+            " JOIN tasks_said USING (id) ORDER BY due_at, task_id",
             (*part.values, limit + 1 - len(rows)),
         ).fetchall()
         rows += [(number, row[3], row[4], Row(*row[:3])) for row in found]
@@ -194,9 +239,23 @@ class Load(NamedTuple):
 def load(db: sqlite3.Connection, where: Where, now: int) -> list[Load]:
     """Per person, and for what nobody has: what is open, overdue, and due within 4 h."""
     soon = now + 4 * 3_600_000_000
+    if tally.answers(where):
+        held = db.execute(
+            "SELECT owner, sum(open), sum(open * (overdue AND NOT born_overdue)) FROM tally"
+            f" WHERE {where.sql} GROUP BY owner ORDER BY owner IS NOT NULL, sum(open) DESC, owner",
+            where.values,
+        ).fetchall()
+        due = dict(
+            db.execute(
+                f"SELECT owner, count(*) FROM tasks WHERE open = 1 AND hurry IN {HURRIES}"
+                f" AND due_at > ? AND due_at <= ? AND {where.sql} GROUP BY owner",
+                (now, soon, *where.values),
+            ).fetchall()
+        )
+        return [Load(owner, open_, late, due.get(owner, 0)) for owner, open_, late in held]
     found = db.execute(
         "SELECT owner, count(*), sum(overdue AND NOT born_overdue), sum(due_at > ? AND due_at <= ?)"
-        f" FROM tasks WHERE open = 1 AND {where.sql} GROUP BY owner"
+        f" FROM {_tasks(where)} WHERE open = 1 AND {where.sql} GROUP BY owner"
         " ORDER BY owner IS NOT NULL, count(*) DESC, owner",
         (now, soon, *where.values),
     ).fetchall()
@@ -204,10 +263,10 @@ def load(db: sqlite3.Connection, where: Where, now: int) -> list[Load]:
 
 
 def owners(db: sqlite3.Connection, where: Where) -> list[str]:
-    """Everybody who holds an open task."""
+    """Everybody who holds an open task; *where* names what is tallied alone."""
     found = db.execute(
-        "SELECT DISTINCT owner FROM tasks WHERE open = 1 AND owner IS NOT NULL"
-        f" AND {where.sql} ORDER BY owner LIMIT 500",
+        f"SELECT DISTINCT owner FROM tally WHERE owner IS NOT NULL AND {where.sql}"
+        " ORDER BY owner LIMIT 500",
         where.values,
     ).fetchall()
     return [str(owner) for (owner,) in found]

@@ -140,17 +140,19 @@ def _callable_now(site: Site, db: sqlite3.Connection, where: Where) -> None:
         at = moments.setdefault(zone, wording.local(now, zone))
         return calling.is_open(_loaded(hours), at)
 
-    db.create_function("care_opens", 2, opens)
     # Most patients have said no hours, and one look at the clock of each facility answers for them.
-    usual = {
-        facility: opens(None, facility)
-        for (facility,) in db.execute("SELECT DISTINCT facility FROM transitions")
-    }
-    calls = sorted(facility for facility, open_ in usual.items() if open_)
-    marks = ", ".join("?" * len(calls))
-    own = "(SELECT hours FROM patients p WHERE p.patient_key = tasks.patient_key)"
+    found = db.execute("SELECT DISTINCT facility FROM tally").fetchall()
+    calls = sorted(facility for (facility,) in found if opens(None, facility))
+    usual = f"facility IN ({', '.join('?' * len(calls))})"
+    said = "FROM patients p WHERE p.hours IS NOT NULL"
+    if db.execute(f"SELECT 1 {said} LIMIT 1").fetchone() is None:
+        where.add(usual, *calls)
+        return
+    db.create_function("care_opens", 2, opens)
     where.add(
-        f"CASE WHEN {own} IS NULL THEN facility IN ({marks}) ELSE care_opens({own}, facility) END",
+        f"CASE WHEN patient_key IN (SELECT p.patient_key {said}) THEN care_opens("
+        f"(SELECT p.hours {said} AND p.patient_key = tasks.patient_key), facility)"
+        f" ELSE {usual} END",
         *calls,
     )
 

@@ -129,7 +129,7 @@ def _session_of(request: Request, site: Site, guarded: Rule) -> Session | None:
     word = request.cookies.get(access.cookie())
     session = access.sessions.find(word, touch=guarded.touches)
     if session is None and word and guarded.permission is not None:
-        measures.AUTH_FAILURES.labels("session").inc()
+        measures.auth_failed("session")
     return session
 
 
@@ -170,7 +170,7 @@ async def _read_form(call: PageCall, request: StrictRequest) -> None:
         raise Problem("cross-site")
     said = await _form_of(request)
     if not is_ours(request, call.site, call.word, said):
-        measures.AUTH_FAILURES.labels("form-token").inc()
+        measures.auth_failed("form-token")
         raise Problem("cross-site")
     call.form = FormData([(name, value) for name, value in said.multi_items() if name != FIELD])
     request._form = call.form  # noqa: SLF001 - an endpoint's `Form()` sees no token either
@@ -199,14 +199,14 @@ def comes_from_here(request: Request, site: Site) -> bool:
     if said == "same-origin":
         return True
     if said not in (None, "none"):
-        measures.AUTH_FAILURES.labels("cross-site").inc()
+        measures.auth_failed("cross-site")
         return False
     # An older browser, or one that cannot tell: then its Origin must be this very host.
     origin = urlsplit(headers.get("origin", ""))
     scheme = "https" if site.access.secure else "http"
     if origin.scheme == scheme and origin.netloc and origin.netloc == headers.get("host"):
         return True
-    measures.AUTH_FAILURES.labels("cross-site").inc()
+    measures.auth_failed("cross-site")
     return False
 
 

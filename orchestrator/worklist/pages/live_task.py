@@ -21,6 +21,7 @@ from orchestrator.worklist.pages.live_work import said_of, state_at
 from orchestrator.worklist.pages.patient import view_of
 from orchestrator.worklist.pages.task import (
     completed_by,
+    event_of,
     matrix_of,
     may_complete,
     state_words,
@@ -67,6 +68,7 @@ async def live_task(call: PageCallOf, task_id: Id, query: Annotated[LiveTask, Qu
             matrix,
             task["kind"] in script.CALLS,
             call.csrf,
+            event_of(db, task_id),
             None if same else (call.csrf, edge.new_id(), sorted(policy.get("teams", ()))),
         )
 

@@ -218,7 +218,7 @@ def said_of(
     clock = wording.clock(at, str(task["zone"]))
     owner = task["owner"]
     if was["status"] in wording.WITHDRAWN:
-        return "Back: the original due time stands."
+        return rows.BACK
     if task["status"] == "completed" and was["status"] != "completed":
         return None if was["owner"] == actor else f"Done at {clock}."
     if owner != was["owner"]:

@@ -140,7 +140,13 @@ def _deadlines(sample: Any) -> str:
 
 def _feeds(site: Site, db: sqlite3.Connection, silent: list[str], now: int) -> list[FeedLine]:
     heard: dict[str, int] = dict(
-        db.execute("SELECT facility, max(updated_at) FROM transitions GROUP BY facility")
+        db.execute(
+            # Each facility once by the index, not each of its rows.
+            "WITH RECURSIVE f(name) AS (SELECT min(facility) FROM transitions UNION ALL"
+            " SELECT (SELECT min(facility) FROM transitions WHERE facility > f.name) FROM f"
+            " WHERE f.name IS NOT NULL) SELECT name, (SELECT max(updated_at) FROM transitions"
+            " WHERE facility = f.name) FROM f WHERE name IS NOT NULL"
+        )
     )
     parked: dict[str | None, int] = dict(
         db.execute(

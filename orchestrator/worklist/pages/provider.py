@@ -42,13 +42,12 @@ async def back(call: PageCallOf, request: Request) -> Response:
     except KeysAway as problem:
         return await _away(call, request, problem)
     except NotSignedIn as problem:
-        measures.AUTH_FAILURES.labels(f"oidc-{problem.cause}").inc()
-        logger.warning("auth.failed", reason=problem.cause)
+        measures.auth_failed(f"oidc-{problem.cause}")
         await refused(call, "unknown")
         return await shown(call, request, None, 422, wrong=NOBODY)
     who = principal_of(actor, claims, roles=provider.roles)
     if not who.may or call.site.store.is_disabled(actor):
-        measures.AUTH_FAILURES.labels("disabled" if who.may else "no-role").inc()
+        measures.auth_failed("disabled" if who.may else "no-role")
         await refused(call, actor)
         return await shown(call, request, None, 422, wrong=NO_ROLE)
     return await let_in(call, who, claims, path)

@@ -22,6 +22,7 @@ from orchestrator.worklist.site import Site
 from schemas.tasks import TERMINAL
 
 FLAGS_SHOWN: Final = 3
+BACK: Final = "Back: the original due time stands."
 STOPS: Final = {
     "EXPIRED": "{facility} reports that the patient has died. All outreach is withdrawn; do not"
     " call the home.",
@@ -271,17 +272,24 @@ def policy_of(site: Site, task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _moved(db: sqlite3.Connection, task: Mapping[str, Any], now: int, opened: int) -> str | None:
-    """``Due 13:10, was 14:00: …``, until the reader has opened the task in that version."""
+    """
+    ``Due 13:10, was 14:00: …``, or that the task is back, until the reader has opened it so.
+    """
     if task["version"] < 2 or task["version"] <= opened or task["status"] in TERMINAL:
         return None
     found = db.execute(
-        "SELECT json_extract(value, '$.task.version'), json_extract(value, '$.task.due_at')"
-        " FROM changes WHERE thing = ? AND kind = 'task' ORDER BY seq DESC LIMIT 20",
+        "SELECT json_extract(value, '$.task.version'), json_extract(value, '$.task.due_at'),"
+        " json_extract(value, '$.task.status') FROM changes"
+        " WHERE thing = ? AND kind = 'task' ORDER BY seq DESC LIMIT 20",
         (task["task_id"],),
     ).fetchall()
-    for (version, due), (_, before) in pairwise(found):
-        if due != before and version > opened:
+    for (version, due, _), (_, before, was) in pairwise(found):
+        if version <= opened:
+            break
+        if due != before:
             return moved_words(task, before, now)
+        if was in wording.WITHDRAWN:
+            return BACK
     return None
 
 

@@ -72,7 +72,7 @@ async def _by_password(call: PageCall, request: Request, path: str | None) -> Re
     name, guesses, store = name.strip()[:128], call.site.access.guesses, call.site.store
     address = "" if request.client is None else request.client.host
     if wait := guesses.wait_s(name, address):
-        measures.AUTH_FAILURES.labels("too-many").inc()
+        measures.auth_failed("too-many")
         headers = {"Retry-After": str(wait)}
         return await shown(call, request, path, 429, name=name, wrong=REST, headers=headers)
     guesses.wrong(name, address)
@@ -85,7 +85,7 @@ async def _by_password(call: PageCall, request: Request, path: str | None) -> Re
     if who is not None:
         guesses.right(name, address)
         return await let_in(call, who, {}, path)
-    measures.AUTH_FAILURES.labels("password").inc()
+    measures.auth_failed("password")
     # What was typed as a name may be the password: only a name that is one is written down.
     known = users.standing(store, name)
     await refused(call, "unknown" if known is None else name)

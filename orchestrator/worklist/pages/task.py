@@ -2,20 +2,19 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from fastapi import Response
 
-from orchestrator.worklist import edge
+from orchestrator.worklist import edge, views
 from orchestrator.worklist.access.roles import Principal
-from orchestrator.worklist.access.store import AccessStore
 from orchestrator.worklist.api.answers import freshness, items
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.queries import GapQuery
 from orchestrator.worklist.instants import micros
-from orchestrator.worklist.model import lists, stories
+from orchestrator.worklist.model import lists, said
 from orchestrator.worklist.model.filters import gaps_of, tasks_of
 from orchestrator.worklist.pages import gap_words, medicines, rows, script, visits, wording
 from orchestrator.worklist.pages.acts import Id
@@ -44,7 +43,7 @@ async def task_page(call: PageCallOf, task_id: Id) -> Response:
 async def shown(
     call: PageCall,
     task_id: str,
-    said: Said | None,
+    typed: Said | None,
     status: int = 200,
     *,
     errors: tuple[tuple[str, str], ...] = (),
@@ -59,7 +58,7 @@ async def shown(
     The page, with what was typed.
 
     Args:
-        said: What was typed; ``None``: the draft, or what was refused behind the reader's back.
+        typed: What was typed; ``None``: the draft, or what was refused behind the reader's back.
         errors: Fields and what is wrong with them.
         cannot: Reason and words of `Cannot be done`.
         key: Where the same form is to be sent again as the same action.
@@ -74,7 +73,7 @@ async def shown(
     if kept != draft:
         # To be changed and sent again like any draft.
         await asyncio.to_thread(pages.keep_draft, actor, task_id, kept, edge.now())
-    said = script.from_draft(kept) if said is None else said
+    typed = script.from_draft(kept) if typed is None else typed
     pages.opened(actor, task_id, found["task"]["version"], edge.now())
     return await page(
         call.request,
@@ -83,7 +82,7 @@ async def shown(
         status,
         fresh=found.pop("fresh"),
         live=f"/live/tasks/{task_id}?at={found.pop('place')}",
-        said=said,
+        said=typed,
         errors=errors,
         stale=stale,
         confirm=confirm,
@@ -92,7 +91,7 @@ async def shown(
         headers=headers,
         key=key or edge.new_id(),
         # What is over has no form; words that were being written when it ended are kept.
-        form=found["line"].open or (said.typed and (found["line"].withdrawn or status != 200)),
+        form=found["line"].open or (typed.typed and (found["line"].withdrawn or status != 200)),
         reached=script.REACHED,
         outcomes=script.OUTCOMES,
         reasons=REASONS,
@@ -112,6 +111,7 @@ def _read(
     (line,) = rows.lines(call, db, [row], now)
     draft = draft or next((dict(one.fields) for one in reversed(line.refused) if one.fields), {})
     task, policy = line.task, rows.policy_of(site, line.task)
+    told = [one.said for one in said.of_things(db, [task_id])]
     view, _ = (None, []) if task["masked"] else view_of(db, who, str(task["patient_key"]))
     return {
         "line": line,
@@ -130,8 +130,9 @@ def _read(
         "next_visit": _next_visit(view, task, now),
         "pcp": _pcp(view),
         "scores": (view or {}).get("scores") or [],
-        "earlier": earlier(db, site.store, task, who, now),
-        "answered": answered(site.store, db, task, policy, who),
+        "event": event_of(db, task_id),
+        "earlier": earlier(told, task, who, now),
+        "answered": answered(told, task, policy, who),
         "fresh": freshness(call, db),
         "place": place(db),
     }
@@ -218,6 +219,16 @@ def _next_visit(view: Mapping[str, Any] | None, task: Mapping[str, Any], now: in
     return wording.moment(min(ahead), str(task["zone"]), now) if ahead else "none"
 
 
+def event_of(db: sqlite3.Connection, task_id: str) -> str | None:
+    """What the task was last changed by: the id under which its sender knows it."""
+    row = db.execute(
+        "SELECT json_extract(value, '$.caused_by[0]') FROM changes WHERE thing = ?"
+        " AND kind = 'task' ORDER BY seq DESC LIMIT 1",
+        (task_id,),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def _pcp(view: Mapping[str, Any] | None) -> str | None:
     if view is None:
         return None
@@ -226,28 +237,26 @@ def _pcp(view: Mapping[str, Any] | None) -> str | None:
     return str(named or "on file") if pcp else "not on file"
 
 
+TOLD: Final = ("attempted", "completed", "rejected", "noted")
+
+
 def earlier(
-    db: sqlite3.Connection, store: AccessStore, task: Mapping[str, Any], who: Principal, now: int
+    said: Sequence[Mapping[str, Any]], task: Mapping[str, Any], who: Principal, now: int
 ) -> list[str]:
     """What was tried and noted before, newest first, as far as the reader may know."""
-    found: list[str] = []
-    zone = str(task["zone"])
-    # A note may name what consent withholds.
-    notes = who.view == "clinical" and (who.part2 or not task["masked"])
-    for told in reversed(stories.history(db, task["task_id"], "task")):
-        found += _earlier(store, orjson.loads(told.value), zone, notes, now)
-    for value in db.execute(
-        "SELECT value FROM changes WHERE thing = ? AND change = 'command.accepted'"
-        " ORDER BY id DESC LIMIT ?",
-        (task["task_id"], EARLIER_MAX),
-    ):
-        found += _earlier(store, orjson.loads(value[0]), zone, notes, now)
+    words = views.sees_words(who, masked=bool(task["masked"]))
+    found = []
+    for one in reversed([one for one in said if one["what"] in TOLD]):
+        text = str(one.get("reached") or one["what"]).replace("-", " ")
+        if words and one.get("note"):
+            text += f", “{one['note']}”"
+        when = wording.moment(micros(one["time"]), str(task["zone"]), now)
+        found.append(f"{when}: {text} ({one['actor']})")
     return found[:EARLIER_MAX]
 
 
 def answered(
-    store: AccessStore,
-    db: sqlite3.Connection,
+    said: Sequence[Mapping[str, Any]],
     task: Mapping[str, Any],
     policy: Mapping[str, Any],
     who: Principal,
@@ -255,33 +264,10 @@ def answered(
     """What was said when a call was completed, in words; ``None``: it is no completed call."""
     if task["kind"] not in script.CALLS or task["status"] != "completed":
         return None
-    if who.view != "clinical" or (task["masked"] and not who.part2):
+    if not views.sees_words(who, masked=bool(task["masked"])):
         return [("Answers", "Hidden for your role")]
-    for told in reversed(stories.history(db, task["task_id"], "task")):
-        for event in orjson.loads(told.value)["caused_by"]:
-            action = store.action(event)
-            if action is not None and action.action == "complete":
-                return script.in_words(orjson.loads(action.value)["data"], policy)
-    return []
-
-
-def _earlier(
-    store: AccessStore, change: Mapping[str, Any], zone: str, notes: bool, now: int
-) -> list[str]:
-    """What our own commands behind one change said."""
-    found = []
-    for event in change["caused_by"]:
-        action = store.action(event)
-        if action is None or action.action not in ("attempt", "complete", "reject", "note"):
-            continue
-        sent = orjson.loads(action.value)
-        data = sent["data"]
-        words = [wording.moment(micros(sent["time"]), zone, now)]
-        words.append(str(data.get("reached") or action.action).replace("-", " "))
-        if data.get("note") and notes:
-            words.append(f"“{data['note']}”")
-        found.append(f"{words[0]}: {', '.join(words[1:])} ({action.actor})")
-    return found
+    last = next((one for one in reversed(said) if one["what"] == "completed"), None)
+    return [] if last is None else script.in_words(last, policy)
 
 
 ROUTES: Final = (("/tasks/{task_id}", ["GET"], task_page),)

@@ -74,14 +74,16 @@ def waited(
     Args:
         task: As it stands now; ``None``: its actor does not see it any more.
     """
-    pending, applied, refused = False, [], []
+    pending = False
+    applied: list[str] = []
+    refused: list[Refusal] = []
     for one in waits:
         found = stories.verdict(db, one.event)
         if found is None:
             pending = True
             continue
         change = orjson.loads(found.value)
-        if change["change"] != "command.refused":
+        if change["change"] != "command.refused" or _is_so(one, waits, applied, task, who):
             applied.append(one.event)
             continue
         reason = _why(str(change["command"]["reason"]), task, who)
@@ -92,6 +94,20 @@ def waited(
         )
         refused.append(Refusal(one.event, text, words, one.fields))
     return Waited(pending, tuple(refused), tuple(applied))
+
+
+def _is_so(
+    one: Wait,
+    waits: Sequence[Wait],
+    applied: Collection[str],
+    task: Mapping[str, Any] | None,
+    who: str,
+) -> bool:
+    """Whether what was refused is as its actor wanted: they had done the same twice."""
+    if one.action == "accept":
+        return task is not None and task["owner"] == who
+    same = [other for other in waits if other.action == one.action and other.event in applied]
+    return any(other.fields == one.fields for other in same)
 
 
 def _why(reason: str, task: Mapping[str, Any] | None, who: str) -> str:

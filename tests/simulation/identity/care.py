@@ -15,13 +15,14 @@ COMMAND_WAIT = 15
 
 
 class Fact(NamedTuple):
-    """One statement: of a visit (discharged, not_discharged) or of bookings (booked, unbooked)."""
+    """One statement: of a visit (discharged, not_discharged, renumbered) or of bookings."""
 
     event: int
     what: str
     visit: str  # of a booking: its id
     time: int
     effective: int  # said of a time to come: counts from then on
+    beside: str = ""  # of a renumbered visit the other number that it goes by
 
 
 class Command(NamedTuple):
@@ -64,6 +65,7 @@ class Chart:
     rows: dict[RowId, Row] = field(default_factory=dict)
     undecided: list[Command] = field(default_factory=list)
     waiting: list[Command] = field(default_factory=list)
+    numbers: set[tuple[str, str]] | None = None  # told to the directory; None: it never asked
 
     def copy(self) -> "Chart":
         """One of its own."""
@@ -75,6 +77,7 @@ class Chart:
             rows=dict(self.rows),
             undecided=list(self.undecided),
             waiting=list(self.waiting),
+            numbers=None if self.numbers is None else set(self.numbers),
         )
 
 
@@ -117,7 +120,7 @@ def sight(charts: Iterable[Chart], moved: dict[str, str | None]) -> Sight:
                 bookings.add(fact.visit)
             elif fact.what == "unbooked":
                 unbooked.add(fact.visit)
-            else:
+            elif fact.what != "renumbered":
                 subject: str | None = chart.stream
                 if of_visit:
                     subject = moved.get(chart.stream)

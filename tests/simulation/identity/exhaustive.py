@@ -13,10 +13,10 @@ from random import Random
 from typing import Final
 
 from tests.simulation.identity.care import COMMAND_WAIT, LATE_AFTER, Chart, Command, Fact
-from tests.simulation.identity.directory import Cluster, Directory, Mark
+from tests.simulation.identity.directory import DIRECTORY, Cluster, Directory, Mark
 from tests.simulation.identity.key import Key, Route
 from tests.simulation.identity.messages import Clock, Said, Told
-from tests.simulation.identity.world import DIRECTORY, Partition, World
+from tests.simulation.identity.world import Partition, World
 
 Happening = tuple[int, str, Told | Said | Clock]
 NAMES = "ABC"
@@ -48,6 +48,13 @@ SMALL: Final = {
         "4 not_discharged A v1",
         "30 clock AB",
     ),
+    "a visit that is moved under its other number": (
+        "1 discharged A v1",
+        "2 renumbered A v1 v2",
+        "3 move B A v2",
+        "4 not_discharged A v1",
+        "30 clock AB",
+    ),
 }
 LARGE: Final = {
     "a chain": (
@@ -72,6 +79,13 @@ LARGE: Final = {
         "4 booked C s1",
         "14 clock ABC",
     ),
+    "another number, told when the right patient is merged": (
+        "1 discharged A v1",
+        "2 move B A v2",
+        "3 renumbered A v1 v2",
+        "4 merge C B",
+        "14 clock ABC",
+    ),
 }
 
 
@@ -79,8 +93,8 @@ def story(*lines: str) -> list[Happening]:
     """
     What happens, from lines of "instant what who …".
 
-    `discharged A v1`, `booked B s1`, … are facts, `done A v1 B` a command under B for A's task,
-    `merge B A` and `move B A v1` are marks, `clock A` a clock of A's partition.
+    `discharged A v1`, `booked B s1`, `renumbered A v1 v2`, … are facts, `done A v1 B` a command
+    under B for A's task, `merge B A` and `move B A v1` are marks, `clock A` of A's partition.
     """
     found: list[Happening] = []
     for event, line in enumerate(lines):
@@ -95,7 +109,7 @@ def story(*lines: str) -> list[Happening]:
             mark = Mark(at, at, "adt", f"{event:02}", what, who[0], who[1], *who[2:])
             found.append((at, DIRECTORY, Said((mark,))))
         else:
-            found.append((at, who[0], Told(Fact(event, what, who[1], at, 0))))
+            found.append((at, who[0], Told(Fact(event, what, who[1], at, 0, *who[2:]))))
     return found
 
 

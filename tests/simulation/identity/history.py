@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.simulation.identity.care import COMMAND_WAIT, LATE_AFTER, Command, Fact, RowId
-from tests.simulation.identity.directory import Mark
+from tests.simulation.identity.directory import DIRECTORY, Mark
 from tests.simulation.identity.messages import Said, Told
-from tests.simulation.identity.world import DIRECTORY, World
+from tests.simulation.identity.world import World
 
 VISITS = ("v1", "v2", "v3")
 CLOCKS_AT_THE_END = 12
@@ -21,6 +21,7 @@ class Summary:
     records: int
     messages: int
     marks: int
+    pairs: int
     commands: int
     accepted: int
     rows: int
@@ -76,6 +77,7 @@ class History:
             world.records,
             world.sent,
             len(oracle.marks),
+            len(oracle.pairs),
             self.commands,
             accepted,
             len(oracle.rows),
@@ -123,14 +125,18 @@ class History:
         """A discharge, its cancel, a booking or its cancel."""
         random, now = self.random, self.world.time
         subject = random.choice(self.world.names)
-        what = random.choice(("discharged",) * 4 + ("not_discharged", "booked", "unbooked"))
-        number = random.choice(VISITS)
+        what = random.choice(
+            ("discharged",) * 4 + ("not_discharged", "booked", "unbooked", "renumbered")
+        )
+        number, beside = random.choice(VISITS), ""
         if what in ("discharged", "not_discharged"):
             self.tasks.append(("task", subject, number))
+        elif what == "renumbered":
+            beside = random.choice([other for other in VISITS if other != number])
         else:
             number = f"b{number}"
         effective = now + random.randint(1, 12) if random.random() < 0.1 else 0
-        fact = Fact(self.event, what, number, now - random.randint(0, 8), effective)
+        fact = Fact(self.event, what, number, now - random.randint(0, 8), effective, beside)
         return subject, Told(fact)
 
     def command(self) -> tuple[str, Told]:

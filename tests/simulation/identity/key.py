@@ -24,13 +24,15 @@ from tests.simulation.identity.care import (
     reconcile,
     sight,
 )
-from tests.simulation.identity.directory import Group, Home
+from tests.simulation.identity.directory import DIRECTORY, Group, Home, Numbers, pair
 from tests.simulation.identity.messages import (
     Ask,
+    Body,
     Item,
     Low,
     Message,
     Move,
+    Said,
     Split,
     State,
     Told,
@@ -105,6 +107,8 @@ class Key:
                 self._state(message)
             case Ask():
                 self._ask(message)
+            case Numbers():
+                self.put(message.stream, message)
         self._close()
 
     def clock(self, shell: Shell) -> None:
@@ -140,7 +144,7 @@ class Key:
         route = self.routes.get(stream)
         return route is not None and route.home == self.name and stream in self.charts
 
-    def put(self, stream: str, body: Input | Move | Split | Low) -> None:
+    def put(self, stream: str, body: Body) -> None:
         """Append to a stream of this key."""
         route = self.routes[stream]
         if self.direct(stream):
@@ -215,7 +219,7 @@ class Key:
             for i in [i for i in early if i <= chart.taken]:
                 del early[i]
 
-    def apply(self, chart: Chart, body: Input | Move | Split | Low) -> None:
+    def apply(self, chart: Chart, body: Body) -> None:
         """What one item does to its chart."""
         chart.at = max(chart.at, self.shell.stamp)
         if isinstance(body, Fact):
@@ -232,8 +236,21 @@ class Key:
             part.facts = {fact for fact in chart.facts if fact.visit == visit}
             part.held = {fact for fact in chart.held if fact.visit == visit}
             self.tell(body.to, State(body.stream, body.n, part))
+        elif isinstance(body, Numbers):
+            chart.numbers = chart.numbers or set()
+            self._tell_numbers(chart)
         else:
             self.answer(chart.stream)
+
+    def _tell_numbers(self, chart: Chart) -> None:
+        """Tell the directory what visits of this chart go by, where it does not know."""
+        if chart.numbers is None:
+            return
+        found = {(fact.visit, fact.beside) for fact in chart.facts if fact.beside}
+        fresh = sorted(found - chart.numbers)
+        if fresh:
+            chart.numbers |= found
+            self.shell.send(DIRECTORY, Said(tuple(pair(chart.stream, *one) for one in fresh)))
 
     def answer(self, stream: str) -> None:
         """Somebody was answered, perhaps another home: what it leaves open is asked again."""
@@ -293,6 +310,7 @@ class Key:
             self._step(charts, now)
         for chart in charts:
             chart.now = low
+            self._tell_numbers(chart)
         if wake is not None:
             self._need(charts, wake)
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tests.simulation.identity.care import Chart, Input
-from tests.simulation.identity.directory import Group, Home, Mark
+from tests.simulation.identity.directory import Group, Home, Mark, Numbers
 
 
 class Told(NamedTuple):
@@ -43,13 +43,16 @@ class Low(NamedTuple):
     """In a stream: nothing but its `now`."""
 
 
+Body = Input | Move | Split | Low | Numbers
+
+
 class Item(NamedTuple):
     """From a router to the present home of a stream; all of it accepted before *now* is <= i."""
 
     stream: str
     i: int
     now: int
-    body: Input | Move | Split | Low
+    body: Body
 
 
 class State(NamedTuple):
@@ -67,4 +70,4 @@ class Ask(NamedTuple):
     until: int
 
 
-Message = Told | Said | Clock | Item | State | Ask | Home | Group
+Message = Told | Said | Clock | Item | State | Ask | Home | Group | Numbers

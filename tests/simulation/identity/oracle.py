@@ -21,7 +21,7 @@ from tests.simulation.identity.care import (
     standing,
     visit_stream,
 )
-from tests.simulation.identity.directory import Group, Home, Mark
+from tests.simulation.identity.directory import Decided, Group, Mark
 from tests.simulation.identity.messages import Said, Told
 from tests.simulation.identity.truth import truth
 
@@ -64,6 +64,7 @@ class Oracle:
         self.names = names
         self.said: list[tuple[int, str, Input]] = []  # accepted at, key, what
         self.marks: set[Mark] = set()
+        self.pairs: set[Mark] = set()  # told of numbers, where the directory asked
         self.marks_at: list[tuple[int, tuple[Mark, ...]]] = []
         self.told_by: dict[tuple[Mark, ...], list[Group]] = {}
         self.rows: dict[tuple[str, int], tuple[RowId, Row]] = {}
@@ -91,8 +92,9 @@ class Oracle:
             self.marks |= set(message.marks)
             self.marks_at.append((at, message.marks))
 
-    def directory_took(self, marks: tuple[Mark, ...], told: list[tuple[str, Home | Group]]) -> None:
+    def directory_took(self, marks: tuple[Mark, ...], told: list[tuple[str, Decided]]) -> None:
         """The directory decided marks."""
+        self.pairs |= {mark for mark in marks if mark.kind == "pair"}
         groups = [message for _, message in told if isinstance(message, Group)]
         self.told_by.setdefault(marks, groups)
 
@@ -165,7 +167,8 @@ class Oracle:
 
     def ended(self, keys: Mapping[str, "Key"], now: int) -> None:
         """Everybody has a home, and what stands is what a single partition would say."""
-        groups, homes, owners = truth(self.names, self.marks)
+        pairs = {(name, s.visit, s.beside) for _, name, s in self.said if isinstance(s, Fact)}
+        groups, homes, owners = truth(self.names, self.marks, pairs)
         charts: dict[str, Chart] = {}
         for name, key in keys.items():
             for stream, chart in key.charts.items():
@@ -173,9 +176,8 @@ class Oracle:
                 charts[stream] = chart
                 demand(not chart.undecided and not chart.waiting, "unanswered", stream)
                 demand(not chart.held, "held for ever", stream)
-                owner = (
-                    owners[origin_of(stream), stream.partition("#")[2]] if "#" in stream else stream
-                )
+                origin = origin_of(stream)
+                owner = owners.get((origin, stream.partition("#")[2]), origin)
                 demand(homes[owner] == name, "not at home", stream, name, homes)
         demand(charts.keys() >= set(self.names), "lost chart", charts.keys())
         facts: dict[str, set[Fact]] = {name: set() for name in self.names}

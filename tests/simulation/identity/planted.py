@@ -6,9 +6,9 @@ Each is a world whose keys, directory or clocks differ from the real ones in one
 from collections.abc import Iterable
 
 from tests.simulation.identity.care import Chart, Command, Fact, Input
-from tests.simulation.identity.directory import Cluster, Directory, Group, Home, Mark
+from tests.simulation.identity.directory import Cluster, Decided, Directory, Group, Home, Mark
 from tests.simulation.identity.key import Key
-from tests.simulation.identity.messages import Ask, Item, Low, Move, Split, State
+from tests.simulation.identity.messages import Ask, Body, Item, Low, State
 from tests.simulation.identity.world import World
 
 
@@ -90,7 +90,7 @@ class ArrivalOrder(Key):
 class SubjectDecides(Key):
     """A command is decided where it arrives, not where the chart lies."""
 
-    def put(self, stream: str, body: Input | Move | Split | Low) -> None:
+    def put(self, stream: str, body: Body) -> None:
         if isinstance(body, Command) and not self.direct(stream):
             self.shell.answered(body, "unknown")
         else:
@@ -233,7 +233,7 @@ class MarksAsTheyCome(Directory):
         super().__init__()
         self.came: list[Mark] = []
 
-    def take(self, marks: Iterable[Mark]) -> list[tuple[str, Home | Group]]:
+    def take(self, marks: Iterable[Mark]) -> list[tuple[str, Decided]]:
         marks = list(marks)
         self.came += [mark for mark in marks if mark not in self.came]
         return super().take(marks)
@@ -245,7 +245,7 @@ class MarksAsTheyCome(Directory):
 class OnlyWhatChanges(Directory):
     """Marks that change nothing when they come are not kept."""
 
-    def _derive(self, cluster: Cluster) -> list[tuple[str, Home | Group]]:
+    def _derive(self, cluster: Cluster) -> list[tuple[str, Decided]]:
         told = super()._derive(cluster)
         if told:
             self.effective = {*getattr(self, "effective", set()), *cluster.marks}
@@ -263,6 +263,44 @@ class NumbersBeginAnew(Directory):
         if len(known) > 1:
             found.n = 0
         return found
+
+
+class NumbersNotAsked(Directory):
+    """Only the number that a move names is moved."""
+
+    def asks(self, cluster: Cluster) -> set[str]:
+        del cluster
+        return set()
+
+
+class AskedAtTheFirstMove(Directory):
+    """Whoever is connected later is not asked."""
+
+    def asks(self, cluster: Cluster) -> set[str]:
+        return set() if cluster.asked else super().asks(cluster)
+
+
+class VoidMovesForgotten(Directory):
+    """A visit that once was moved has no home when a late mark makes the move void."""
+
+    def remember(self, cluster: Cluster, owners: dict[tuple[str, str], str]) -> None:
+        """Nothing."""
+
+
+class NumbersAnsweredOnce(Key):
+    """What numbers visits go by is told when the directory asks, and never again."""
+
+    def _tell_numbers(self, chart: Chart) -> None:
+        if not chart.numbers:
+            super()._tell_numbers(chart)
+
+
+class QuestionLeftBehind(Key):
+    """The chart forgets on its way that the directory wants to hear of numbers."""
+
+    def _pass_on(self, chart: Chart, n: int, to: str) -> None:
+        chart.numbers = None
+        super()._pass_on(chart, n, to)
 
 
 class NoIdentityGate(World):
@@ -319,6 +357,11 @@ PLANTED: tuple[type[Key] | type[Directory] | type[World], ...] = (
     MarksAsTheyCome,
     OnlyWhatChanges,
     NumbersBeginAnew,
+    NumbersNotAsked,
+    AskedAtTheFirstMove,
+    VoidMovesForgotten,
+    NumbersAnsweredOnce,
+    QuestionLeftBehind,
     NoIdentityGate,
     NoIntakeGate,
 )

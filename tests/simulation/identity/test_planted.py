@@ -15,6 +15,8 @@
 | CommandsLeftBehind, NeverAsks, AsksOnce | every command is answered, every deadline fires |
 | LatestHome, OldHomeNotTold | every chart comes home |
 | KeptWhereItCame, SeenTwice | what stands in the end is the refold in one partition |
+| NumbersNotAsked, AskedAtTheFirstMove, VoidMovesForgotten | a moved visit is somebody's, whole |
+| NumbersAnsweredOnce, QuestionLeftBehind | the same, of numbers that are told later |
 | MarksAsTheyCome, OnlyWhatChanges, NumbersBeginAnew | homes follow from the set of marks |
 """
 

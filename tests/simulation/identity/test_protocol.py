@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from tests.simulation.identity.care import Command, Fact
-from tests.simulation.identity.directory import Mark
+from tests.simulation.identity.directory import DIRECTORY, Mark
 from tests.simulation.identity.history import History
 from tests.simulation.identity.messages import Message, Said, Told
-from tests.simulation.identity.world import DIRECTORY, World
+from tests.simulation.identity.world import World
 
 SEEDS = 2_000
 BLOCKS = 8

@@ -17,8 +17,16 @@ class Truth(NamedTuple):
     owners: dict[tuple[str, str], str]
 
 
-def truth(names: Iterable[str], marks: Iterable[Mark]) -> Truth:
-    """What follows from *marks*, in whatever order they came."""
+def truth(
+    names: Iterable[str], marks: Iterable[Mark], pairs: Iterable[tuple[str, str, str]] = ()
+) -> Truth:
+    """
+    What follows from *marks*, in whatever order they came.
+
+    Args:
+        pairs: Identifier, visit and the other number that it goes by, whenever that was said.
+    """
+    pairs = [pair for pair in pairs if pair[2]]
     counting: list[Mark] = []
     owners: dict[tuple[str, str], str] = {}
     for mark in sorted(marks):
@@ -28,7 +36,7 @@ def truth(names: Iterable[str], marks: Iterable[Mark]) -> Truth:
             pair = {mark.one, mark.other}
             counting = [merge for merge in counting if {merge.one, merge.other} != pair]
         elif mark.kind == "move":
-            _moved(owners, mark)
+            _moved(owners, mark, pairs)
     names = list(names)
     groups = {name: _grown(name, counting) for name in names}
     return Truth(groups, {name: _home(name, counting) for name in names}, owners)
@@ -51,8 +59,16 @@ def _home(name: str, merges: list[Mark]) -> str:
     return name if last is None else _home(merges[last].one, merges[:last])
 
 
-def _moved(owners: dict[tuple[str, str], str], mark: Mark) -> None:
-    owners.setdefault((mark.other, mark.visit), mark.other)
-    for (origin, visit), owner in list(owners.items()):
-        if (visit, owner) == (mark.visit, mark.other):
-            owners[origin, visit] = mark.one
+def _moved(
+    owners: dict[tuple[str, str], str], mark: Mark, pairs: list[tuple[str, str, str]]
+) -> None:
+    here = {origin for (origin, _), owner in owners.items() if owner == mark.other} | {mark.other}
+    beside = [{visit, number} for name, visit, number in pairs if name in here]
+    numbers = {mark.visit}
+    for _ in beside:  # each can add one number at most
+        numbers = numbers.union(*(both for both in beside if both & numbers))
+    for number in numbers:
+        owners.setdefault((mark.other, number), mark.other)
+        for (origin, visit), owner in list(owners.items()):
+            if (visit, owner) == (number, mark.other):
+                owners[origin, visit] = mark.one

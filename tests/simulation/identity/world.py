@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.simulation.identity.care import Chart, Command, Row, RowId
-from tests.simulation.identity.directory import Directory, Group, Home, Mark
+from tests.simulation.identity.directory import (
+    DIRECTORY,
+    Decided,
+    Directory,
+    Group,
+    Home,
+    Mark,
+)
 from tests.simulation.identity.key import Key
 from tests.simulation.identity.messages import Clock, Message, Said, Told
 from tests.simulation.identity.oracle import Answered, Oracle, Published
-
-DIRECTORY = "identity"
 
 
 @dataclass(slots=True)
@@ -35,9 +40,7 @@ class Round:
 
     messages: list[tuple[str, Message]] = field(default_factory=list)
     outputs: list[Published | Answered] = field(default_factory=list)
-    decided: list[tuple[tuple[Mark, ...], list[tuple[str, Home | Group]]]] = field(
-        default_factory=list
-    )
+    decided: list[tuple[tuple[Mark, ...], list[tuple[str, Decided]]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

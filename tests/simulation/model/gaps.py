@@ -115,11 +115,17 @@ def in_hospital_again(transition: Transition, world: World) -> list[Stay]:
     ]
 
 
+def _let_go(stay: Stay, world: World) -> bool:
+    """An ED visit that is over without an admission is no arrival."""
+    return stay.klass == "EMERGENCY" and not stay.is_open_at(world.now)
+
+
 def _arrival_gaps(transition: Transition, world: World) -> Iterator[Gap]:
     if transition.status != "deferred" or not transition.waits_for_arrival:
         return
     arrived = arrival(transition, world) is not None or any(
-        is_arriving(transition, s) and s.admitted >= transition.at for s in world.stays
+        is_arriving(transition, s) and s.admitted >= transition.at and not _let_go(s, world)
+        for s in world.stays
     )
     expected_by = transition.at + timedelta(hours=24)
     if not arrived and is_worth_doing(transition, expected_by) and world.now >= expected_by:

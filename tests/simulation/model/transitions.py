@@ -205,8 +205,10 @@ def _ends_by_others(transition: Transition, all_of_them: list[Transition]) -> It
         if other is transition or not other.discharge.stands or other.at <= transition.at:
             continue
         at_the_facility = transition.kind == "facility" and is_post_acute(other.stay)
-        arrived = at_the_facility or is_arriving(transition, other.stay)
-        waited_for = other.stay in transition.elsewhere or arrived
+        on_the_way = other.stay in transition.elsewhere or at_the_facility
+        if on_the_way and other.waits_for_arrival and transition.kind != "transfer":
+            continue  # sent on from there, not home: this one goes on
+        waited_for = on_the_way or is_arriving(transition, other.stay)
         yield End(other.at, "TRANSFERRED" if waited_for else "SUPERSEDED")
 
 
