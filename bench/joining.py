@@ -18,7 +18,7 @@ from bench import feed
 from bench.copies import Copies
 from bench.growth import Site, new_log, populate
 from bench.measure import Figure, once, ratio
-from bench.people import SITE_KEY, START, Journal
+from bench.people import SITE_KEY, START, Journal, discharge
 from bench.speed import RULES
 from events.canonical import decode
 from orchestrator.core.instants import DAY, read
@@ -129,18 +129,23 @@ def _ward(count: int) -> list[JournalRecord]:
 
 
 def _beside(records: list[JournalRecord], merged: int, repeats: int) -> Figure:
-    """The same records decided where *merged* pairs of others were merged, and where none was."""
+    """The same records decided beside others of whom *merged* pairs were merged, and none was."""
     costs: tuple[list[float], list[float]] = ([], [])
+    others = Journal(2 * merged)
+    known = [discharge(others, one, START, f"V{one:09}") for one in range(2 * merged)]
     for _ in range(repeats):
         for pairs, taken in zip((0, merged), costs, strict=True):
             store = MemoryStore()
             processor = Processor(store, RULES, feed.FACILITIES, SITE_KEY)
+            _decide(processor, store, known, [])
             for number in range(pairs):
                 _merge(processor, store.commit, 2 * number, 2 * number + 1, number)
             store.published.clear()
             taken.append(once(partial(_decide, processor, store, records, [])))
+    ratios = sorted(one / none for none, one in zip(*costs, strict=True))
     what = f"deciding on those never merged, {merged:,} merged pairs beside them against none"
-    return ratio(GROUP, what, min(costs[1]) / min(costs[0]), MOST_BESIDE)
+    spread = f"turn by turn {ratios[0]:.2f} to {ratios[-1]:.2f}"
+    return ratio(GROUP, what, min(costs[1]) / min(costs[0]), MOST_BESIDE, spread)
 
 
 def _claims(records: list[JournalRecord], repeats: int) -> Figure:

@@ -75,7 +75,9 @@ def interruptions(transition: Transition, view: View) -> list[tuple[int, int, bo
         if back is None or stay.admit is None:
             continue
         if stay.start >= transition.at:
-            mistaken = stay.cls == "INPATIENT"
+            mistaken = stay.cls == "INPATIENT" or (
+                stay.cls == "SNF" and transition.disposition.arrival == "facility"
+            )
         else:
             elsewhere = stay.facility != transition.stay.facility
             mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes

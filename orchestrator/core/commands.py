@@ -51,7 +51,7 @@ def judge(
     task = find(command, ledger)
     if task is None:
         return None, WAITS if command.task_id is None else "unknown-task"
-    if task["status"] in TERMINAL:
+    if task["status"] in TERMINAL and not _came_before_the_wish(command, task):
         return task, "terminal"
     transition = ledger.transitions.get(task["transition_id"])
     at = read(transition["index_discharge_at"]) if transition is not None else 0
@@ -70,3 +70,17 @@ def judge(
     if command.if_version is not None and command.if_version != task["version"]:
         return task, "version"
     return task, None
+
+
+def _came_before_the_wish(command: Command, task: dict[str, Any]) -> bool:
+    """
+    A call made before, or in which, the patient declined calls, and heard of after the wish.
+
+    What the patient said in it counts (ruling 19), a red flag above all.
+    """
+    return (
+        command.what in ("attempted", "completed")
+        and (task["status"], task["status_reason"]) == ("cancelled", "DECLINED")
+        and task["ended_at"] is not None
+        and command.stamp.time <= read(task["ended_at"])
+    )

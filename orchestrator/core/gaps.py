@@ -5,7 +5,7 @@ acknowledged; one that is no longer returned closes, and `reconcile` knows with 
 Codes, openings, severities: ``domain/gaps-and-events.md`` and the rulings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import partial
 
@@ -57,7 +57,7 @@ def transition_gaps(
         # What was missing when the patient declined stays on record, suppressed; nothing new opens.
         scope.status = "suppressed"
         clock = Until(horizon, transition.ended_at)
-    _overdue(scope, transition, found, clock)
+    _overdue(scope, transition, [d for d in found.tasks if not _is_alert(d)], found, clock)
     if transition.disposition.status == "deferred":
         _deferred(scope, transition, clock)
     elif transition.status == "active" or reason == "DECLINED":
@@ -76,7 +76,15 @@ def transition_gaps(
             ),
             evidence={"visit_number": stay.visit, "facility": stay.facility},
         )
+    # What a clinician must hear of is never suppressed (scenario 21).
+    scope.status = "open"
+    _overdue(scope, transition, [d for d in found.tasks if _is_alert(d)], found, horizon)
+    _red_flag(scope, found)
     return scope.found
+
+
+def _is_alert(duty: Duty) -> bool:
+    return duty.kind == "CLINICAL_ESCALATION"
 
 
 def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
@@ -160,8 +168,14 @@ def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
         )
 
 
-def _overdue(scope: Scope, transition: Transition, found: Duties, horizon: Horizon) -> None:
-    for duty in found.tasks:
+def _overdue(
+    scope: Scope,
+    transition: Transition,
+    tasks: Iterable[Duty],
+    found: Duties,
+    horizon: Horizon,
+) -> None:
+    for duty in tasks:
         if not duty.overdue:
             continue
         subject = f"{duty.kind}:{duty.cause}" if duty.cause else duty.kind
@@ -220,10 +234,14 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
             caused_by=cause,
         )
     _unreachable(scope, transition, found, view)
+
+
+def _red_flag(scope: Scope, found: Duties) -> None:
+    """Ruling 23: until a clinician has called."""
     work = found.work
     if work is not None and work.red_flag is not None:
         stamp = work.red_flag.stamp
-        escalation = next((d for d in found.tasks if d.kind == "CLINICAL_ESCALATION"), None)
+        escalation = next((d for d in found.tasks if _is_alert(d)), None)
         if escalation is None or not escalation.terminal:
             scope.add(
                 "CLINICAL_RED_FLAG",
@@ -232,6 +250,12 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
                 caused_by=(stamp.event,),
                 known=stamp.receipt,
             )
+
+
+_UNREACHED = {
+    "wrong number": "The telephone number on file is wrong; nobody was reached.",
+    "tried": "Tried {count} times without reaching anybody.",
+}
 
 
 def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View) -> None:
@@ -251,12 +275,13 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
         and attempt.stamp.time > max(reached, default=0)
     ]
     # A wrong number says it at once, also where the attempt comes too soon to count.
-    ends = [
+    wrong = [
         command.stamp.time
         for command in found.work.attempts
         if command.reached == "wrong-number"
         and command.stamp.time >= max([transition.at, *reached])
     ]
+    ends = list(wrong)
     days: set[int] = set()
     for count, attempt in enumerate(attempts, start=1):
         days.add(local_day(attempt.stamp.time, transition.zone))
@@ -270,8 +295,8 @@ def _unreachable(scope: Scope, transition: Transition, found: Duties, view: View
     scope.add(
         "UNREACHABLE",
         since,
-        why.says("Tried {count} times without reaching anybody.", count=len(attempts)),
-        evidence={"attempts": len(attempts)},
+        why.says(_UNREACHED["wrong number" if wrong else "tried"], count=len(attempts)),
+        evidence={"attempts": len(attempts), "wrong_number": bool(wrong)},
         caused_by=tuple(a.stamp.event for a in attempts),
     )
 

@@ -8,7 +8,7 @@ heard of it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from orchestrator.core.instants import written
 from orchestrator.core.wanted import TERMINAL, Plan, Wanted
@@ -90,6 +90,19 @@ def readdress(ledger: Ledger, patient: str, key: str, made: list[Change]) -> lis
     return changes
 
 
+WITHDRAWN: Final = ("cancelled", "failed", "entered-in-error")
+STILL_TOLD: Final = ("patient", "patient_key", "masked", "flags", "tcm_contact_status")
+
+
+def _as_withdrawn(held: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    """What was withdrawn stays as it was until it comes back; only whose it is may be told."""
+    if held["status"] not in WITHDRAWN or any(
+        held[name] != content[name] for name in ("status", "status_reason")
+    ):
+        return content
+    return {name: content[name] for name in STILL_TOLD if name in content}
+
+
 def _same(held: dict[str, Any], content: dict[str, Any]) -> bool:
     # Faster than asking whether the items of the one are among those of the other.
     return {**held, **content} == held
@@ -152,8 +165,10 @@ def _next(
     thing = {**held, **content, "version": held["version"] + 1}
     if not closed:
         thing["closed_at"] = None
-    elif thing["closed_at"] is None:
-        thing["closed_at"] = moment
+    elif thing["closed_at"] is None or any(
+        thing.get(name) != held.get(name) for name in ("status", "status_reason", "close_reason")
+    ):
+        thing["closed_at"] = moment  # when we knew of this end, not of a former one
     return thing
 
 
@@ -175,9 +190,10 @@ def _tasks(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
                 "closed_at": moment if terminal else None,
             }
             changes.append(Change("task", "task.requested", thing, None, want.why()))
-        elif _same(held, content):
+        elif _same(held, _as_withdrawn(held, content)):
             continue
         else:
+            content = _as_withdrawn(held, content)
             thing = _next(held, content, moment, closed=terminal)
             changes.append(Change("task", _task_change(held, thing), thing, held, want.why()))
         held_all[want.id] = thing

@@ -55,11 +55,14 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
         if earlier.visit == later.visit and earlier.facility == later.facility:
             continue
         scope = _scope_of(later, view, policy)
+        words = "{one} and {two} both report an open stay."
+        if earlier.facility == later.facility:
+            words = "{one} reports two open stays."
         scope.add(
             "OVERLAPPING_STAYS",
             later.start,
             why.says(
-                "{one} and {two} both report an open stay.",
+                words,
                 one=earlier.facility,
                 two=later.facility,
             ),

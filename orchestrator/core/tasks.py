@@ -110,7 +110,7 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
     ):
         transition.close_reason = "COMPLETED"
     for duty in found.tasks:
-        _close_with(transition, duty)
+        _close_with(transition, duty, horizon)
         if not duty.terminal:
             duty.overdue = horizon.reached(duty.due_at)
             if transition.interrupted:
@@ -187,8 +187,9 @@ def _duty(
     elif rule.kind == "MED_REC":
         _reconciliation(duty, work, transition, found)
     elif rule.kind == "SNF_HANDOFF" and not duty.terminal and transition.arrival is not None:
-        duty.status, duty.evidence = "completed", "arrival"
-        duty.ended_at = max(transition.arrival.start, at)
+        arrived = max(transition.arrival.start, at)
+        if not transition.ended_before(arrived):
+            duty.status, duty.evidence, duty.ended_at = "completed", "arrival", arrived
     if rule.outreach and found.declined_at is not None and not duty.terminal:
         duty.status, duty.reason, duty.ended_at = "cancelled", "DECLINED", found.declined_at
     return duty
@@ -352,10 +353,15 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
     found.tasks.append(duty)
 
 
-def _close_with(transition: Transition, duty: Duty) -> None:
+def _close_with(transition: Transition, duty: Duty, horizon: Horizon) -> None:
     if transition.status != "closed":
         return
     reason = transition.stop_reason or transition.close_reason or ""
+    if reason == "DECLINED" and duty.kind == "CLINICAL_ESCALATION":
+        # Outreach is declined, not safety: a clinician still hears of the red flag (scenario 21).
+        if not horizon.reached(transition.window_end):
+            return
+        reason = "WINDOW_ENDED"
     if duty.terminal:
         if reason == "WRONG_PATIENT":
             duty.flags.append(reason)

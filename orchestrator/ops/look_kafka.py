@@ -20,7 +20,7 @@ from orchestrator.ops.lag import Bounds, Reading
 from orchestrator.ops.look import Seen
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
-from orchestrator.stream.kafka.connection import Kafka, why
+from orchestrator.stream.kafka.connection import Kafka, stop, why
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from schemas.topics import INPUTS, JOURNAL, TOPICS
 
@@ -228,4 +228,4 @@ async def _opened(kafka: Kafka, group: str) -> AsyncIterator[KafkaLook]:
         try:
             yield KafkaLook(broker, reader, group, await broker.cluster())
         finally:
-            await reader.stop()
+            await stop(reader)

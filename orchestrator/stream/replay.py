@@ -26,7 +26,7 @@ from orchestrator.log import describe
 from orchestrator.stream.content import content_hash
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.rules import rules as made_rules
-from orchestrator.stream.story import History, Story, connected, contest, silent
+from orchestrator.stream.story import History, Story, connected, contest, in_order, silent
 from schemas.facilities import Facilities
 from schemas.policy import load_policies
 
@@ -250,7 +250,7 @@ class _Run:
             operations += story.operations()
             every += story.changes
         patients.sort(key=itemgetter("patient"))
-        every.sort(key=lambda change: (change["at"], change["subject"], change["seq"]))
+        every.sort(key=in_order)
         self.rejected.sort(key=lambda one: (one["reason"], one["detail"], one["where"]))
         return {
             "as_of": written(self.until),

@@ -12,12 +12,18 @@ from typing import Any
 
 from orchestrator.core import picture, step
 from orchestrator.core.facts import OF_VISIT, Contested, Told
+from orchestrator.core.instants import read
 from orchestrator.core.joining import Joining, said_of
 from orchestrator.core.marks import Mark, origin_of, visit_of
 from orchestrator.core.numbers import numbers_said
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.stream.identity.claims import MOST
+
+
+def in_order(change: Mapping[str, Any]) -> tuple[int, str, int]:
+    """Where a change stands: by its instant (not the text of it), then its patient's own order."""
+    return read(change["at"]), change["subject"], change["seq"]
 
 
 @dataclass(slots=True)
@@ -160,7 +166,7 @@ class Story:
         for patient in self._joining.homes():
             changes = [c for name in _names(patient) for c in by_subject.get(name, ())]
             if changes or patient.others:
-                changes.sort(key=lambda change: (change["at"], change["subject"], change["seq"]))
+                changes.sort(key=in_order)
                 shown.append(self._shown(patient, changes, now))
         return shown
 

@@ -25,7 +25,6 @@ from orchestrator.worklist.site import Site
 
 FORGET_EACH: Final = 1_000  # actions; the first of a process among them
 
-ANOTHER_ROLE: Final = "Policy lets another role do this."
 NOT_BY_HAND: Final = "Nobody can close this by hand; it closes when what is missing is there."
 BULK: Final = "bulk"  # what one key for many tasks stands under
 
@@ -126,8 +125,14 @@ class Acting:
         begun = await asyncio.to_thread(self._site.store.begin, action, edge.now())
         self._begun += 1
         if self._begun % FORGET_EACH == 1:
-            await asyncio.to_thread(self._site.store.forget, edge.now())
+            await asyncio.to_thread(self._forget)
         return begun
+
+    def _forget(self) -> None:
+        """What is over and past in the worklist's own files; by each process now and then."""
+        now = edge.now()
+        self._site.store.forget(now)
+        self._site.pages.forget(now)
 
     @asynccontextmanager
     async def together(
@@ -224,14 +229,16 @@ class Acting:
         reason = change["command"]["reason"]
         if reason == "unknown-task":
             raise Problem("not-found")
-        if reason == "role":
-            raise Problem("forbidden", NOT_BY_HAND if asked.kind == "gap" else ANOTHER_ROLE)
+        if reason == "role" and asked.kind == "task":
+            raise Problem("forbidden", "Policy lets another role do this.")
         # What came before it may not be visible yet when the refusal is: both are of one step.
         thing = await self._thing(asked.kind, asked.name, visible)
         sentence = change["why"]
         if thing is not None:
             why = thing.pop("why", None)
             told = commands.impossible(asked.action, thing, why) if asked.kind == "task" else why
+            if reason == "role":  # of a gap no role is the right one: it is not who asks
+                told = NOT_BY_HAND
             if reason == "version" and told is None:
                 raise Stale(thing, why)
             sentence = told or sentence

@@ -15,6 +15,7 @@ from orchestrator.worklist.serving import Plan
 from schemas.topics import topic_of
 from tests.browser.conftest import Open, windows
 from tests.browser.served import Served, served
+from tests.browser.test_accessible import violations
 from tests.browser.test_live import event
 from tests.browser.test_shift import QUESTIONS, row_of
 from tests.worklist.world import discharged
@@ -96,6 +97,48 @@ def test_what_is_done_while_nobody_decides_is_done_once_afterwards(
     found = hospital.do(lambda world: world.get(f"/tasks/{task}/history"))
     changes = [one["change"] for one in found["items"]]
     assert changes == ["task.requested", "task.updated"]
+
+
+def test_what_was_refused_meanwhile_is_told_in_the_open_list(
+    window: Open, hospital: Served
+) -> None:
+    """Another was first: said in the row without a reload, the words in the form, until `e`."""
+    site, worker = hospital.world.site, hospital.world.worker
+    usual = site.action_wait
+    one, other = window("demo-rn"), window("demo-supervisor")
+    page = one.page
+    one.go(f"{CALLS}&owner=none&facility=MID")
+    task = str(page.locator("tbody.task").first.get_attribute("data-task"))
+    worker.stop()
+    site.action_wait = 0.0
+    try:
+        other.go(f"/tasks/{task}")
+        other.page.locator("#task-actions").get_by_role("button", name="Accept").click()
+        page.locator(f"{row_of(task)} th.patient a").click()
+        page.locator('input[name="reached"][value="patient"]').check()
+        for name in (*QUESTIONS, "education_given"):
+            said = "none" if name == "symptoms" else "yes"
+            page.locator(f'input[name="answer-{name}"][value="{said}"]').check()
+        page.locator("#note").fill("Feels well")
+        page.locator("#complete").click()
+        expect(page.locator("#notice")).to_contain_text("Saved. It will show when")
+    finally:
+        site.action_wait = usual
+        worker.start()
+    row = page.locator(row_of(task))
+    expect(row).to_contain_text("Refused: your completion of")
+    expect(row).to_contain_text("Taken by someone else.")
+    expect(page.locator("#refused-count")).to_have_text("Refused (1)")
+    assert violations(page) == []
+    later = window("demo-rn", width=390, scheme="dark")
+    later.go(f"/tasks/{task}")
+    expect(later.page.locator("#task-refused")).to_contain_text("Feels well")
+    expect(later.page.locator("#note")).to_have_value("Feels well")
+    assert violations(later.page) == []
+    row.locator("th.patient a").focus()
+    page.keyboard.press("e")
+    expect(row).not_to_contain_text("Refused")
+    expect(page.locator("#refused-count")).to_be_empty()
 
 
 def test_while_the_log_is_away_a_row_says_so_and_stays(

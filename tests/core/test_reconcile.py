@@ -110,8 +110,16 @@ def test_a_terminal_task_says_when_we_knew_it(book: Book, status: str) -> None:
     book.to(task())
     (change,) = book.to(task(status=status))
     assert (change.change, change.thing["closed_at"]) == (f"task.{status}", written(D + HOUR))
-    (again,) = book.to(task(status=status, owner="n1"))
+    (again,) = book.to(task(status=status, flags=["WRONG_PATIENT"]))
     assert (again.change, again.thing["closed_at"]) == ("task.updated", written(D + HOUR))
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "entered-in-error"])
+def test_what_was_withdrawn_stays_as_it_was(book: Book, status: str) -> None:
+    """A visit booked for the dead, a corrected hour: nobody hears of the task again (4c)."""
+    book.to(task())
+    book.to(task(status=status))
+    assert not book.to(task(status=status, appointment_id="A1", due_at="2026-10-30T00:00:00Z"))
 
 
 def test_entered_in_error_is_a_cancellation_to_who_reads_it(book: Book) -> None:

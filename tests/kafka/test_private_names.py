@@ -71,6 +71,7 @@ def test_the_name_is_there(owner: object, name: str) -> None:
         (aiokafka.AIOKafkaConsumer.start, "self._isolation_level"),
         (aiokafka.AIOKafkaConsumer.__init__, "self._fetch_max_wait_ms"),
         (aiokafka.AIOKafkaConsumer.start, "self._fetch_max_wait_ms"),
+        (aiokafka.AIOKafkaConsumer.stop, "await self._client.close()"),
         (consumer.Consumer.__init__, "self._acked"),
         (consumer.Consumer.__init__, "self._acked_index"),
         (consumer.Consumer.__init__, "self._committed_offset"),

@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist import edge
+from orchestrator.worklist.access.store import Action as Begun
 from tests.worklist.world import ANSWERS, World
 
 
@@ -325,7 +327,7 @@ async def test_a_red_flag_is_closed_by_clinicians_alone(running: World) -> None:
 
 
 async def test_a_gap_that_only_facts_close_says_so(running: World) -> None:
-    """403 by the rule for a role that may not, as no role may; the sentence tells what will."""
+    """409 with the gap as it stands: no role is the right one; the sentence says what closes it."""
     (gap,) = (await running.get("/gaps", code="NO_PCP_ON_FILE", limit=1))["items"]
     path = f"/gaps/{gap['gap_id']}/acknowledge"
     async with running.client("demo-rn") as client:
@@ -333,8 +335,9 @@ async def test_a_gap_that_only_facts_close_says_so(running: World) -> None:
         again = await client.post(path, headers={"Idempotency-Key": "k1"})
         unknown = await client.post("/gaps/none/acknowledge", headers={"Idempotency-Key": "k1"})
 
-    assert (refused.status_code, refused.json()["reason"]) == (403, "forbidden")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "not-possible-now")
     assert "closes when what is missing is there" in refused.json()["detail"]
+    assert refused.json()["current"]["gap_id"] == gap["gap_id"]
     assert again.json()["detail"] == refused.json()["detail"]
     assert unknown.status_code == 404
 
@@ -352,6 +355,19 @@ async def test_a_task_that_was_tried_and_is_nobodys_can_be_taken(running: World)
         "accepted",
         "demo-rn",
     )
+
+
+async def test_what_nobody_comes_back_to_is_dropped(running: World) -> None:
+    """A draft of two months ago, and the key of an action of then; what is newer stays."""
+    then = edge.now() - 60 * 24 * 3600 * 1_000_000
+    running.site.pages.keep_draft("n1", "t1", {"note": "old"}, then)
+    running.site.pages.keep_draft("n1", "t2", {"note": "new"}, edge.now())
+    running.site.store.begin(Begun("old", "n1", "x", b"", True, "t1", "note"), then)
+    await running.act(await running.call(), "accept")  # the first of this process looks
+
+    assert running.site.pages.draft("n1", "t1") == {}
+    assert running.site.pages.draft("n1", "t2") == {"note": "new"}
+    assert running.site.store.action("old") is None
 
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -56,7 +56,7 @@ async def told(made: World, number: int) -> dict[str, Any]:
         said(made, task["patient"], "preference_changed", outreach="accept", hours=hours)
     path = f"/tasks/{task['task_id']}"
     found: dict[str, Any] = await made.until(
-        path, lambda found: (found["contact"] or {}).get("preferences") is not None
+        path, lambda found: ((found["contact"] or {}).get("preferences") or {}).get("hours")
     )
     return found
 

@@ -100,14 +100,26 @@ def test_groups_and_loads_are_those_of_the_rows(
         assert any(one.due_4h for one in kept[1])
 
 
-def test_what_it_cannot_answer_is_counted(db: sqlite3.Connection) -> None:
-    """Flags and times are not in it."""
-    who = PEOPLE["supervisor"]
-    for said in ({"flag": ["AMA"]}, {"due_before": "2026-10-06T00:00:00Z"}):
+@pytest.mark.parametrize("who", PEOPLE.values(), ids=PEOPLE)
+def test_what_it_cannot_answer_is_counted(db: sqlite3.Connection, who: Principal) -> None:
+    """Flags and times are not in it; whose tasks and which, the page's rows say the same."""
+    db.execute("UPDATE tasks SET flags = '|AMA|' WHERE id % 3 = 0")
+    saids: tuple[dict[str, Any], ...] = (
+        {"flag": ["AMA"]},
+        {"flag": ["AMA"], "owner": ["nurse-1"]},
+        {"flag": ["AMA"], "owner": ["nurse-1", "none"]},
+        {"due_before": "2027-10-06T00:00:00Z"},
+    )
+    for said in saids:
         where = where_of(who, **said)
+        counted = work.counts(db, where, days(db), "nurse-1")
+        shown = work.page(db, where, days(db), 10_000, None)
 
         assert not tally.answers(where)
-        assert work.counts(db, where, days(db), "nurse-1").all.keys() == set(work.GROUPS)
+        for group in work.GROUPS:
+            assert counted.all[group] == sum(one == group for one, _ in shown.rows)
+        assert sum(one.open for one in work.load(db, where, 0)) == len(shown.rows)
+        assert shown.rows or who.actor != "a"
 
 
 @pytest.mark.parametrize("who", PEOPLE.values(), ids=PEOPLE)

@@ -18,7 +18,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from orchestrator.stream.kafka.connection import Kafka, why
+from orchestrator.stream.kafka.connection import Kafka, stop, why
 from orchestrator.stream.kafka.topic_ids import topic_ids
 from orchestrator.stream.kafka.topic_settings import Found, Wanted, differences
 
@@ -76,7 +76,7 @@ async def admin(kafka: Kafka, isolation: str = "read_uncommitted") -> AsyncItera
     except (KafkaError, OSError) as problem:
         raise BrokerAway(f"{kafka.bootstrap}: {await why(kafka, problem)}") from problem
     finally:
-        await reader.stop()
+        await stop(reader)
         await client.close()
 
 

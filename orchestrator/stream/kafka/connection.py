@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -177,3 +178,18 @@ async def _why(kafka: Kafka, server: str) -> str:
     except KafkaError as fault:
         return type(fault).__name__
     return "it does not answer all we ask"
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """
+    Stop *consumer*, also while a broker is away.
+
+    A fetch that waits to be tried again lets aiokafka's own cancellation of it out of ``stop()``:
+    whoever had called it would be cancelled in its place, and the connections stay open.
+    """
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping])
+    if stopping.cancelled():
+        await consumer._client.close()  # noqa: SLF001 - what is left of `stop()`
+    else:
+        stopping.result()

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from orchestrator.stream.kafka.broker import BrokerAway, admin
-from orchestrator.stream.kafka.connection import Kafka, why
+from orchestrator.stream.kafka.connection import Kafka, stop, why
 from orchestrator.stream.sqlite_log import Record
 
 POLL_MS: Final = 200
@@ -145,7 +145,7 @@ async def _consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
     except (KafkaError, OSError) as problem:
         raise BrokerAway(f"{kafka.bootstrap}: {await why(kafka, problem)}") from problem
     finally:
-        await consumer.stop()
+        await stop(consumer)
 
 
 async def _partitions(kafka: Kafka, topic: str) -> int:

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
-from orchestrator.stream.kafka.connection import Kafka
+from orchestrator.stream.kafka.connection import Kafka, stop
 from orchestrator.stream.kafka.site_key import OtherSiteKey, is_ours
 from orchestrator.stream.kafka.topic_settings import SITE
 from orchestrator.worklist import edge
@@ -92,7 +92,7 @@ class KafkaFeed:
             isolation_level="read_committed",
         )
         await self._consumer.start()
-        self._open.push_async_callback(self._consumer.stop)
+        self._open.push_async_callback(stop, self._consumer)
         self._consumer.assign([*self._tps, *self._journal])
         await self._to_clocks()
 
@@ -190,14 +190,15 @@ class KafkaFeed:
         return Sample(min(decided.values()), dict(self._ends), decided)
 
     def close(self) -> None:
-        with suppress(KafkaError, OSError, BrokerAway):
-            self._loop.run_until_complete(self._open.aclose())
+        with suppress(LogAway):
+            self._run(self._open.aclose())
         self._loop.close()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return self._loop.run_until_complete(work)
-        except (KafkaError, BrokerAway, OSError, TimeoutError) as problem:
+        except (KafkaError, BrokerAway, OSError, TimeoutError, asyncio.CancelledError) as problem:
+            # Nobody cancels anything in this loop but aiokafka itself, when a broker goes away.
             raise LogAway(str(problem) or type(problem).__name__) from problem
 
 

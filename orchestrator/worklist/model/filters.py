@@ -43,6 +43,11 @@ class Where:
     def sql(self) -> str:
         return " AND ".join(self.clauses) or "1"
 
+    @property
+    def is_never(self) -> bool:
+        """Whether it is known not to hold of anything: something is to be among no choices."""
+        return " IN ()" in self.sql
+
 
 class Key(NamedTuple):
     """One column of the order."""

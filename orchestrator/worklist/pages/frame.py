@@ -60,6 +60,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    made.filters |= {"kind_words": wording.kind, "flag_words": wording.flag}
     made.globals |= {
         "asset": assets.url,
         "product": PRODUCT,

@@ -220,13 +220,15 @@ def _next_visit(view: Mapping[str, Any] | None, task: Mapping[str, Any], now: in
 
 
 def event_of(db: sqlite3.Connection, task_id: str) -> str | None:
-    """What the task was last changed by: the id under which its sender knows it."""
+    """What the hospital told last that made the task so; neither the clock nor people's doing."""
     row = db.execute(
-        "SELECT json_extract(value, '$.caused_by[0]') FROM changes WHERE thing = ?"
-        " AND kind = 'task' ORDER BY seq DESC LIMIT 1",
+        "SELECT cause.value FROM changes c, json_each(CAST(c.value AS TEXT), '$.caused_by') cause"
+        " WHERE c.thing = ? AND c.kind = 'task'"
+        " AND NOT EXISTS (SELECT 1 FROM said s WHERE s.event = cause.value)"
+        " ORDER BY c.seq DESC LIMIT 1",
         (task_id,),
     ).fetchone()
-    return None if row is None else row[0]
+    return None if row is None else str(row[0])
 
 
 def _pcp(view: Mapping[str, Any] | None) -> str | None:
