@@ -194,7 +194,13 @@ def _find_arrival(transition: Transition, after: Sequence[Stay], rules: Rules) -
     expected = transition.disposition.arrival
     if not expected:
         return
-    transition.arrival = next((stay for stay in transition.elsewhere if stay.cls == "SNF"), None)
+    # Clocks differ: the next place may have admitted before the discharge.  A nursing home that has
+    # kept the bed since before the hospital stay has not.
+    places = ("SNF",) if expected == "facility" else ("SNF", "INPATIENT", "OBSERVATION")
+    since = transition.stay.start if expected == "facility" else 0
+    transition.arrival = next(
+        (stay for stay in transition.elsewhere if stay.cls in places and stay.start >= since), None
+    )
     if transition.arrival is not None:
         return
     for stay in after:

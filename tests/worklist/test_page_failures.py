@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from orchestrator.worklist import edge
 from orchestrator.worklist.access.sessions import Sessions
 from orchestrator.worklist.limits import Limits, Rate
 from orchestrator.worklist.log.feed import LogAway
 from orchestrator.worklist.pages.acts import CAUGHT_UP
+from orchestrator.worklist.pages.store import DRAFT_KEPT
 from tests.worklist.test_my_work import SCRIPT, page, words
 from tests.worklist.world import FREELY, World, world
 
@@ -247,3 +249,17 @@ async def test_whose_page_it_is_not_is_told_whose_it_is(shared: World) -> None:
     assert told.status_code == 403
     assert "You are signed in as rn. This is for: auditor." in words(told)
     assert '<a href="/work">Back to My work</a>' in told.text
+
+
+async def test_nobody_comes_back_to_a_draft_of_last_month(shared: World) -> None:
+    """Whatever somebody left unsent is dropped after 30 days, when the next one signs in."""
+    pages = shared.site.pages
+    pages.keep_draft("demo-rn", "T-old", {"note": NOTE}, edge.now() - DRAFT_KEPT - 1)
+    pages.keep_draft("demo-rn", "T-new", {"note": NOTE}, edge.now() - DRAFT_KEPT // 2)
+    async with shared.browser(None) as visitor:
+        token = re.search(r'name="csrf" value="([^"]+)"', (await visitor.get("/sign-in")).text)
+        assert token is not None
+        told = await visitor.post("/sign-in", csrf=token[1], role="rn")
+    assert told.status_code == 303
+    assert pages.draft("demo-rn", "T-old") == {}
+    assert pages.draft("demo-rn", "T-new") == {"note": NOTE}

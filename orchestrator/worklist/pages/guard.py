@@ -181,7 +181,8 @@ async def _form_of(request: StrictRequest) -> FormData:
     if media not in FORMS:
         raise Problem("unsupported-media-type")
     request._body = await request.body()  # noqa: SLF001 - bounded; Starlette's parser reads on here
-    return await request.form()
+    # No form of ours sends a file, and each one would lie open on the disk.
+    return await request.form(max_files=0)
 
 
 def is_ours(request: Request, site: Site, word: str, form: FormData) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from orchestrator.worklist import measures
+from orchestrator.worklist import edge, measures
 from orchestrator.worklist.access import users
 from orchestrator.worklist.access.demo import PREFIX, demo_principal
 from orchestrator.worklist.access.keys import is_safe
@@ -104,6 +104,7 @@ async def let_in(
     access, request = call.site.access, call.request
     await call.site.audit.write(who, "sign-in", "success", Account(), call.request_id)
     access.sessions.end(request.cookies.get(access.cookie()))
+    await asyncio.to_thread(call.site.pages.forget, edge.now())
     word = access.sessions.open(who.actor, claims)
     call.cookies += [access.set_cookie(word), access.drop_cookie(VISITOR)]
     return RedirectResponse(_next(path, who), 303)

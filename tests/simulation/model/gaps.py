@@ -124,7 +124,8 @@ def _arrival_gaps(transition: Transition, world: World) -> Iterator[Gap]:
     if transition.status != "deferred" or not transition.waits_for_arrival:
         return
     arrived = arrival(transition, world) is not None or any(
-        is_arriving(transition, s) and s.admitted >= transition.at and not _let_go(s, world)
+        (is_arriving(transition, s) and s.admitted >= transition.at and not _let_go(s, world))
+        or (transition.kind == "transfer" and s in transition.elsewhere)
         for s in world.stays
     )
     expected_by = transition.at + timedelta(hours=24)

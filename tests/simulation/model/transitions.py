@@ -139,6 +139,8 @@ def arrival(transition: Transition, world: World) -> Stay | None:
         if s is not transition.stay
         and is_post_acute(s)
         and not s.synthetic
+        # A bed that was kept through the hospital stay is no arrival.
+        and s.admitted >= transition.stay.admitted
         and (s.is_open_at(transition.at) or transition.at <= s.admitted < transition.closes)
     ]
     return min(stays, key=lambda s: s.admitted) if stays else None
