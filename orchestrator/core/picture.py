@@ -8,7 +8,7 @@ from orchestrator.core.instants import DAY, written
 from orchestrator.core.policy import Rules
 from orchestrator.core.registers import value_of
 from orchestrator.core.stays import Stay
-from orchestrator.core.transition import open_until
+from orchestrator.core.transition import Transition, open_until
 from orchestrator.core.transitions import derive
 from orchestrator.core.view import View
 
@@ -63,9 +63,8 @@ def episodes(view: View, rules: Rules, now: int) -> list[dict[str, Any]]:
     """Stays joined by transfer or class change, each chain with its beginning and end."""
     chains: list[list[Stay]] = []
     leads_to = {
-        id(transition.stay): transition.transferred_to or transition.arrival
+        id(transition.stay): _leads_to(transition)
         for transition in derive(view, rules, Horizon(now))
-        if transition.close_reason == "TRANSFERRED" or transition.status == "deferred"
     }
     home: dict[int, list[Stay]] = {}
     for stay in view.stays:
@@ -80,6 +79,13 @@ def episodes(view: View, rules: Rules, now: int) -> list[dict[str, Any]]:
         if following is not None:
             home[id(following)] = chain
     return [_episode(chain) for chain in chains]
+
+
+def _leads_to(transition: Transition) -> Stay | None:
+    arrival = transition.arrival
+    if arrival is not None and transition.ended_before(arrival.start):
+        arrival = None
+    return transition.transferred_to or arrival
 
 
 def _continued(stay: Stay, chains: Sequence[list[Stay]]) -> list[Stay] | None:

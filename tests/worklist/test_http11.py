@@ -135,3 +135,45 @@ async def test_an_honest_request_is_answered(monkeypatch: pytest.MonkeyPatch) ->
             assert b"200" in await reader.readuntil(b"\r\n\r\n")
             assert await reader.readexactly(5) == b"12345"
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nCANARY-7f3a\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;" + b"x" * 70_000,
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: CANARY-7f3a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x5\r\n\r\n12345",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n12345",
+        b"PRI * HTTP/2.0\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /\x00CANARY-7f3a HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_what_is_sent_wrong_ends_the_connection(sent: bytes) -> None:
+    """Lengths and chunks that are none: an answer below 500 or none at all, nothing repeated."""
+    answer = await said(sent, end=True)
+
+    assert CANARY not in answer
+    assert not answer or answer.split()[1][:1] in (b"2", b"4")
+    assert answer.count(b"HTTP/1.1 ") <= 1
+
+
+async def test_requests_in_a_row_are_answered_in_their_order() -> None:
+    """A hundred sent at once, before any answer: each its own, none twice."""
+    asked = b"".join(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n%s\r\n%03d"
+        % (b"Connection: close\r\n" if number == 99 else b"", number)
+        for number in range(100)
+    )
+    answer = await said(asked)
+
+    bodies = [part[:3] for part in answer.split(b"\r\n\r\n")[1:]]
+    assert bodies == [b"%03d" % number for number in range(100)]

@@ -17,6 +17,7 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from orchestrator.worklist import edge, measures
 from orchestrator.worklist.access.roles import principal
@@ -182,7 +183,10 @@ async def _form_of(request: StrictRequest) -> FormData:
         raise Problem("unsupported-media-type")
     request._body = await request.body()  # noqa: SLF001 - bounded; Starlette's parser reads on here
     # No form of ours sends a file, and each one would lie open on the disk.
-    return await request.form(max_files=0)
+    try:
+        return await request.form(max_files=0)
+    except StarletteHTTPException:  # too many fields, a file, parts that are none
+        raise Problem("malformed", "The form cannot be read.") from None
 
 
 def is_ours(request: Request, site: Site, word: str, form: FormData) -> bool:
