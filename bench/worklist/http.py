@@ -120,10 +120,8 @@ def main() -> None:
     print(
         f"\nnot 200: {others or 'none'}; on streams {told.shown:,} events, {told.resyncs} resyncs"
     )
-    print(
-        f"memory {at_start:.0f} MB at the start, {rss[0]:.0f} with all streams open,"
-        f" {rss[-1]:.0f} at the end, {max(rss):.0f} at most"
-    )
+    parts = ", ".join(f"{rss[(len(rss) - 1) * part // 6]:.0f}" for part in range(7))
+    print(f"memory {at_start:.0f} MB at the start; from all streams open to the end: {parts}")
     print(f"\n{large}\n")
     print(f"{told.cpu_s:.1f} CPU seconds of the product in {chosen.seconds:.0f} s")
 

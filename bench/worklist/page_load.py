@@ -154,7 +154,7 @@ class Pages:
             reader.cookie = f"care_session={answer.cookies['care_session'].value}"
 
     async def _open_work(self, reader: Reader) -> None:
-        _, body = await self._get(reader, "/work")
+        _, body = await self._get(reader, "/work?owner=none")  # something to take at every run
         reader.token, reader.live = _found(_TOKEN, body), html.unescape(_found(_LIVE, body))
         reader.rows = {task.decode(): int(number) for number, task in _ROW.findall(body)}
         reader.free = {task.decode(): version.decode() for task, version in _ACCEPT.findall(body)}
