@@ -59,6 +59,8 @@ _CLINICAL_WORDS: Final[dict[str, str]] = {
 }
 # What one hides by law of a masked thing (42 CFR Part 2), whatever the view.
 _MASKED: Final = ("visit_number", "scope", "evidence", "outcome", "appointment_id", "disposition")
+# Of a gap the subject is a visit, an appointment, a medicine; of an overdue task its kind.
+_MASKED_GAP: Final = (*_MASKED, "subject")
 RESTRICTED: Final = "Details are restricted by law. Call, and do not name the unit."
 NOTICE: Final = (
     "42 CFR Part 2 prohibits unauthorized use or disclosure of these records."  # § 2.32(a)(2)
@@ -81,7 +83,8 @@ def seen(
         hidden.append("subject")  # names the medicine or the list
     masked = bool(thing.get("masked")) and not part2
     if masked:
-        hidden += [name for name in _MASKED if name in thing and name not in hidden]
+        betrays = _MASKED if kind != "gap" or thing["code"] == "TASK_OVERDUE" else _MASKED_GAP
+        hidden += [name for name in betrays if name in thing and name not in hidden]
     if thing.get("masked"):
         thing["notice"] = NOTICE  # goes along with every disclosure, to whoever it is made
     for name in hidden:
@@ -89,6 +92,26 @@ def seen(
     thing["why"] = RESTRICTED if masked else _sentence(thing, why, view)
     thing["hidden"] = sorted(hidden)
     return thing
+
+
+def withheld(view: Mapping[str, Any], *, part2: bool) -> tuple[dict[str, Any], list[str]]:
+    """
+    A patient view as the law lets it be read, and which of its fields it withholds.
+
+    Of appointments the times stay, and who the primary-care provider is: the work goes on.
+    """
+    shown, names = dict(view), [] if part2 else list(view.get("masks") or ())
+    for name in names:
+        shown[name] = (
+            [_plain_slot(one) for one in view.get(name) or ()] if name == "appointments" else None
+        )
+    return shown, names
+
+
+def _plain_slot(appointment: Mapping[str, Any]) -> dict[str, Any]:
+    provider = appointment.get("provider") or {}
+    pcp = provider if provider.get("is_pcp") else None
+    return {**appointment, "service": None, "provider": pcp}
 
 
 def _sentence(thing: Mapping[str, Any], why: str | None, view: View) -> str | None:

@@ -75,6 +75,7 @@ def transition_gaps(
                 at=stay.start,
             ),
             evidence={"visit_number": stay.visit, "facility": stay.facility},
+            of=stay,
         )
     # What a clinician must hear of is never suppressed (scenario 21).
     scope.status = "open"
@@ -135,6 +136,7 @@ def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
                 "facility": stay.facility,
                 "same_facility": stay.facility == facility,
             },
+            of=stay,
         )
     if transition.readmission is not None and not transition.readmission[2]:
         stay, since, _ = transition.readmission
@@ -150,6 +152,7 @@ def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
                 "facility": stay.facility,
                 "same_facility": stay.facility == facility,
             },
+            of=stay,
         )
     if transition.transferred_to is not None and transition.disposition.says_home:
         other = transition.transferred_to
@@ -165,6 +168,7 @@ def _facts(scope: Scope, transition: Transition, found: Duties) -> None:
             ),
             evidence={"disposition": discharge.disposition, "facility": other.facility},
             caused_by=cause,
+            of=other,
         )
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from orchestrator.core import ids
 from orchestrator.core.instants import written
+from orchestrator.core.masking import is_masked
 from orchestrator.core.policy import Policy
+from orchestrator.core.stays import Stay
 from orchestrator.core.view import View
 from orchestrator.core.wanted import Wanted
 
@@ -44,6 +46,7 @@ class Scope:
         evidence: dict[str, Any] | None = None,
         caused_by: tuple[str, ...] = (),
         known: int | None = None,
+        of: Stay | None = None,
     ) -> None:
         """
         Want one gap.
@@ -59,6 +62,7 @@ class Scope:
             evidence: Plain data.
             caused_by: Event ids.
             known: The receipt of its newest cause; an acknowledgement covers what it came after.
+            of: Another stay that it tells of, and betrays if that is withheld.
         """
         rule = self.policy.gaps[code]
         gap = ids.gap_id(self.transition or self.scope or "", code, subject)
@@ -86,7 +90,7 @@ class Scope:
             "close_reason": "ACKNOWLEDGED" if closed else None,
             "evidence": evidence or {},
             "flags": [],
-            "masked": self.masked,
+            "masked": self.masked or (of is not None and is_masked(of, self.view)),
             "rule": f"{self.protocol}/{code.lower().replace('_', '-')}",
             "policy_version": self.policy.version,
             "caused_by": list(caused_by),

@@ -95,7 +95,7 @@ def _content(
         "preferences": preferences if any(preferences.values()) else None,
         "died_at": None if died is None else written(died),
         "test_patient": bool(seen.said("test_patient")),
-        "masks": ["stays"] if masked else [],
+        "masks": ["appointments", "stays"] if masked else [],
         "stays": picture.stays(seen, rules, now),
         "appointments": [_appointment(cell) for cell in seen.appointments],
         "medications": {},

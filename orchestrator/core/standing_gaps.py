@@ -68,6 +68,7 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
             ),
             subject=later.visit,
             evidence={"facilities": [earlier.facility, later.facility]},
+            of=earlier,
         )
         found += scope.found
     for subject, facility, visit, stamp in view.orphans:

@@ -92,8 +92,8 @@ BUGS: Final = (
         about="Two nurses complete one task: the second overwrites what the first documented.",
         listed="lost update on double complete",
         file="orchestrator/core/commands.py",
-        right='    if task["status"] in TERMINAL:\n',
-        wrong='    if task["status"] in TERMINAL - {"completed"}:\n',
+        right='    if task["status"] in TERMINAL and',
+        wrong='    if task["status"] in TERMINAL - {"completed"} and',
         tests=("tests/core/test_commands.py::test_that_it_is_over_is_told_before_everything",),
     ),
     Bug(

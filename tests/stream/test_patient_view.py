@@ -184,11 +184,24 @@ def test_a_unit_of_part_2_is_masked_until_the_patient_consents(hospital: Hospita
         assert things
         return {thing["masked"] for thing in things if thing.get("transition_id")}
 
-    assert (masked(), hospital.view()["masks"]) == ({True}, ["stays"])
+    assert (masked(), hospital.view()["masks"]) == ({True}, ["appointments", "stays"])
     hospital.says("patient.consent_changed", scope="part2", state="granted", parties=["all"])
     assert (masked(), hospital.view()["masks"]) == ({False}, [])
     hospital.says("patient.consent_changed", scope="part2", state="revoked")
-    assert (masked(), hospital.view()["masks"]) == ({True}, ["stays"])
+    assert (masked(), hospital.view()["masks"]) == ({True}, ["appointments", "stays"])
+
+
+def test_a_gap_that_tells_of_such_a_stay_is_masked_too(hospital: Hospital) -> None:
+    """The readmission after an ordinary discharge names the visit in the unit."""
+    hospital.person()
+    hospital.says("admission.opened", visit_number="V1", location="4W", **{"class": "INPATIENT"})
+    hospital.discharges()
+    hospital.passes(HOUR)
+    hospital.says("admission.opened", visit_number="V2", location="DETOX", **{"class": "INPATIENT"})
+    gaps = hospital.newest("care.gap.v1", "gap_id").values()
+    assert {gap["masked"] for gap in gaps if gap["code"] == "READMISSION_30D"} == {True}
+    tasks = hospital.newest("care.task.v1", "task_id").values()
+    assert {task["masked"] for task in tasks} == {False}
 
 
 def test_another_unit_masks_nothing(hospital: Hospital) -> None:

@@ -13,6 +13,7 @@ from orchestrator.worklist.api.guard import Call
 from orchestrator.worklist.model import lists, said, stories
 from orchestrator.worklist.model.lists import Row
 from orchestrator.worklist.model.stories import Told
+from schemas.views import withheld
 
 # Of a patient view, what a caller needs to reach the patient.
 CONTACT = ("name", "birth_date", "phones", "language", "caregivers", "preferences")
@@ -43,9 +44,8 @@ def contacts(db: sqlite3.Connection, keys: Iterable[str], who: Principal) -> dic
             f"SELECT patient_key, value FROM patients WHERE patient_key IN ({marks})",
             part,
         ):
-            view = orjson.loads(value)
-            withheld = () if who.part2 else view.get("masks", ())
-            found[key] = {name: None if name in withheld else view.get(name) for name in CONTACT}
+            view, _ = withheld(orjson.loads(value), part2=who.part2)
+            found[key] = {name: view.get(name) for name in CONTACT}
     return found
 
 

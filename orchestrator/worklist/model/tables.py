@@ -19,7 +19,7 @@ from orchestrator.worklist.model import tally
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 11
+LAYOUT: Final = 12
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -70,7 +70,7 @@ CREATE INDEX gaps_code ON gaps (code, status);
 CREATE INDEX gaps_counted ON gaps (status, code, severity, team, facility);
 CREATE INDEX gaps_closed ON gaps (status, updated_at, team, facility);
 CREATE INDEX gaps_status ON gaps (status, rank, since, gap_id, team, facility);
-CREATE INDEX gaps_patient ON gaps (patient_key);
+CREATE INDEX gaps_patient ON gaps (patient_key, status, rank, since, gap_id);
 CREATE INDEX gaps_transition ON gaps (transition_id);
 CREATE TABLE transitions (
     id INTEGER PRIMARY KEY, transition_id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,

@@ -24,6 +24,7 @@ from orchestrator.worklist.pages.gaps import since
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
 from orchestrator.worklist.pages.rows import STOPS, nameless
 from orchestrator.worklist.problems import Problem
+from schemas import views
 
 Key = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 AT_ONCE: Final = 200
@@ -122,10 +123,9 @@ def view_of(
     row = db.execute("SELECT value FROM patients WHERE patient_key = ?", (key,)).fetchone()
     if row is None or row[0] is None or who.view not in ("clinical", "minimal"):
         return None, []
-    view: dict[str, Any] = orjson.loads(row[0])
+    view, withheld = views.withheld(orjson.loads(row[0]), part2=who.part2)
     hidden = [] if who.view == "clinical" else list(_CLINICAL)
-    withheld = [] if who.part2 else list(view.get("masks") or ())
-    for name in (*hidden, *withheld):
+    for name in hidden:
         view[name] = None
     return view, [*hidden, *withheld]
 
