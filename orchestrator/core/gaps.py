@@ -242,18 +242,21 @@ def _patient(scope: Scope, transition: Transition, found: Duties, view: View) ->
 
 def _red_flag(scope: Scope, found: Duties) -> None:
     """Ruling 23: until a clinician has called."""
-    work = found.work
-    if work is not None and work.red_flag is not None:
-        stamp = work.red_flag.stamp
-        escalation = next((d for d in found.tasks if _is_alert(d)), None)
-        if escalation is None or not escalation.terminal:
-            scope.add(
-                "CLINICAL_RED_FLAG",
-                stamp.time,
-                why.says("An answer in the call asks for a clinician within the hour."),
-                caused_by=(stamp.event,),
-                known=stamp.receipt,
-            )
+    if found.work is None or not found.work.red_flags:
+        return
+    alert = next((duty for duty in reversed(found.tasks) if _is_alert(duty)), None)
+    if alert is not None and alert.terminal:
+        return
+    flag = found.work.red_flags[0]
+    if alert is not None:
+        flag = next(one for one in found.work.red_flags if one.stamp.event == alert.cause)
+    scope.add(
+        "CLINICAL_RED_FLAG",
+        flag.stamp.time,
+        why.says("An answer in the call asks for a clinician within the hour."),
+        caused_by=(flag.stamp.event,),
+        known=flag.stamp.receipt,
+    )
 
 
 _UNREACHED = {

@@ -17,7 +17,7 @@ from orchestrator.core.slots import Slot, primary_care_slots
 from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
 from orchestrator.core.wanted import TERMINAL
-from orchestrator.core.work import Work, attempts_met, counted, done, is_unfinished
+from orchestrator.core.work import Work, attempts_met, counted, done, heard, is_unfinished
 
 
 @dataclass(slots=True)
@@ -329,28 +329,34 @@ def replacement(missed: Slot, slots: Sequence[Slot]) -> Slot | None:
 
 
 def _escalation(transition: Transition, view: View, found: Duties) -> None:
-    """Ruling 23: a red flag in the call asks for a clinician within the hour."""
+    """Ruling 23: a red flag asks for a clinician within the hour, anew once one has called."""
     rule = transition.policy.tasks.get("CLINICAL_ESCALATION")
-    if rule is None or found.work is None or found.work.red_flag is None:
+    if rule is None or found.work is None:
         return
-    stamp = found.work.red_flag.stamp
-    task = ids.task_id(transition.id, rule.kind, stamp.event)
-    due = rule.due.after(stamp.time, transition.facility)
-    duty = Duty(
-        rule,
-        stamp.event,
-        task,
-        due,
-        stamp.receipt,
-        stamp.receipt,
-        "requested",
-        (stamp.event,),
-        due,
-        team=rule.team,
-    )
-    commands = _commands(transition, view, rule.kind, stamp.event)
-    _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
-    found.tasks.append(duty)
+    called: Command | None = None  # by which the last escalation was completed
+    waits = False
+    for flag in found.work.red_flags:
+        if waits or (called is not None and heard(flag) <= heard(called)):
+            continue  # the clinician hears of both
+        stamp = flag.stamp
+        due = rule.due.after(stamp.time, transition.facility)
+        duty = Duty(
+            rule,
+            stamp.event,
+            ids.task_id(transition.id, rule.kind, stamp.event),
+            due,
+            stamp.receipt,
+            stamp.receipt,
+            "requested",
+            (stamp.event,),
+            due,
+            team=rule.team,
+        )
+        commands = _commands(transition, view, rule.kind, stamp.event)
+        work = done(commands, call=False, since=0, policy=transition.policy)
+        _worked(duty, work)
+        called, waits = work.completed, work.completed is None
+        found.tasks.append(duty)
 
 
 def _close_with(transition: Transition, duty: Duty, horizon: Horizon) -> None:

@@ -26,7 +26,7 @@ class Work:
     completed: Command | None = None
     attempts: list[Command] = field(default_factory=list)
     declined: Command | None = None
-    red_flag: Command | None = None
+    red_flags: list[Command] = field(default_factory=list)
 
 
 def is_contact(command: Command, policy: Policy) -> bool:
@@ -81,7 +81,7 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
     end = next((one for one in said if _settles(one, call, since, policy)), None)
     if end is not None:
         del said[said.index(end) :]  # what follows came before it was known that this settled it
-    said.sort(key=_heard)
+    said.sort(key=heard)
     for command in said:
         if command.what == "accepted":
             work.status, work.owner = "accepted", command.actor
@@ -101,11 +101,11 @@ def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy)
             work.declined = end
     if call:
         spoken = work.attempts if end is None else [*work.attempts, end]
-        work.red_flag = next((one for one in spoken if has_red_flag(one, policy)), None)
+        work.red_flags = [one for one in spoken if has_red_flag(one, policy)]
     return work
 
 
-def _heard(command: Command) -> int:
+def heard(command: Command) -> int:
     """When it counts: what was said ahead of its time, then."""
     return max(command.stamp.receipt, command.stamp.time)
 

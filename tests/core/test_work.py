@@ -186,6 +186,23 @@ def test_the_red_flag_closes_when_the_clinician_has_called() -> None:
     assert found.tasks["CLINICAL_ESCALATION"]["status"] == "completed"
 
 
+def test_a_red_flag_that_is_told_after_the_clinician_called_asks_again() -> None:
+    """Another hour, another task, the same gap; what is told meanwhile is heard in one call."""
+    found = called(command("attempted", D + HOUR, answers={"symptoms": "worse"}))
+    first = found.tasks["CLINICAL_ESCALATION"]["task_id"]
+    on_call = {"visit": "V1", "kind": "CALL_48H"}
+    said = {"symptoms": "confused"}
+    found.tell(command("attempted", D + 80 * 60 * SECOND, answers=said, **on_call))
+    assert found.tasks["CLINICAL_ESCALATION"]["task_id"] == first
+    found.tell(command("completed", D + 90 * 60 * SECOND, task_id=first))
+    said = {"symptoms": "bleeding"}
+    found.tell(command("attempted", D + 3 * HOUR, answers=said, **on_call))
+    again = found.tasks["CLINICAL_ESCALATION"]
+    assert (again["task_id"] != first, again["status"]) == (True, "requested")
+    assert again["due_at"] == written(D + 4 * HOUR)
+    assert "CLINICAL_RED_FLAG" in found.live
+
+
 def test_an_incomplete_script_says_so() -> None:
     """The nurse sees why the call is still open."""
     found = called(reached(D + HOUR, answers={"understanding": "yes"}))
@@ -254,7 +271,7 @@ def test_a_call_that_ends_with_the_wish_for_a_clinician_asks_one() -> None:
     """The outcome of that name is done with the call, and not with the patient."""
     work = call(reached(D + HOUR, outcome="needs_escalation"))
     assert work.completed is not None
-    assert work.red_flag is not None
+    assert len(work.red_flags) == 1
 
 
 @pytest.mark.parametrize(
@@ -282,4 +299,4 @@ def test_what_settled_the_task_takes_no_red_flag_back() -> None:
     flagged = {**ANSWERS, "symptoms": "chest-pain"}
     alarm = command("attempted", D + 2 * HOUR, reached="voicemail", answers=flagged)
     work = call(alarm, reached(D + HOUR))
-    assert (work.status, work.red_flag) == ("completed", alarm)
+    assert (work.status, work.red_flags) == ("completed", [alarm])

@@ -14,7 +14,6 @@ from orchestrator.worklist.acting import Outcome
 from orchestrator.worklist.api.action_bodies import Attempt, Complete, Note, Reject
 from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import rule
-from orchestrator.worklist.instants import SECOND
 from orchestrator.worklist.model import lists
 from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.model.work import escalation
@@ -36,7 +35,6 @@ from orchestrator.worklist.pages.task import REASONS, matrix_of, shown
 from orchestrator.worklist.problems import REASONS as REASONS_KNOWN
 from orchestrator.worklist.problems import Problem
 
-CLINICIAN_WITHIN: Final = 3600 * SECOND
 LONGEST_REASON: Final = 500
 AGAIN_MAX: Final = 50  # refused actions that one form is sent again for
 
@@ -197,8 +195,9 @@ async def _told(call: PageCall, action: str, typed: Said, outcome: Outcome, done
             text += f" Gap{'s' if len(closed) > 1 else ''} closed: {', '.join(closed)}."
     if action != "note" and script.has_red_flag(typed, rows.policy_of(call.site, task)):
         due = await call.site.reader.ask(lambda db: escalation(db, task["transition_id"]))
-        at = call.site.log_now() + CLINICIAN_WITHIN if due is None else due
-        text = f"Saved. A clinician is asked to call by {wording.clock(at, task['zone'])}."
+        text = "Saved. A red flag, and no task asks a clinician: tell one yourself, now."
+        if due is not None:
+            text = f"Saved. A clinician is asked to call by {wording.clock(due, task['zone'])}."
     if task.get("tcm_contact_status") == "ATTEMPTS_MET":
         text += f" {task['attempts']} attempts on separate days: documentation met, keep trying."
     return text
