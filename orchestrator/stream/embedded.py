@@ -108,7 +108,7 @@ class Runtime:
         """
         self.status.enter("running")
         logger.info("process.ready", role="up", partitions=self.log.partitions)
-        sweeper = Sweeper()
+        sweeper = Sweeper(answers=True)  # the worklist is in this process
         while not self._stopping:
             if not self.turn():
                 sweeper.step()

@@ -7,12 +7,13 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from orchestrator.core.instants import written
+from orchestrator.core.instants import HOUR, written
 from orchestrator.stream.clock import RealClock
+from orchestrator.stream.keys import patient_key
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.access.roles import principal
 from tests.worklist.fhir import ask, got, patch
-from tests.worklist.world import World, world
+from tests.worklist.world import SITE_KEY, World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOTE: Final = "daughter answers after six"
@@ -176,3 +177,56 @@ async def test_what_was_refused_is_not_said(shared: World, calls: Iterator[Any])
 
     assert done.status_code == 200
     assert words(history["items"]) == [("accepted", None, None)]
+
+
+def elsewhere(subject: str, facility: str, visit: str, at: int) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": f"E-{subject}-{visit}",
+        "source": f"hospital/{facility}/adt",
+        "type": "care.discharge.recorded.v1",
+        "time": written(at),
+        "subject": subject,
+        "facility": facility,
+        "data": {"visit_number": visit, "disposition": "01"},
+    }
+
+
+async def test_another_hospital_does_not_read_them(shared: World) -> None:
+    """It has the patient now, and sees the patient: not what was said of our task."""
+    now = RealClock().now()
+    subject = "MPI|two-hospitals"
+    shared.send(elsewhere(subject, "GEN", "G1", now - 20 * HOUR))
+    key = patient_key(SITE_KEY, subject)
+    found = await shared.until(f"/tasks?kind=CALL_48H&facility=GEN&patient_key={key}", items)
+    said = await shared.act(found["items"][0], "note", {"note": NOTE})
+    shared.send(elsewhere(subject, "RIV", "R1", now - 2 * HOUR))
+    await shared.until(f"/tasks?kind=CALL_48H&facility=RIV&patient_key={key}", items)
+    who = principal("n-riv", frozenset({"rn"}), frozenset({"nurse-outreach"}), frozenset({"RIV"}))
+    shared.people.known[who.actor] = who
+    event = said.json()["event_id"]
+
+    for path in (f"/patients/{key}/timeline", f"/changes?caused_by={event}"):
+        assert NOTE in str(await shared.get(path)), path
+        assert NOTE not in str(await shared.get(path, who.actor)), path
+
+
+async def test_who_may_not_see_the_restricted_team_does_not_read_them(
+    shared: World, calls: Iterator[Any]
+) -> None:
+    """The task is gone for the reader, and what is said of it with it."""
+    task = next(calls)
+    teams = frozenset({"nurse-outreach", "restricted"})
+    may = principal("s-may", frozenset({"supervisor"}), teams, frozenset({"*"}), part2=True)
+    shared.people.known[may.actor] = may
+    moved = await shared.act(task, "reassign", {"to": "restricted"}, token=may.actor)
+    said = await shared.act(moved.json()["task"], "note", {"note": NOTE}, token=may.actor)
+    event = said.json()["event_id"]
+
+    for path in (f"/patients/{task['patient_key']}/timeline", f"/changes?caused_by={event}"):
+        assert NOTE in str(await shared.get(path, may.actor)), path
+        assert NOTE not in str(await shared.get(path)), path
+
+
+def items(found: dict[str, Any]) -> bool:
+    return bool(found["items"])

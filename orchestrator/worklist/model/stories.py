@@ -164,6 +164,15 @@ def _visible(who: Principal, *, one_patient: bool = False) -> Where:
         # Such a role sees no other team's task, in whatever story it appears.
         marks = ", ".join("?" * len(who.teams))
         where.add(f"(c.kind <> 'task' OR c.team IN ({marks}))", *sorted(who.teams))
+    about = _about_what_is_seen(who)
+    if about.values or not who.part2:
+        where.add(
+            "(c.kind NOT IN ('command', 'notice') OR c.thing IS NULL OR"
+            f" EXISTS (SELECT 1 FROM tasks WHERE task_id = c.thing AND {about.sql}) OR"
+            f" EXISTS (SELECT 1 FROM gaps WHERE gap_id = c.thing AND {about.sql}))",
+            *about.values,
+            *about.values,
+        )
     if not one_patient and who.patients == "team" and who.teams is not None:
         marks = ", ".join("?" * len(who.teams))
         where.add(
@@ -171,6 +180,20 @@ def _visible(who: Principal, *, one_patient: bool = False) -> Where:
             f" AND theirs.team IN ({marks}))",
             *sorted(who.teams),
         )
+    return where
+
+
+def _about_what_is_seen(who: Principal) -> Where:
+    """Of a command and of a notice: whether *who* may see the task or gap that it is about."""
+    where = Where()
+    if not who.part2:
+        where.add("team <> 'restricted'")
+    if who.facilities is not None:
+        marks = ", ".join("?" * len(who.facilities))
+        where.add(f"facility IN ({marks})", *sorted(who.facilities))
+    if who.patients == "team" and who.teams is not None:
+        marks = ", ".join("?" * len(who.teams))
+        where.add(f"team IN ({marks})", *sorted(who.teams))
     return where
 
 
