@@ -255,7 +255,7 @@ def _red_flag(scope: Scope, found: Duties) -> None:
         flag.stamp.time,
         why.says("An answer in the call asks for a clinician within the hour."),
         caused_by=(flag.stamp.event,),
-        known=flag.stamp.receipt,
+        known=found.work.red_flags[-1].stamp.receipt,
     )
 
 

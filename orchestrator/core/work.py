@@ -3,6 +3,7 @@
 ``contract.md`` §3 (what a command does to the status), rulings 19 and 21 to 23.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +15,9 @@ from orchestrator.core.policy import Policy
 NEEDS_CLINICIAN: Final = "needs_escalation"
 # Outcomes that settle the call without its script (ruling 23), and that nobody stated one (21).
 WITHOUT_SCRIPT: Final = (None, "declined_followup", NEEDS_CLINICIAN)
+
+
+DENIED: Final = ("no", "not", "without", "denies", "denied", "never")
 
 
 @dataclass(slots=True)
@@ -55,12 +59,22 @@ def has_red_flag(command: Command, policy: Policy) -> bool:
     if command.outcome == NEEDS_CLINICIAN:
         return True
     symptoms, medicines = (_word(command.answers.get(name)) for name in ("symptoms", "medicines"))
-    return symptoms in policy.red_flag_symptoms or medicines == "no"
+    return medicines == "no" or any(_names(symptoms, flag) for flag in policy.red_flag_symptoms)
+
+
+def _names(text: str, flag: str) -> bool:
+    """
+    Whether *text* is *flag*, or names it among other words; what is denied is not named.
+
+    A clinician who is asked once too often harms less than one who is not (ruling 23 lists words).
+    """
+    before, found, _ = f"-{text}-".partition(f"-{flag}-")
+    return bool(found) and before.rpartition("-")[2] not in DENIED
 
 
 def _word(answer: object) -> str:
-    """People write ``Chest pain`` and ``chest_pain`` for the list's ``chest-pain``."""
-    return "-".join(str(answer or "").casefold().replace("_", " ").split())
+    """People write ``Chest pain`` and ``chest_pain, since noon`` for the list's ``chest-pain``."""
+    return re.sub(r"[\W_]+", "-", str(answer or "").casefold()).strip("-")
 
 
 def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy) -> Work:

@@ -161,6 +161,8 @@ def test_documented_attempts_make_the_overdue_call_less_pressing() -> None:
         {"symptoms": "bleeding"},
         {"symptoms": "confused"},
         {"symptoms": "worse"},
+        {"symptoms": "Crushing chest pain, since noon"},
+        {"symptoms": "no fever; bleeding"},
         {"medicines": "no"},
     ],
 )
@@ -175,6 +177,13 @@ def test_a_red_flag_asks_for_a_clinician_within_the_hour(
     assert found.gaps["CLINICAL_RED_FLAG"]["severity"] == "critical"
     task = found.tasks["CLINICAL_ESCALATION"]
     assert (task["due_at"], task["priority"]) == (written(D + 2 * HOUR), "stat")
+
+
+@pytest.mark.parametrize("symptoms", ["no", "none", "no chest pain", "denies bleeding", "backpain"])
+def test_what_is_denied_or_not_listed_asks_nobody(symptoms: str) -> None:
+    """The list's words alone, and not where they are denied."""
+    said = command("attempted", D + HOUR, answers={**ANSWERS, "symptoms": symptoms})
+    assert not has_red_flag(said, P0)
 
 
 def test_the_red_flag_closes_when_the_clinician_has_called() -> None:
@@ -201,6 +210,17 @@ def test_a_red_flag_that_is_told_after_the_clinician_called_asks_again() -> None
     assert (again["task_id"] != first, again["status"]) == (True, "requested")
     assert again["due_at"] == written(D + 4 * HOUR)
     assert "CLINICAL_RED_FLAG" in found.live
+
+
+def test_an_acknowledged_red_flag_opens_again_at_the_next_one() -> None:
+    """Whoever acknowledged it knew of what was said until then."""
+    found = called(command("attempted", D + HOUR, answers={"symptoms": "worse"}))
+    gap = found.gaps["CLINICAL_RED_FLAG"]["gap_id"]
+    found.tell(command("noted", D + 70 * 60 * SECOND, gap_id=gap))
+    acknowledged = found.gaps["CLINICAL_RED_FLAG"]["close_reason"]
+    said = {"symptoms": "chest-pain"}
+    found.tell(command("attempted", D + 2 * HOUR, answers=said, visit="V1", kind="CALL_48H"))
+    assert (acknowledged, "CLINICAL_RED_FLAG" in found.live) == ("ACKNOWLEDGED", True)
 
 
 def test_an_incomplete_script_says_so() -> None:

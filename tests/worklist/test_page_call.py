@@ -39,6 +39,18 @@ async def test_several_symptoms_are_one_red_flag_and_all_in_the_note(shared: Wor
     assert re.search(r"Saved\. A clinician is asked to call by \d\d:\d\d\.", told)
     done = words(await page(shared, f"/tasks/{task}"))
     assert "Symptoms Bleeding" in done
+    items = (await shared.get("/tasks", kind="CLINICAL_ESCALATION"))["items"]
+    mine = (await shared.get(f"/tasks/{task}"))["transition_id"]
+    (asks,) = (one["task_id"] for one in items if one["transition_id"] == mine)
+    clinician = words(await page(shared, f"/tasks/{asks}"))
+    assert "Symptoms Bleeding" in clinician  # who is asked to call sees why
+    assert "And an itch" in clinician
+    form = {"do": "complete", "version": "1", "key": "one-click", "outcome": "ok"}
+    async with shared.browser("demo-rn") as nurse:
+        asked = await nurse.post(f"/tasks/{asks}/report", **form)
+        closed = await nurse.post(f"/tasks/{asks}/report", **form, note="Sent to the ED")
+    assert (asked.status_code, closed.status_code) == (422, 303)
+    assert "Write what was found and done." in asked.text
     assert "Note Symptoms: Other, Bleeding, Worse than at discharge. And an itch" in done
 
 

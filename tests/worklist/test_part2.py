@@ -114,6 +114,18 @@ async def test_nothing_betrays_the_unit_on_any_route(shared: World, role: str) -
     assert seen > 3
 
 
+async def test_a_refusal_tells_no_more_than_the_task(shared: World) -> None:
+    """Neither the sentence nor the detail of a conflict; the current state is masked anyway."""
+    who = somebody(shared, "rn", part2=False)
+    ids = await masked_ids(shared)
+    task = await shared.get(f"/tasks/{ids['task_id']}", who.actor)
+    stale = await shared.act(task, "accept", token=who.actor, version=task["version"] + 7)
+
+    assert stale.status_code in (409, 412)
+    assert (stale.json()["why"], stale.json()["current"]["why"]) == (RESTRICTED, RESTRICTED)
+    assert "Discharged" not in stale.text
+
+
 async def test_the_claim_lets_a_reader_see_it(shared: World) -> None:
     """With `part2` the visit and the why are told, with the notice that must go along."""
     who = somebody(shared, "rn", part2=True)

@@ -218,3 +218,12 @@ async def test_the_rules_can_be_read(shared: World) -> None:
 
     assert told_["in_force"] == "P0"
     assert whole["calls"]["attempts_for_tcm"] == 2
+
+
+@pytest.mark.parametrize("name", ["  ", "\t \t"])
+async def test_a_name_without_letters_finds_nobody(shared: World, name: str) -> None:
+    """Else everybody of a birth date would be listed."""
+    async with shared.client() as client:
+        said = {"name": name, "birth_date": "1950-02-01"}
+        response = await client.post("/patients/search", json=said)
+    assert response.status_code == 422

@@ -24,7 +24,9 @@ WHOLE: Final = re.compile(
 )
 SCAN: Final = re.compile(rf"SCAN ({'|'.join(LARGE)})(?! USING)( |$)")
 # One patient's things are found by the patient, whatever else is asked of them.
-OTHERS: Final = re.compile(r"^SEARCH (tasks|gaps) USING (COVERING )?INDEX (?!\w+_patient|sqlite_autoindex)")
+OTHERS: Final = re.compile(
+    r"^SEARCH (tasks|gaps) USING (COVERING )?INDEX (?!\w+_patient|sqlite_autoindex)"
+)
 PEOPLE: Final = ("demo-supervisor", "demo-rn", "demo-scheduler", "demo-operator", "demo-auditor")
 QUERIES: Final = ("", "?owner=me", "?flag=AMA", "?call_now=on", "?status=closed", "?show=access")
 

@@ -9,11 +9,10 @@ import pytest_asyncio
 
 from orchestrator.core.instants import HOUR, written
 from orchestrator.stream.clock import RealClock
-from orchestrator.stream.keys import patient_key
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.access.roles import principal
 from tests.worklist.fhir import ask, got, patch
-from tests.worklist.world import SITE_KEY, World, world
+from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOTE: Final = "daughter answers after six"
@@ -197,7 +196,7 @@ async def test_another_hospital_does_not_read_them(shared: World) -> None:
     now = RealClock().now()
     subject = "MPI|two-hospitals"
     shared.send(elsewhere(subject, "GEN", "G1", now - 20 * HOUR))
-    key = patient_key(SITE_KEY, subject)
+    key = shared.site.key_of(subject)
     found = await shared.until(f"/tasks?kind=CALL_48H&facility=GEN&patient_key={key}", items)
     said = await shared.act(found["items"][0], "note", {"note": NOTE})
     shared.send(elsewhere(subject, "RIV", "R1", now - 2 * HOUR))

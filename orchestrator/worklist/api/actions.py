@@ -126,9 +126,10 @@ async def _shown(call: Call, kind: str, refusal: Refusal) -> Problem:
     thing = refusal.thing
     current = None if thing is None else await _seen(call, kind, thing, refusal.why)
     headers = {} if thing is None else {"ETag": etag(thing["version"])}
-    return Problem(
-        refusal.reason, refusal.detail, headers=headers, current=current, why=refusal.why
-    )
+    why, detail = refusal.why, refusal.detail
+    if current is not None and not views.sees_words(call.who, masked=bool(current.get("masked"))):
+        why, detail = current["why"], ""  # one view for all that is said of it
+    return Problem(refusal.reason, detail, headers=headers, current=current, why=why)
 
 
 def _key(said: str | None) -> str:

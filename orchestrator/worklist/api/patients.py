@@ -54,6 +54,8 @@ class PatientSearch(Body):
         alone = self.name is None and self.birth_date is None
         if (self.identifier is not None) == by_name or not (by_name or alone):
             raise ValueError("either identifier, or name and birth_date")
+        if by_name and not folded(self.name):
+            raise ValueError("a name has letters")
         return self
 
 

@@ -124,6 +124,11 @@ async def _of_row(
         pending = outcome.thing is None
         result = CAUGHT_UP if pending else done
         version = None if outcome.thing is None else outcome.thing["version"]
+        if version is not None and action == "accept":
+            lost = await call.site.reader.ask(lambda db: _taken_since(db, task_id, call.who.actor))
+            if lost:
+                result, version = "Taken by someone else meanwhile.", None
+                told = result
     undoes = action == UNDO and version is not None
     if call.htmx and said(call, "list"):
         return await _row_again(call, task_id, told, result, version if undoes else None)
@@ -133,6 +138,12 @@ async def _of_row(
         undo = {"action": f"/tasks/{task_id}/release", "fields": fields}
     call.site.pages.flash(call.who.actor, {"text": result, "undo": undo})
     return RedirectResponse(back_of(call), 303)
+
+
+def _taken_since(db: sqlite3.Connection, task_id: str, actor: str) -> bool:
+    """Of a form that was sent again: whether the task is another's by now."""
+    row = db.execute("SELECT owner FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+    return row is not None and row[0] not in (None, actor)
 
 
 async def refused_words(call: PageCall, task_id: str, problem: Problem) -> str:

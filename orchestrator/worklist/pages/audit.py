@@ -47,7 +47,8 @@ def _said(value: Any) -> Any:
 
 
 Text = Annotated[Word | None, BeforeValidator(_said)]
-Day = Annotated[str | None, BeforeValidator(_said), Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+_Date = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")]
+Day = Annotated[_Date | None, BeforeValidator(_said)]
 
 
 class AuditPageQuery(NoQuery):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Not to be sent along once more: the page that offers it brings its own.
 _OWN: Final = frozenset({"csrf"})
+TYPED: Final = ("note", "reason", "other")  # what a person has written, not chosen
 PROGRAM: Final = "care-system"  # reads no pages
 LOG_AWAY: Final = "Could not save: the log is unavailable. Nothing was lost; try again."
 
@@ -50,6 +51,9 @@ async def fault_page(problem: Problem, call: "PageCall") -> Response:
         call.request,
         told=not_saved(problem) if again and posted else "",
         fields=fields if again and posted else [],
+        words=[]
+        if again or not posted
+        else [value for name, value in fields if name in TYPED and value],
         opened_by=opened_by(call) if problem.reason == "forbidden" else [],
     )
 
@@ -79,6 +83,7 @@ async def _page(
     told: str = "",
     fields: Sequence[tuple[str, str]] = (),
     opened_by: Sequence[str] = (),
+    words: Sequence[str] = (),
 ) -> Response:
     _, title, _ = REASONS[problem.reason]
     return await page(
@@ -89,6 +94,7 @@ async def _page(
         headers=problem.headers,
         detail=told or ("" if problem.detail == title else problem.detail),
         fields=fields,
+        words=words,
         path=request.url.path,
         opened_by=opened_by,
         request_id=request.scope["care.request_id"],

@@ -95,6 +95,10 @@ async def _complete(call: PageCall, task: dict[str, Any], typed: Said) -> Respon
         short = script.shortfall(typed, script.questions(policy), policy)
         if short is not None:
             return await shown(call, name, typed, 422, confirm=short)
+    if task["kind"] == "CLINICAL_ESCALATION" and not typed.note:
+        # It closes a red flag: not by one click.
+        errors = (("note", "Write what was found and done."),)
+        return await shown(call, name, typed, 422, errors=errors)
     if task["kind"] == "MED_REC":
         grave, accepted = await _differences(call, task)
         if grave and said(call, "unverified") != "yes":

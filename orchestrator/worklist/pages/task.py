@@ -112,6 +112,7 @@ def _read(
     draft = draft or next((dict(one.fields) for one in reversed(line.refused) if one.fields), {})
     task, policy = line.task, rows.policy_of(site, line.task)
     told = [one.said for one in said.of_things(db, [task_id])]
+    of_call = _call_before(db, task) if task["kind"] == "CLINICAL_ESCALATION" else []
     view, _ = (None, []) if task["masked"] else view_of(db, who, str(task["patient_key"]))
     return {
         "line": line,
@@ -131,8 +132,10 @@ def _read(
         "pcp": _pcp(view),
         "scores": (view or {}).get("scores") or [],
         "event": event_of(db, task_id),
-        "earlier": earlier(told, task, who, now),
-        "answered": answered(told, task, policy, who),
+        "earlier": earlier([*of_call, *told], task, who, now),
+        "answered": (
+            answers_of(of_call, task, policy, who) if of_call else answered(told, task, policy, who)
+        ),
         "fresh": freshness(call, db),
         "place": place(db),
     }
@@ -257,6 +260,28 @@ def earlier(
     return found[:EARLIER_MAX]
 
 
+def _call_before(db: sqlite3.Connection, task: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was said in the call for which a clinician is asked."""
+    calls = db.execute(
+        "SELECT task_id FROM tasks WHERE transition_id = ? AND kind = 'CALL_48H'",
+        (task["transition_id"],),
+    )
+    return [one.said for one in said.of_things(db, [row[0] for row in calls])]
+
+
+def answers_of(
+    said: Sequence[Mapping[str, Any]],
+    task: Mapping[str, Any],
+    policy: Mapping[str, Any],
+    who: Principal,
+) -> list[tuple[str, str]]:
+    """The answers that were given last, in words."""
+    if not views.sees_words(who, masked=bool(task["masked"])):
+        return [("Answers", "Hidden for your role")]
+    last = next((one for one in reversed(said) if one.get("answers")), None)
+    return [] if last is None else script.in_words(last, policy)
+
+
 def answered(
     said: Sequence[Mapping[str, Any]],
     task: Mapping[str, Any],
@@ -266,10 +291,8 @@ def answered(
     """What was said when a call was completed, in words; ``None``: it is no completed call."""
     if task["kind"] not in script.CALLS or task["status"] != "completed":
         return None
-    if not views.sees_words(who, masked=bool(task["masked"])):
-        return [("Answers", "Hidden for your role")]
-    last = next((one for one in reversed(said) if one["what"] == "completed"), None)
-    return [] if last is None else script.in_words(last, policy)
+    done = [one for one in said if one["what"] == "completed"]
+    return answers_of(done, task, policy, who)
 
 
 ROUTES: Final = (("/tasks/{task_id}", ["GET"], task_page),)
