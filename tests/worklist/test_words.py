@@ -229,3 +229,28 @@ async def test_who_may_not_see_the_restricted_team_does_not_read_them(
 
 def items(found: dict[str, Any]) -> bool:
     return bool(found["items"])
+
+
+async def test_apart_again_each_has_their_own_story(shared: World) -> None:
+    """What was done for one of two while they were one is told of that one alone (screens §4)."""
+    now = RealClock().now()
+    first, other = "GEN|apart-A", "GEN|apart-B"
+    shared.send(elsewhere(first, "GEN", "A1", now - 3 * HOUR))
+    shared.send(elsewhere(other, "GEN", "B1", now - 90 * HOUR))
+    keys = [shared.site.key_of(name) for name in (first, other)]
+    for key in keys:
+        await shared.until(f"/tasks?patient_key={key}", items)
+    (task,) = (await shared.get("/tasks", patient_key=keys[0], kind="CALL_48H"))["items"]
+
+    merge = {**elsewhere(other, "GEN", "-", now - HOUR), "data": {"retired": first}}
+    shared.send({**merge, "id": "together", "type": "care.patient.merged.v1"})
+    joined = await shared.until(
+        f"/tasks/{task['task_id']}", lambda found: found["patient_key"] == keys[1]
+    )
+    await shared.act(joined, "attempt", {"reached": "voicemail", "note": NOTE})
+    apart = {**merge, "time": written(now)}
+    shared.send({**apart, "id": "apart", "type": "care.patient.unmerged.v1"})
+    await shared.until(f"/tasks/{task['task_id']}", lambda found: found["patient_key"] == keys[0])
+    told = [str(await shared.get(f"/patients/{key}/timeline", limit=500)) for key in keys]
+
+    assert [NOTE in text for text in told] == [True, False]

@@ -127,7 +127,8 @@ def timeline(
         before: The row behind which it goes on.
     """
     where = _visible(who, one_patient=True)
-    where.add("c.patient_key = ?", key)
+    # By whom it is about, as it is known now: taken apart again, each has their own story.
+    where.add("c.subject IN (SELECT subject FROM subjects WHERE patient_key = ?)", key)
     if before is not None:
         where.add("(c.at, c.id) < (SELECT at, id FROM changes WHERE id = ?)", before)
     found = db.execute(

@@ -19,7 +19,7 @@ from orchestrator.worklist.model import tally
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 12
+LAYOUT: Final = 13
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -94,6 +94,7 @@ CREATE TABLE subjects (
     subject TEXT PRIMARY KEY, key TEXT NOT NULL, patient_key TEXT NOT NULL, seq INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE INDEX subjects_key ON subjects (key);
+CREATE INDEX subjects_patient ON subjects (patient_key);
 CREATE TABLE patients (
     id INTEGER PRIMARY KEY, patient_key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
     name TEXT, birth_date TEXT, hours TEXT, value BLOB NOT NULL);
