@@ -177,7 +177,9 @@ def _duty(
     work = Work()
     commands = _commands(transition, view, rule.kind)
     if commands:
-        work = done(commands, call=call, since=at, policy=transition.policy)
+        work = done(
+            commands, call=call, since=at, policy=transition.policy, joined=view.is_joined
+        )
         _worked(duty, work)
         duty.attempts = len(counted(work.attempts, at, transition.policy))
     if call:
@@ -301,7 +303,10 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
             team=rule.team,
         )
         commands = _commands(transition, view, rule.kind, slot.id)
-        _worked(duty, done(commands, call=False, since=0, policy=transition.policy))
+        work = done(
+            commands, call=False, since=0, policy=transition.policy, joined=view.is_joined
+        )
+        _worked(duty, work)
         later = replacement(slot, found.slots)
         if later is not None and not duty.terminal:
             duty.status, duty.evidence = "completed", "slot"
@@ -353,7 +358,9 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
             team=rule.team,
         )
         commands = _commands(transition, view, rule.kind, stamp.event)
-        work = done(commands, call=False, since=0, policy=transition.policy)
+        work = done(
+            commands, call=False, since=0, policy=transition.policy, joined=view.is_joined
+        )
         _worked(duty, work)
         called, waits = work.completed, work.completed is None
         found.tasks.append(duty)

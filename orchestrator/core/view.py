@@ -50,6 +50,11 @@ class View:
     work: dict[str, list[Command]] = field(default_factory=dict)
     facilities: list[FacilityCell] = field(default_factory=list)
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether the patient has several numbers."""
+        return len(self.members) > 1
+
     def said(self, field_name: str) -> Any:
         """What holds of the person; None where nothing was said."""
         held = self.person.get(field_name)

@@ -77,25 +77,28 @@ def _word(answer: object) -> str:
     return re.sub(r"[\W_]+", "-", str(answer or "").casefold()).strip("-")
 
 
-def done(commands: Iterable[Command], *, call: bool, since: int, policy: Policy) -> Work:
+def done(
+    commands: Iterable[Command], *, call: bool, since: int, policy: Policy, joined: bool = False
+) -> Work:
     """
-    Fold the accepted commands of one task, in the order in which they were received.
-
-    Under two numbers of one patient they may be judged in another order.  What settles the task
-    makes an end where it was accepted: it takes nothing back of what counted until then.
+    Fold the accepted commands of one task, in the order in which they were accepted.
 
     Args:
         commands: May be empty.
         call: Whether a completion must also have reached somebody, after *since*.
         since: The discharge; a contact before it does not count.
         policy: The transition's.
+        joined: The patient has several numbers.  One of them may have been behind, so that
+            commands were accepted in another order than they were received in: that one counts.
+            What settles the task makes an end where it was accepted all the same.
     """
     work = Work()
     said = list(commands)
     end = next((one for one in said if _settles(one, call, since, policy)), None)
     if end is not None:
         del said[said.index(end) :]  # what follows came before it was known that this settled it
-    said.sort(key=heard)
+    if joined:
+        said.sort(key=heard)
     for command in said:
         if command.what == "accepted":
             work.status, work.owner = "accepted", command.actor

@@ -18,8 +18,8 @@ def tried(at: int, reached_whom: str = "no-answer") -> Command:
     return command("attempted", at, reached=reached_whom)
 
 
-def call(*commands: Command) -> Work:
-    return done(commands, call=True, since=D, policy=P0)
+def call(*commands: Command, joined: bool = False) -> Work:
+    return done(commands, call=True, since=D, policy=P0, joined=joined)
 
 
 def called(*commands: Command, until: int | None = None) -> Chart:
@@ -308,8 +308,9 @@ def test_commands_count_in_the_order_of_their_receipt() -> None:
     Under two numbers of one patient a release may be judged after the attempt that followed it.
     """
     attempt, release = tried(D + 2 * HOUR), command("released", D + HOUR)
-    assert call(attempt, release) == call(release, attempt)
-    assert call(attempt, release).status == "in-progress"
+    assert call(attempt, release, joined=True) == call(release, attempt, joined=True)
+    assert call(attempt, release, joined=True).status == "in-progress"
+    assert call(attempt, release).status == "requested"  # of one number: as they were judged
 
 
 def test_what_settled_the_task_takes_no_red_flag_back() -> None:
