@@ -253,11 +253,13 @@ class Pages:
 
     async def _work(self, reader: Reader) -> None:
         begun = time.monotonic()
+        shown: set[float] = set()  # what comes of a row later is of somebody else's action
         async for data in self._events(reader, reader.live):
             now = time.monotonic()
             for number in _SHOWN.findall(data):
                 acted = self._row_acted.get(int(number))
-                if acted is not None:
+                if acted is not None and acted not in shown:
+                    shown.add(acted)
                     self._told().took["page: action to screen"].append(now - acted)
             heard = self._heard.get(reader.facility, 0.0)
             if _NEWS in data and heard > begun:
@@ -266,9 +268,11 @@ class Pages:
 
     async def _task(self, reader: Reader, task: str) -> None:
         _, body = await self._get(reader, f"/tasks/{task}")
+        shown: set[float] = set()
         async for data in self._events(reader, html.unescape(_found(_LIVE, body))):
             acted = self._task_acted.get(task)
-            if _STATE in data and acted is not None:
+            if _STATE in data and acted is not None and acted not in shown:
+                shown.add(acted)
                 self._told().took["page: action to screen"].append(time.monotonic() - acted)
 
     async def _events(self, reader: Reader, path: str) -> AsyncIterator[bytes]:
