@@ -185,6 +185,7 @@ async def test_a_patients_page_tells_the_whole_story(shared: World) -> None:
         gaps = text_of((await browser.get(f"/patients/{key}?show=gaps")).text)
     page = text_of(html)
 
+    assert "Born 2 Mar 1955 Record GEN MRN1" in page
     assert "<title>Patient - Care transitions</title>" in html
     assert f"Fern {NAME}, " in page
     assert "In transition, day 0 of 30" in page or "In transition, day 1 of 30" in page

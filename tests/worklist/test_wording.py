@@ -171,3 +171,12 @@ def test_names_however_they_were_sent(name: Any, words: str | None) -> None:
 
 def test_moments_of_another_year_have_it() -> None:
     assert wording.moment(NOW - 400 * 24 * HOUR, ZONE, NOW) == "Mon 1 Sep 2025 11:50 EDT"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [("1950-02-01", "1 Feb 1950"), ("1950-02", "1950-02"), (None, None), ("", None)],
+)
+def test_a_birth_date_is_shown_to_be_asked_for(said: str | None, words: str | None) -> None:
+    """Who is called must say it before anything is told; a part of a date is shown as it is."""
+    assert calling.born(said) == words

@@ -42,6 +42,7 @@ class Person(NamedTuple):
     phones: tuple[str, ...]
     caregivers: tuple[str, ...]
     hours: str | None
+    born: str | None = None  # to be asked for, before anything is told
 
 
 def person(contact: Mapping[str, Any] | None, fallback: str, today: date) -> Person:
@@ -56,7 +57,19 @@ def person(contact: Mapping[str, Any] | None, fallback: str, today: date) -> Per
         tuple(filter(None, map(phone, contact.get("phones") or ()))),
         tuple(filter(None, map(caregiver, contact.get("caregivers") or ()))),
         hours_words(preferences.get("hours")),
+        born(contact.get("birth_date")),
     )
+
+
+def born(birth_date: Any) -> str | None:
+    """``1 Feb 1950``; what is no whole date stands as it was sent."""
+    if not isinstance(birth_date, str) or not birth_date:
+        return None
+    try:
+        day = date.fromisoformat(birth_date)
+    except ValueError:
+        return birth_date
+    return f"{day.day} {day:%b %Y}"
 
 
 def name_words(name: Any) -> str | None:
