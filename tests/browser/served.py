@@ -110,4 +110,10 @@ def served(folder: Path, patients: int = 6) -> Iterator[Served]:
     """Everything running, with names and numbers of the patients."""
     with Served(folder, patients) as made:
         made.send(*(person(n, "GEN" if n % 2 else "MID") for n in range(patients)))
+        made.do(lambda world: world.until("/tasks?kind=CALL_48H&limit=500", all_named))
         yield made
+
+
+def all_named(found: dict[str, Any]) -> bool:
+    """Whether every name has come: a page that was made before shows numbers."""
+    return all((item["contact"] or {}).get("name") for item in found["items"])
