@@ -177,9 +177,7 @@ def _duty(
     work = Work()
     commands = _commands(transition, view, rule.kind)
     if commands:
-        work = done(
-            commands, call=call, since=at, policy=transition.policy, joined=view.is_joined
-        )
+        work = done(commands, call=call, since=at, policy=transition.policy, joined=view.is_joined)
         _worked(duty, work)
         duty.attempts = len(counted(work.attempts, at, transition.policy))
     if call:
@@ -303,9 +301,7 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
             team=rule.team,
         )
         commands = _commands(transition, view, rule.kind, slot.id)
-        work = done(
-            commands, call=False, since=0, policy=transition.policy, joined=view.is_joined
-        )
+        work = done(commands, call=False, since=0, policy=transition.policy, joined=view.is_joined)
         _worked(duty, work)
         later = replacement(slot, found.slots)
         if later is not None and not duty.terminal:
@@ -358,9 +354,7 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
             team=rule.team,
         )
         commands = _commands(transition, view, rule.kind, stamp.event)
-        work = done(
-            commands, call=False, since=0, policy=transition.policy, joined=view.is_joined
-        )
+        work = done(commands, call=False, since=0, policy=transition.policy, joined=view.is_joined)
         _worked(duty, work)
         called, waits = work.completed, work.completed is None
         found.tasks.append(duty)
