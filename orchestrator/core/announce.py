@@ -6,12 +6,11 @@ from typing import Any
 from orchestrator.core.facts import Command, Told
 from orchestrator.core.instants import written
 from orchestrator.core.patient import Patient
-from orchestrator.core.reconcile import Change
+from orchestrator.core.reconcile import WITHDRAWN, Change
 from orchestrator.core.why import clipped
 
 UPDATES = ("task.updated", "transition.updated", "gap.changed")
 MERGED = "records were joined"  # a sentence that says so itself (`why`)
-WITHDRAWN_STATUS = ("cancelled", "entered-in-error", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Announcer:
         before = change.before
         if change.kind == "task" and before is not None and before["owner"] is not None:
             status = change.thing["status"]
-            gone, was_gone = status in WITHDRAWN_STATUS, before["status"] in WITHDRAWN_STATUS
+            gone, was_gone = status in WITHDRAWN, before["status"] in WITHDRAWN
             if gone and not was_gone:
                 self.notice(before["owner"], change.thing["task_id"], why, under)
             elif was_gone and not gone and change.thing["owner"] == before["owner"]:
@@ -126,7 +125,7 @@ def _of_joined(joined: Joined, change: Change) -> str:
     if change.change not in UPDATES:
         if change.kind == "gap" or MERGED in change.why:
             return change.why
-        if change.thing["status"] in (*WITHDRAWN_STATUS, "closed"):
+        if change.thing["status"] in (*WITHDRAWN, "closed"):
             # Stop is read first; why may lie in facts of the other record.
             return clipped(f"{change.why} {joined.why}")
     # What is owed must stay readable behind what happened.

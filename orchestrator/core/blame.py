@@ -36,12 +36,12 @@ def first_rows(transition: Transition) -> Sequence[TaskRule]:
     return transition.policy.protocols.get(first.protocol, ())
 
 
-def restored(transition: Transition, rule: TaskRule, due: int) -> int:
+def restored(transition: Transition, view: View, rule: TaskRule, due: int) -> int:
     """When the task came back, where it was withdrawn by mistake while it fell due."""
     return max(
         (
             back
-            for gone, back, only_calls in transition.interrupted
+            for gone, back, only_calls in _interruptions(transition, view)
             if gone < due <= back and (rule.outreach or not only_calls)
         ),
         default=0,
@@ -60,15 +60,15 @@ def lost(missed: Slot, slots: Sequence[Slot], due: int) -> int:
     )
 
 
-def interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
-    """From when to when nobody could work on it, by what was taken back since."""
+def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
+    """From when to when nobody could work on it, by what was taken back since; only calls?"""
     found: list[tuple[int, int, bool]] = []
     for stay in view.stays:
         found += [
-            (mistaken.anchor.receipt, mistaken.cancelled.receipt, False)
-            for mistaken in stay.taken_back
-            if mistaken.cancelled is not None
-            and mistaken.at > transition.at
+            (discharge.anchor.receipt, discharge.cancelled.receipt, False)
+            for discharge in stay.taken_back
+            if discharge.cancelled is not None
+            and discharge.at > transition.at
             and stay.cls in transition.policy.transition_classes
         ]
         back = _no_hindrance_since(transition, stay)

@@ -180,6 +180,8 @@ def _tasks(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
         missing.pop(want.id, None)
         content, held = want.content, held_all.get(want.id)
         terminal = content["status"] in TERMINAL
+        if held is not None:
+            content = _as_withdrawn(held, content)
         if held is None:
             if content["status"] in ("cancelled", "entered-in-error"):
                 continue
@@ -190,10 +192,9 @@ def _tasks(ledger: Ledger, plan: Plan, moment: str) -> list[Change]:
                 "closed_at": moment if terminal else None,
             }
             changes.append(Change("task", "task.requested", thing, None, want.why()))
-        elif _same(held, _as_withdrawn(held, content)):
+        elif _same(held, content):
             continue
         else:
-            content = _as_withdrawn(held, content)
             thing = _next(held, content, moment, closed=terminal)
             changes.append(Change("task", _task_change(held, thing), thing, held, want.why()))
         held_all[want.id] = thing

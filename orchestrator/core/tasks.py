@@ -113,10 +113,9 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
         _close_with(transition, duty, horizon)
         if not duty.terminal:
             duty.overdue = horizon.reached(duty.due_at)
-            if transition.interrupted:
-                duty.moved_receipt = max(
-                    duty.moved_receipt, blame.restored(transition, duty.rule, duty.due_at)
-                )
+            if duty.overdue:
+                back = blame.restored(transition, view, duty.rule, duty.due_at)
+                duty.moved_receipt = max(duty.moved_receipt, back)
     if transition.restricted:
         # Ruling 20: very late or backfilled, only what is still ahead when we hear of it.
         found.tasks = [duty for duty in found.tasks if duty.due_at > duty.anchor_receipt]
@@ -287,22 +286,7 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
         stamp, heard = slot.missed.stamp, max(slot.missed.since, transition.receipt)
         moved = heard if owed_at_first else max(heard, transition.discharge.disposition_receipt)
         due = rule.due.after(stamp.time, transition.facility)
-        task = ids.task_id(transition.id, rule.kind, slot.id)
-        duty = Duty(
-            rule,
-            slot.id,
-            task,
-            due,
-            heard,
-            moved,
-            "requested",
-            (stamp.event,),
-            due,
-            team=rule.team,
-        )
-        commands = _commands(transition, view, rule.kind, slot.id)
-        work = done(commands, call=False, since=0, policy=transition.policy, joined=view.is_joined)
-        _worked(duty, work)
+        duty, _ = _caused(rule, slot.id, stamp.event, due, (heard, moved), transition, view)
         later = replacement(slot, found.slots)
         if later is not None and not duty.terminal:
             duty.status, duty.evidence = "completed", "slot"
@@ -329,6 +313,24 @@ def replacement(missed: Slot, slots: Sequence[Slot]) -> Slot | None:
     )
 
 
+def _caused(
+    rule: TaskRule,
+    cause: str,
+    event: str,
+    due: int,
+    heard_of: tuple[int, int],
+    transition: Transition,
+    view: View,
+) -> tuple[Duty, Work]:
+    """A task that another thing than the discharge asks for; *heard_of* it, and of its due time."""
+    task = ids.task_id(transition.id, rule.kind, cause)
+    duty = Duty(rule, cause, task, due, *heard_of, "requested", (event,), due, team=rule.team)
+    commands = _commands(transition, view, rule.kind, cause)
+    work = done(commands, call=False, since=0, policy=transition.policy, joined=view.is_joined)
+    _worked(duty, work)
+    return duty, work
+
+
 def _escalation(transition: Transition, view: View, found: Duties) -> None:
     """Ruling 23: a red flag asks for a clinician within the hour, anew once one has called."""
     rule = transition.policy.tasks.get("CLINICAL_ESCALATION")
@@ -341,21 +343,8 @@ def _escalation(transition: Transition, view: View, found: Duties) -> None:
             continue  # the clinician hears of both
         stamp = flag.stamp
         due = rule.due.after(stamp.time, transition.facility)
-        duty = Duty(
-            rule,
-            stamp.event,
-            ids.task_id(transition.id, rule.kind, stamp.event),
-            due,
-            stamp.receipt,
-            stamp.receipt,
-            "requested",
-            (stamp.event,),
-            due,
-            team=rule.team,
-        )
-        commands = _commands(transition, view, rule.kind, stamp.event)
-        work = done(commands, call=False, since=0, policy=transition.policy, joined=view.is_joined)
-        _worked(duty, work)
+        heard_of = (stamp.receipt, stamp.receipt)
+        duty, work = _caused(rule, stamp.event, stamp.event, due, heard_of, transition, view)
         called, waits = work.completed, work.completed is None
         found.tasks.append(duty)
 

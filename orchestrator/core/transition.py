@@ -39,9 +39,6 @@ class Transition:
     arrival: Stay | None = None
     turned_away: Stay | None = None  # an ED visit on the way, from which the patient was let go
     restricted: bool = False  # late beyond the lane, or backfill: only what is still ahead
-    # From when to when nobody could work on it: a mistaken admission, a wish taken back.
-    # The last: whether only calls were stopped.
-    interrupted: list[tuple[int, int, bool]] = field(default_factory=list)
     stillborn: bool = False  # heard of after its window had ended
 
     @property

@@ -11,7 +11,6 @@ from itertools import islice
 from operator import attrgetter, itemgetter
 
 from orchestrator.core import ids
-from orchestrator.core.blame import interruptions
 from orchestrator.core.calendar import day_number, end_of_day
 from orchestrator.core.facts import Stamp
 from orchestrator.core.horizon import Horizon
@@ -98,7 +97,6 @@ def _settle(
     if undone is not None:
         return _close(transition, undone[0], undone[1].time, stay.facility)
     after = _after(transition, view)
-    transition.interrupted = interruptions(transition, view)
     _find_elsewhere(transition, view, horizon)
     _find_arrival(transition, after, rules)
     ends: list[tuple[int, int, str, str]] = []  # instant, rank, reason, told by

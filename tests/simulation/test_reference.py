@@ -29,8 +29,8 @@ def test_core_equals_model_at_random_instants(seed: int) -> None:
 
 
 # Hypothesis draws other histories whenever any loaded module holds another constant, and core and
-# model are known to part in some 1 of 100 (README, decision 16; SUPERSEDED against TRANSFERRED for
-# a care facility that takes its patient back): a search, not a promise about a change.
+# model are known to part in some 6 of 1,000 on whose a lateness is (README, decision 16: a class or
+# a visit number that was told late): a search, not a promise about a change.
 @pytest.mark.skipif(
     "CARE_SIMULATION_SEEDS" not in os.environ,
     reason="a search for new disagreements: CARE_SIMULATION_SEEDS=100 pytest tests/simulation",
