@@ -60,6 +60,11 @@ def read(paths: Iterable[str | Path], on_progress: OnProgress | None = None) -> 
     return _records(files, _Progress(on_progress, total))
 
 
+def records_in(raw: bytes, where: str = "") -> list[Record]:
+    """The records of bytes that lie in no file."""
+    return list(_of_one(where, iter([raw])))
+
+
 def _files(path: str | Path) -> Iterator[str]:
     name = os.fspath(path)
     if name == STDIN or not Path(name).is_dir():

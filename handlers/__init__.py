@@ -66,7 +66,9 @@ def told(event: Mapping[str, Any], facilities: Facilities) -> Told:
         family, name = event["type"].split(".")[1:3]
         found = said.told(TITLES.get(f"{family}.{name}") or "Message received", [])
     if "identifiers" in said.data:
-        return replace(found, marks=identity.marks(said))
+        found = replace(found, marks=identity.marks(said))
+    if "retries" in event:
+        found = replace(found, retries=tuple(event["retries"]))
     return found
 
 

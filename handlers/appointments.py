@@ -38,6 +38,8 @@ def appointment(said: Said) -> Told:
     fields["counts"] = STATUS[what] in COUNTING
     if STATUS[what] in CORRECTING:
         fields["missed"] = what == "no_show"
+    if what == "fulfilled":
+        fields["kept_told"] = True  # remains known, since when, if it is taken back
     for name in ("provider", "modality", "service"):
         if name in said.data:
             fields[name] = said.data[name]

@@ -70,12 +70,15 @@ class Said:
         """
         stamp = self.stamp
         effective = max(stamp.time, stated or 0)
+        facts = list(facts)
         at_once: list[Fact] = []
-        if stop or effective <= stamp.receipt:
+        ahead = effective > stamp.receipt
+        if stop or not ahead:
             effective = 0
-        elif facts and isinstance(self.data.get("visit_number"), str):
+        if ahead and facts and isinstance(self.data.get("visit_number"), str):
             known = stamp._replace(time=stamp.receipt)
-            at_once.append(VisitSaid(self.facility, self.visit, {"clock_skew": True}, known))
+            skewed = VisitSaid(self.facility, self.visit, {"clock_skew": True}, known)
+            (facts if stop else at_once).append(skewed)
         return Told(
             stamp.event,
             stamp.source,

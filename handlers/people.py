@@ -37,7 +37,10 @@ def died(said: Said) -> Told:
     """PID-30; a null date takes the death back."""
     at = said.instant("died_at") if "died_at" in said.data else said.stamp.time
     title = "Death taken back" if at is None else "Death reported"
-    return said.told(title, [PersonSaid({"died_at": at}, said.stamp)], stop=True)
+    fields: dict[str, Any] = {"died_at": at}
+    if at is not None:
+        fields["death_told"] = True  # remains known, since when, if it is taken back
+    return said.told(title, [PersonSaid(fields, said.stamp)], stop=True)
 
 
 def preference_changed(said: Said) -> Told:

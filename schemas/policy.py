@@ -5,6 +5,7 @@ leaves out is the built-in one's (``policies/P0.yaml``, which also documents the
 versions stay in the file: a transition keeps the policy in force at its discharge.
 """
 
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import pairwise
@@ -21,17 +22,31 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from schemas.duration import parse_duration
-from schemas.yaml_node import FileFault
+from schemas.yaml_node import FieldFault, FileFault, Node, read_yaml
 
 BUILT_IN: Final = Path(__file__).parent / "policies" / "P0.yaml"
+
+_UNKNOWN: Final = "unknown"
+Way = tuple[int | str, ...]  # the way to a field of the file
 
 Length = Annotated[timedelta, BeforeValidator(lambda text: parse_duration(str(text)))]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, said: Any) -> Any:
+        for name in said if isinstance(said, dict) else ():
+            if name not in cls.model_fields:
+                known = ", ".join(cls.model_fields)
+                told = "is not known here; known: {known}"
+                raise PydanticCustomError(_UNKNOWN, told, {"known": known, "field": str(name)})
+        return said
 
 
 class DuePart(_Part):
@@ -161,29 +176,48 @@ def load_policies(path: str | Path | None) -> tuple[Policy, ...]:
         path: ``None``: only the built-in policy.
 
     Raises:
-        FileFault: The file is wrong; the message names the field.
+        FileFault: The file is wrong; the message names line and field, and what is allowed there.
         OSError: It cannot be opened.
     """
-    base, built_in = _built_in()
     if path is None:
-        return (built_in,)
+        return (_built_in()[1],)
     try:
-        plain = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        line = getattr(getattr(fault, "problem_mark", None), "line", None)
-        where = f" line {line + 1}:" if line is not None else ""
-        raise FileFault(f"{path}:{where} is not YAML") from None
-    said = plain if isinstance(plain, list) else [plain]
-    found = [_policy(one, base, str(path)) for one in said]
-    first = min(policy.effective_from for policy in found)
-    if first > built_in.effective_from:
+        return parse_policies(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise FileFault(f"{path}: is not UTF-8") from None
+    except FileFault as fault:
+        raise FileFault(f"{path}: {fault}") from None
+
+
+def parse_policies(text: str) -> tuple[Policy, ...]:
+    """
+    The same of the text of a file.
+
+    Raises:
+        FieldFault: It is wrong; no value that stands in it is repeated.
+    """
+    base, built_in = _built_in()
+    root = read_yaml(text)
+    try:
+        plain = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):  # a day that no month has
+        raise FieldFault(None, "", "holds a value that YAML cannot read") from None
+    listed = isinstance(plain, list)
+    found = []
+    for number, one in enumerate(plain if listed else [plain]):
+        try:
+            found.append(_policy(one, base))
+        except _Fault as fault:
+            raise fault.found(root, (number,) if listed else ()) from None
+    first = min((policy.effective_from for policy in found), default=None)
+    if first is None or first > built_in.effective_from:
         found.append(built_in)
     found.sort(key=lambda policy: policy.effective_from)
     for one, two in pairwise(found):
         if one.effective_from == two.effective_from:
-            raise FileFault(f"{path}: two policies have the same effective_from")
+            raise FieldFault(None, "effective_from", "two policies have the same effective_from")
         if one.version == two.version:
-            raise FileFault(f"{path}: two policies have the same version")
+            raise FieldFault(None, "version", "two policies have the same version")
     return tuple(found)
 
 
@@ -191,29 +225,53 @@ def load_policies(path: str | Path | None) -> tuple[Policy, ...]:
 def _built_in() -> tuple[dict[str, Any], Policy]:
     """Read once: it is part of the program."""
     base = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))
-    return base, _policy(base, {}, "P0")
+    return base, _policy(base, {})
 
 
-def _policy(said: Any, base: dict[str, Any], where: str) -> Policy:
+class _Fault(ValueError):
+    """What is wrong with one policy, and in which field."""
+
+    def __init__(self, field: Way, complaint: str) -> None:
+        super().__init__(complaint)
+        self.field = field
+
+    def found(self, root: Node | None, under: Way) -> FieldFault:
+        """The same with its line; that of what should hold it, where it is missing."""
+        at = root
+        for name in (*under, *self.field):
+            inside = at.value if at is not None else None
+            if isinstance(inside, dict) and name in inside:
+                at = inside[str(name)]
+            elif isinstance(inside, list) and isinstance(name, int) and name < len(inside):
+                at = inside[name]
+            else:
+                break
+        field = ".".join(map(str, (*under, *self.field)))
+        return FieldFault(None if at is None else at.line, field, str(self))
+
+
+def _policy(said: Any, base: dict[str, Any]) -> Policy:
     if not isinstance(said, dict):
-        raise FileFault(f"{where}: a policy must be a mapping")
+        raise _Fault((), "a policy must be a mapping")
     if base:
         for name in ("version", "effective_from"):
             if name not in said:
-                raise FileFault(f"{where}: {name}: is missing")
+                raise _Fault((name,), "is missing")
     whole = {**base, **said}
     if isinstance(whole.get("effective_from"), datetime) and whole["effective_from"].tzinfo is None:
-        raise FileFault(f"{where}: effective_from: needs an offset")
+        raise _Fault(("effective_from",), "needs an offset")
     try:
         policy = Policy.model_validate(whole)
-    except ValidationError as fault:
-        first = fault.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise FileFault(f"{where}: {field}: {first['msg']}") from None
+    except ValidationError as faults:
+        first = faults.errors(include_input=False, include_url=False)[0]
+        field = first["loc"]
+        if first["type"] == _UNKNOWN:
+            field = (*field, first["ctx"]["field"])
+        raise _Fault(field, first["msg"]) from None
     for code in base.get("gaps", ()):
         if code not in policy.gaps:
-            raise FileFault(f"{where}: gaps: {code} is missing")
-    _check_references(policy, where)
+            raise _Fault(("gaps",), f"{code} is missing")
+    _check_references(policy)
     return policy
 
 
@@ -222,19 +280,33 @@ KINDS: Final = frozenset(
 )
 
 
-def _check_references(policy: Policy, where: str) -> None:
-    codes: set[str] = set()
-    for task in (*(t for rows in policy.protocols.values() for t in rows), *policy.caused_tasks):
-        if task.kind not in KINDS:
-            raise FileFault(f"{where}: {task.kind}: no rule knows this task kind")
-        if task.team not in policy.teams:
-            raise FileFault(f"{where}: {task.kind}: team {task.team} is not in teams")
+def _check_references(policy: Policy) -> None:
+    for way, task in _tasks(policy):
+        _one_of((*way, "kind"), task.kind, KINDS)
+        _one_of((*way, "team"), task.team, policy.teams)
         if task.due.length <= timedelta(0):
-            raise FileFault(f"{where}: {task.kind}: due.length must be above zero")
-    for row in (*policy.dispositions, policy.unknown_disposition):
-        if row.protocol and row.protocol not in policy.protocols:
-            raise FileFault(f"{where}: dispositions: protocol {row.protocol} is not defined")
+            raise _Fault((*way, "due", "length"), "must be above zero")
+    codes: set[str] = set()
+    for number, row in enumerate(policy.dispositions):
         for code in row.codes:
             if code in codes:
-                raise FileFault(f"{where}: dispositions: {code} stands twice")
+                raise _Fault(("dispositions", number, "codes"), "a code stands twice")
             codes.add(code)
+        _check_protocol(("dispositions", number), row, policy)
+    _check_protocol(("unknown_disposition",), policy.unknown_disposition, policy)
+
+
+def _tasks(policy: Policy) -> Iterator[tuple[Way, TaskPart]]:
+    for name, rows in policy.protocols.items():
+        yield from ((("protocols", name, number), row) for number, row in enumerate(rows))
+    yield from ((("caused_tasks", number), row) for number, row in enumerate(policy.caused_tasks))
+
+
+def _check_protocol(way: Way, row: DispositionPart, policy: Policy) -> None:
+    if row.protocol:
+        _one_of((*way, "protocol"), row.protocol, policy.protocols)
+
+
+def _one_of(way: Way, said: str, allowed: Collection[str]) -> None:
+    if said not in allowed:
+        raise _Fault(way, f"must be one of {', '.join(sorted(allowed))}")

@@ -21,6 +21,24 @@ class FileFault(ValueError):
     """What is wrong with a settings file, and where; shown to its author as it stands."""
 
 
+class FieldFault(FileFault):
+    """
+    The same of one field, for whoever shows the parts.
+
+    Attributes:
+        line: ``None``: it has none.
+        field: Its way from the top, ``calls.attempt_spacing``; empty: the whole file.
+        complaint: What is wrong, and what is allowed; no value of the file.
+    """
+
+    def __init__(self, line: int | None, field: str, complaint: str) -> None:
+        where = [f"line {line}"] if line is not None else []
+        super().__init__(": ".join([*where, *([field] if field else []), complaint]))
+        self.line = line
+        self.field = field
+        self.complaint = complaint
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One value of the file and where it stands: ``GEN.feeds.adt``, line 4."""
@@ -30,7 +48,7 @@ class Node:
     value: "str | list[Node] | dict[str, Node] | None"
 
     def fault(self, complaint: str) -> Never:
-        raise FileFault(f"line {self.line}: {self.path or 'the file'}: {complaint}")
+        raise FieldFault(self.line, self.path or "the file", complaint)
 
     def mapping(self, known: Iterable[str] | None = None) -> "Mapping[str, Node]":
         """The members, none if nothing stands there; with *known*, any other key is refused."""
@@ -78,7 +96,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             line = self.line + 1  # where the reader is: on the alias or just after it
-            raise FileFault(f"line {line}: anchors and aliases are not read here")
+            raise FieldFault(line, "", "anchors and aliases are not read here")
         return super().compose_node(parent, index)
 
 
@@ -87,7 +105,7 @@ def read_yaml(text: str) -> Node | None:
     Parse one YAML document; ``None`` if it holds nothing.
 
     Raises:
-        FileFault: Not YAML, or it uses what this reader refuses.
+        FieldFault: Not YAML, or it uses what this reader refuses.
     """
     loader = None
     try:
@@ -96,11 +114,11 @@ def read_yaml(text: str) -> Node | None:
         return None if root is None else _node(root, "")
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise FileFault(f"line {line}: is not YAML: {error.problem or error.context}") from None
+        raise FieldFault(line, "", f"is not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError:  # a character that YAML forbids
-        raise FileFault("is not YAML: it holds characters that are not text") from None
+        raise FieldFault(None, "", "is not YAML: it holds characters that are not text") from None
     except RecursionError:
-        raise FileFault("is nested too deeply") from None
+        raise FieldFault(None, "", "is nested too deeply") from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -109,7 +127,7 @@ def read_yaml(text: str) -> Node | None:
 def _node(node: yaml.Node, path: str) -> Node:
     line = node.start_mark.line + 1
     if node.tag not in _TAGS:
-        raise FileFault(f"line {line}: {path or 'the file'}: tags are not read here")
+        raise FieldFault(line, path or "the file", "tags are not read here")
     if isinstance(node, yaml.SequenceNode):
         items = [_node(item, f"{path}[{at}]") for at, item in enumerate(node.value)]
         return Node(path, line, items)
@@ -117,10 +135,10 @@ def _node(node: yaml.Node, path: str) -> Node:
         members: dict[str, Node] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise FileFault(f"line {key.start_mark.line + 1}: a key must be a word")
+                raise FieldFault(key.start_mark.line + 1, "", "a key must be a word")
             where = f"{path}.{key.value}" if path else key.value
             if key.value in members:
-                raise FileFault(f"line {key.start_mark.line + 1}: {where}: is given twice")
+                raise FieldFault(key.start_mark.line + 1, where, "is given twice")
             members[key.value] = _node(value, where)
         return Node(path, line, members)
     return Node(path, line, None if node.tag.endswith(":null") else node.value)

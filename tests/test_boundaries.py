@@ -48,8 +48,18 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "orchestrator.ops",
         "orchestrator.private_file",
         "orchestrator.worklist.log",
+        "orchestrator.worklist.retrying",
     ),
     "orchestrator.worklist.log": ("schemas", "orchestrator.stream", "orchestrator.worklist"),
+    # What is sent again goes through the adapters of the doors.
+    "orchestrator.worklist.retrying": (
+        "schemas",
+        "events",
+        "orchestrator.log",
+        "orchestrator.stream",
+        "orchestrator.worklist",
+        "orchestrator.worklist.log",
+    ),
     "orchestrator.cli": (
         "schemas",
         "events",
@@ -62,6 +72,7 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
         "orchestrator.stream",
         "orchestrator.worklist",
         "orchestrator.worklist.log",
+        "orchestrator.worklist.retrying",
     ),
 }
 

@@ -3,7 +3,8 @@
 # that a changed password takes effect and nothing has to be remembered.
 #
 #   care      the workers and commands: everything
-#   worklist  the pages and the API: reads what was decided, writes what people did and who saw what
+#   worklist  the pages and the API: reads what was decided; writes what people did, who saw what,
+#             and what could not be taken once more: to the public inputs, as who sent it first
 #   hospital  who publishes: writes the public inputs, reads nothing
 #   browser   the Kafka browser: reads, changes nothing
 set -euo pipefail
@@ -16,12 +17,15 @@ INPUTS=(
     care.admission.v1 care.discharge.v1 care.medication.v1 care.appointment.v1 care.patient.v1
     care.outcome.v1 care.backfill.v1 care.dead-letter.v1
 )
-# What the worklist reads: what was decided, the clocks in the journal, the site key's fingerprint;
-# the inputs only to tell how old what waits there is.
+# What the worklist reads: what was decided, the journal (its clocks; what lay there when a record
+# could not be used; what another policy would have made of it), the site key's fingerprint.  The
+# inputs too: how old what waits there is, and the original of what is sent again.
 SHOWN=(
     care.task.v1 care.gap.v1 care.change.v1 care.patient-view.v1 care.audit.v1 care.dead-letter.v1
     care.journal.v1 care.site.v1
 )
+# What it writes beside them.
+WRITTEN=(care.audit.v1)
 
 # Given as a file: what stands on a command line can be read by everybody.
 changes=$(mktemp)
@@ -40,8 +44,10 @@ topics=()
 for topic in "${SHOWN[@]}" "${INPUTS[@]}"; do topics+=(--topic "$topic"); done
 "$BIN/kafka-acls.sh" --bootstrap-server "$BROKER" --add --force \
     --allow-principal User:worklist --operation Read "${topics[@]}"
+topics=()
+for topic in "${WRITTEN[@]}" "${INPUTS[@]}"; do topics+=(--topic "$topic"); done
 "$BIN/kafka-acls.sh" --bootstrap-server "$BROKER" --add --force \
-    --allow-principal User:worklist --operation Write --topic care.outcome.v1 --topic care.audit.v1
+    --allow-principal User:worklist --operation Write "${topics[@]}"
 "$BIN/kafka-acls.sh" --bootstrap-server "$BROKER" --add --force \
     --allow-principal User:worklist --operation Describe --topic '*' --group '*'
 "$BIN/kafka-acls.sh" --bootstrap-server "$BROKER" --add --force \

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from orchestrator.ops.health import Check
     from orchestrator.settings import Settings
+    from orchestrator.stream.shelf import Journal
     from orchestrator.worklist.doors import Door
-    from orchestrator.worklist.log.feed import FeedFactory, Sender
+    from orchestrator.worklist.log.feed import FeedFactory, Places, Sender
     from orchestrator.worklist.serving import Plan, Server
     from orchestrator.worklist.site import Site
 
@@ -229,23 +230,27 @@ def rebuild(data_dir: Path | None) -> None:
 def plan_of(here: "Settings") -> "Plan":
     """What the worklist of these settings is made of."""
     from orchestrator.stream.keys import patient_key
+    from orchestrator.worklist.log.trial import Trial
     from orchestrator.worklist.serving import Plan
 
     key = site_key(here)
     found = _log_of(here, key)
     ways = identity.ways_of(here)
+    policies, facilities = site.policies_of(here), site.facilities_of(here)
     return Plan(
         folder=here.data_dir,
         feed=found.feed,
         sender=found.sender,
+        places=found.places,
         authenticator=ways.authenticator,
         access=ways.access,
         key_of=lambda subject: patient_key(key, subject),
         log_now=found.now,
         behind_after=here.behind_after.total_seconds(),
         action_wait=here.action_wait.total_seconds(),
-        policies=[policy.model_dump(mode="json") for policy in site.policies_of(here)],
-        facilities=site.facilities_of(here),
+        policies=[policy.model_dump(mode="json") for policy in policies],
+        facilities=facilities,
+        trial=Trial(found.journal, policies, facilities, here.data_dir),
         sampler=lambda told: door.sampler(here, also=told),
     )
 
@@ -253,24 +258,40 @@ def plan_of(here: "Settings") -> "Plan":
 class _Log(NamedTuple):
     feed: "FeedFactory"
     sender: "Callable[[], Sender]"
+    places: "Callable[[], Places]"
+    journal: "Journal"
     now: Callable[[], int]
 
 
 def _log_of(here: "Settings", key: bytes) -> _Log:
     if on_kafka.is_chosen(here):
         from orchestrator.worklist import edge
-        from orchestrator.worklist.log.kafka import KafkaFeed, KafkaSender
+        from orchestrator.worklist.log.journal_kafka import KafkaJournal
+        from orchestrator.worklist.log.kafka import KafkaFeed, KafkaPlaces, KafkaSender
 
         kafka, group, wait = on_kafka.brokers(here), here.group, here.store_timeout.total_seconds()
         feed = partial(KafkaFeed, kafka, group, key)
-        return _Log(feed, lambda: KafkaSender(kafka, wait), edge.now)
+        return _Log(
+            feed,
+            lambda: KafkaSender(kafka, wait),
+            lambda: KafkaPlaces(kafka, wait),
+            KafkaJournal(kafka),
+            edge.now,
+        )
     from orchestrator.stream.sqlite_log import Log
-    from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
+    from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedPlaces, EmbeddedSender
+    from orchestrator.worklist.log.journal_embedded import EmbeddedJournal
 
     folder = here.data_dir
     with Log.open(folder, create=True, partitions=here.partitions) as opened:
         clock = opened.clock
-    return _Log(lambda: EmbeddedFeed(folder), lambda: EmbeddedSender(folder), clock.now)
+    return _Log(
+        lambda: EmbeddedFeed(folder),
+        lambda: EmbeddedSender(folder),
+        lambda: EmbeddedPlaces(folder),
+        EmbeddedJournal(folder),
+        clock.now,
+    )
 
 
 def door_of(here: "Settings") -> "Door":

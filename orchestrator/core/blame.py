@@ -5,8 +5,8 @@ was over is not (`CORRECTION`).  Receipts, in microseconds since 1970.
 """
 
 from collections.abc import Sequence
-from operator import itemgetter
 
+from orchestrator.core import wishes
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot
 from orchestrator.core.stays import Stay
@@ -16,18 +16,16 @@ from orchestrator.core.view import View
 
 def due_known(transition: Transition, rule: TaskRule, due: int) -> int:
     """When we heard that the task is due by *due*: of the instant, or that it is owed at all."""
-    discharge = transition.discharge
-    said = min(
-        receipt
-        for at, receipt in discharge.heard
-        if at == discharge.at or rule.due.after(at, transition.facility) <= due
-    )
-    for row in first_rows(transition):
-        if row.kind == rule.kind and (
-            row.due == rule.due or row.due.after(discharge.at, transition.facility) <= due
-        ):
-            return said
-    return max(said, discharge.disposition_receipt)
+    discharge, facility = transition.discharge, transition.facility
+    firsts = [row for row in first_rows(transition) if row.kind == rule.kind]
+    known = []
+    for at, receipt in discharge.heard:
+        heard = max(receipt, discharge.apart)
+        if any(row.due.after(at, facility) <= due for row in firsts):
+            known.append(heard)
+        if at == discharge.at or rule.due.after(at, facility) <= due:
+            known.append(max(heard, discharge.disposition_receipt))
+    return min(known)
 
 
 def first_rows(transition: Transition) -> Sequence[TaskRule]:
@@ -36,16 +34,16 @@ def first_rows(transition: Transition) -> Sequence[TaskRule]:
     return transition.policy.protocols.get(first.protocol, ())
 
 
-def restored(transition: Transition, view: View, rule: TaskRule, due: int) -> int:
-    """When the task came back, where it was withdrawn by mistake while it fell due."""
-    return max(
-        (
-            back
-            for gone, back, only_calls in _interruptions(transition, view)
-            if gone < due <= back and (rule.outreach or not only_calls)
-        ),
-        default=0,
-    )
+def restored(
+    transition: Transition, view: View, rule: TaskRule, slots: Sequence[Slot], due: int
+) -> int:
+    """When the task came back, where it was gone by mistake while it fell due; 0: it was not."""
+    spells = _interruptions(transition, view)
+    if rule.outreach:
+        spells += _unwanted_calls(transition, view)
+    if rule.kind == "PCP_VISIT_7D":
+        spells += [slot.unkept for slot in slots if slot.unkept is not None]
+    return max((back for gone, back in spells if gone < due <= back), default=0)
 
 
 def lost(missed: Slot, slots: Sequence[Slot], due: int) -> int:
@@ -60,17 +58,22 @@ def lost(missed: Slot, slots: Sequence[Slot], due: int) -> int:
     )
 
 
-def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, bool]]:
-    """From when to when nobody could work on it, by what was taken back since; only calls?"""
-    found: list[tuple[int, int, bool]] = []
+def _interruptions(transition: Transition, view: View) -> list[tuple[int, int]]:
+    """From when to when nobody could work on anything of it, by what was taken back since."""
+    found = wishes.spells(view.wishes, transition.at, ("decline-all",), ("accept", None))
+    death, told = view.register("died_at"), view.register("death_told")
+    if death is not None and death.value is None and told is not None:
+        found.append((told.since, death.since))
     for stay in view.stays:
         found += [
-            (discharge.anchor.receipt, discharge.cancelled.receipt, False)
+            (discharge.anchor.receipt, discharge.cancelled.receipt)
             for discharge in stay.taken_back
             if discharge.cancelled is not None
             and discharge.at > transition.at
             and stay.cls in transition.policy.transition_classes
         ]
+        found += _mistaken_death(transition, stay)
+        found += _mistaken_class(transition, stay)
         back = _no_hindrance_since(transition, stay)
         if back is None or stay.admit is None:
             continue
@@ -82,17 +85,45 @@ def _interruptions(transition: Transition, view: View) -> list[tuple[int, int, b
             elsewhere = stay.facility != transition.stay.facility
             mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
         if mistaken:
-            found.append((stay.admit.receipt, back, False))
-    declined: tuple[int, bool] | None = None
-    for wish, stamp in sorted(view.wishes, key=itemgetter(1)):
-        if stamp.time < transition.at:
-            continue  # a new discharge asks again
-        if wish in ("decline-calls", "decline-all"):
-            declined = declined or (stamp.receipt, wish == "decline-calls")
-        elif wish == "accept" and declined is not None:
-            found.append((declined[0], stamp.receipt, declined[1]))
-            declined = None
+            found.append((stay.admit.receipt, back))
     return found
+
+
+def _mistaken_death(transition: Transition, stay: Stay) -> list[tuple[int, int]]:
+    """A discharge that said the patient had died, and was corrected."""
+    left = stay.discharge
+    if left is None:
+        return []
+    first, now = (
+        disposition_of(code, transition.policy)
+        for code in (left.first_disposition, left.disposition)
+    )
+    if first.close_reason != "EXPIRED" or now.close_reason == "EXPIRED":
+        return []
+    return [(left.anchor.receipt, left.disposition_receipt)]
+
+
+def _mistaken_class(transition: Transition, stay: Stay) -> list[tuple[int, int]]:
+    """From when to when a visit was taken for one of another class, which stood in the way."""
+    opening = transition.policy.transition_classes
+    if stay is transition.stay:
+        begun, hinders = 0, stay.classes.keys() - opening
+    elif stay.cls == "INPATIENT" or stay.start < transition.at:
+        return []
+    else:
+        # Nobody said of which class the visit was: taken for an inpatient's (ruling 11).
+        begun = stay.discharge.anchor.receipt if stay.discharge is not None else 0
+        hinders = stay.classes.keys() & ({"INPATIENT"} if stay.cls in opening else opening)
+    gone = min((stay.classes[name].heard for name in hinders), default=begun)
+    known = [held.heard for name, held in stay.classes.items() if name not in hinders]
+    back = min(known, default=0)
+    return [(gone, back)] if 0 < gone < back else []
+
+
+def _unwanted_calls(transition: Transition, view: View) -> list[tuple[int, int]]:
+    """From when to when the patient declined calls alone, or consent to them was revoked."""
+    declined = wishes.spells(view.wishes, transition.at, wishes.DECLINES, ("accept", None))
+    return declined + wishes.spells(view.wishes, 0, ("revoked",), ("granted",))
 
 
 def _no_hindrance_since(transition: Transition, stay: Stay) -> int | None:

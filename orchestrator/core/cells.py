@@ -7,6 +7,7 @@ they came, and thirty A08s cost a handful of registers.  Nothing here decides an
 Stored form: a list whose first element is the format version.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,7 @@ from orchestrator.core.facts import (
     DischargeSaid,
     FacilityHeard,
     FieldUnmapped,
+    Mended,
     Parked,
     PersonSaid,
     Stamp,
@@ -64,12 +66,13 @@ def _keep(stamps: list[Stamp], new: Stamp) -> int:
 class Classed(NamedTuple):
     """That a visit had a class: since when at the earliest, by which greatest stamp.
 
-    *openings* are the instants of the admissions that said so, ascending: a visit number that is
-    used again has the class anew.
+    *heard* is when we first heard so; *openings* are the instants of the admissions that said so,
+    ascending: a visit number that is used again has the class anew.
     """
 
     since: int
     stamp: Stamp
+    heard: int
     openings: tuple[int, ...] = ()
 
     def joined(self, other: "Classed") -> "Classed":
@@ -77,6 +80,7 @@ class Classed(NamedTuple):
         return Classed(
             min(self.since, other.since),
             max(self.stamp, other.stamp),
+            min(self.heard, other.heard),
             tuple(sorted({*self.openings, *other.openings})),
         )
 
@@ -169,7 +173,7 @@ class VisitCell:
         """Per class its first instant and its greatest stamp: bounded, and still a join."""
         since = fact.stamp.time if fact.class_from is None else fact.class_from
         openings = () if fact.class_from is None else (fact.class_from,)
-        new = Classed(since, fact.stamp, openings)
+        new = Classed(since, fact.stamp, fact.stamp.receipt, openings)
         held = self.classes.get(value)
         joined = new if held is None else held.joined(new)
         if joined == held:
@@ -186,7 +190,10 @@ class VisitCell:
             self.facility,
             self.number,
             reg.dump(self.said),
-            {name: [c.since, list(c.stamp), c.openings] for name, c in self.classes.items()},
+            {
+                name: [c.since, list(c.stamp), c.openings, c.heard]
+                for name, c in self.classes.items()
+            },
             [[*key, [list(s) for s in stamps]] for key, stamps in self.admits.items()],
             [[*key, [list(s) for s in stamps]] for key, stamps in self.discharges.items()],
             [[*key, list(stamp)] for key, stamp in self.marks.items()],
@@ -211,8 +218,8 @@ class VisitCell:
             number,
             reg.load(said),
             {
-                name: Classed(since, Stamp(*stamp), tuple(openings))
-                for name, (since, stamp, openings) in classes.items()
+                name: Classed(since, Stamp(*stamp), heard, tuple(openings))
+                for name, (since, stamp, openings, heard) in classes.items()
             },
             {
                 (at, opened, tuple(flags)): [Stamp(*s) for s in stamps]
@@ -259,12 +266,17 @@ class PersonCell:
     said: Registers = field(default_factory=dict)
     parked: dict[str, tuple[int, str]] = field(default_factory=dict)  # event id -> receipt, reason
     acknowledged: dict[str, int] = field(default_factory=dict)  # gap id -> receipt
-    # Every wish about outreach with its stamp: a new discharge asks again, so the last is not all.
+    # Every word about outreach, wish or consent, with its stamp: the last of them is not all.
     wishes: dict[str, tuple[str | None, Stamp]] = field(default_factory=dict)
     linked: set[str] = field(default_factory=set)  # identifiers that were told to be theirs, too
 
-    def join(self, fact: PersonSaid | Parked) -> int:
+    def join(self, fact: PersonSaid | Parked | Mended) -> int:
         """Take in one fact; how much it changed."""
+        if isinstance(fact, Mended):
+            mended = self.mended(fact.events, fact.receipt)
+            for event in mended:
+                del self.parked[event]
+            return MATERIAL if mended else NOTHING
         if isinstance(fact, Parked):
             held, said = self.parked.get(fact.stamp.event), (fact.stamp.receipt, fact.reason)
             if held is not None and held <= said:
@@ -275,9 +287,14 @@ class PersonCell:
             return MATERIAL
         # A preference or a death said again is said of now: its time counts, not only its value.
         changed = reg.say_all(self.said, fact.fields, fact.stamp) != NOTHING
-        if "outreach" in fact.fields:
-            changed |= self._wish(fact.fields["outreach"], fact.stamp)
+        for name in ("outreach", "consent_outreach"):
+            if name in fact.fields:
+                changed |= self._wish(fact.fields[name], fact.stamp)
         return MATERIAL if changed else NOTHING
+
+    def mended(self, events: Iterable[str], receipt: int) -> list[str]:
+        """Which of *events* were parked before *receipt*; what clashed at that instant stays."""
+        return [one for one in events if one in self.parked and self.parked[one][0] < receipt]
 
     def _wish(self, wish: str | None, stamp: Stamp) -> bool:
         """Keep one more wish, an older one too: it may be the one that holds for a discharge."""

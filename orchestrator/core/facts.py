@@ -107,6 +107,14 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """Events that were parked, and one that counts stands for now: they were sent again."""
+
+    events: tuple[str, ...]
+    receipt: int
+
+
+@dataclass(frozen=True, slots=True)
 class FacilityHeard:
     """A sign of life of a facility's feed."""
 
@@ -162,6 +170,7 @@ Fact = (
     | AppointmentSaid
     | PersonSaid
     | Parked
+    | Mended
     | FacilityHeard
     | FieldUnmapped
     | Contested
@@ -185,6 +194,7 @@ class Told:
     lane: str = "live"
     under: str = ""  # the member of a patient that it was told of; empty: the patient's own
     marks: tuple[Mark, ...] = ()  # what it says of who is whom
+    retries: tuple[str, ...] = ()  # parked events for which it was sent again, mended perhaps
 
 
 OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark, Contested)

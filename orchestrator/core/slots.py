@@ -33,6 +33,7 @@ class Slot(NamedTuple):
     told: int  # when we knew when it starts
     set_at: int  # when that was so
     missed: Register | None  # that it was not kept, even where it was moved to a new time since
+    unkept: tuple[int, int] | None = None  # from when to when we took it for kept, mistakenly
 
     @property
     def alive(self) -> bool:
@@ -127,5 +128,9 @@ def _slot(
         missed.value is not True or transition.ended_before(missed.stamp.time)
     ):
         missed = None
+    kept = said.get("kept_told")
+    unkept = None if kept is None or status == KEPT else (kept.since, held.since)
     ends = value_of(said, "ends_at")
-    return Slot(cell.appointment, at, ends, status, day, held, receipt, told, set_at, missed)
+    return Slot(
+        cell.appointment, at, ends, status, day, held, receipt, told, set_at, missed, unkept
+    )

@@ -44,6 +44,7 @@ class Discharge:
     events: tuple[str, ...]
     flags: tuple[str, ...]
     cancelled: Stamp | None = None
+    apart: int = 0  # when we heard of what parts it from the one before it, of the same number
     # The same discharge as told first under other numbers of the patient: subject, visit, source,
     # event.  Each has been a transition of its own, before the records were joined.
     others: tuple[tuple[str, str, str, str], ...] = ()
@@ -242,7 +243,7 @@ def _about_the_discharge(
 
     Closing the account of an earlier number (admitted here, 09) says nothing of the visit that
     went on under a later one; nor does an account closed, or an interim bill (30), at an instant
-    at which no discharge stands.  At the same instant either is a correction.
+    at which no discharge stands.  At the same instant, or said as a correction, either is one.
     """
 
     def aside(mark: Mark) -> bool:
@@ -257,7 +258,15 @@ def _about_the_discharge(
         mark
         for mark in marks
         if not aside(mark)
-        or (mark.visit == newest and not (mark.said[1] and stands and stated(mark) not in stands))
+        or (
+            mark.visit == newest
+            and (
+                CORRECTED in mark.said[2]
+                or not mark.said[1]
+                or not stands
+                or stated(mark) in stands
+            )
+        )
     ]
 
 
@@ -291,6 +300,7 @@ def _discharge(
         events=tuple(dict.fromkeys(mark.stamp.event for mark in statements)),
         flags=tuple(flag for flag in holding.said[2] if flag != CORRECTED),
         cancelled=happening.cancelled,
+        apart=happening.apart,
         others=_others(opening, first.subject),
     )
 

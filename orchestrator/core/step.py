@@ -26,6 +26,7 @@ from orchestrator.core.facts import (
     FacilityHeard,
     Fact,
     FieldUnmapped,
+    Mended,
     Told,
 )
 from orchestrator.core.instants import DAY
@@ -83,6 +84,8 @@ def fact(
     commands: list[Told] = []
     for one in told:
         step.recorded(one)
+        if (mended := _mended(patient.member(one.under), one)) is not None:
+            facts.append(mended)
         if one.effective > max(one.receipt, now):
             patient.member(one.under).held.append(one)
             step.rewake = True
@@ -366,6 +369,17 @@ class _Step(Announcer):
             candidates += [told.effective for told in one.held]
             candidates += [waits.until for waits in one.waiting]
         patient.wake = min((at for at in candidates if at is not None), default=None)
+
+
+def _mended(patient: Patient, told: Told) -> Told | None:
+    """That an event counts which was parked before, or for which one it was sent again."""
+    cell = patient.cells.get(("person", ""))
+    if not isinstance(cell, PersonCell) or not cell.parked or not told.source:
+        return None
+    events = tuple(cell.mended(dict.fromkeys((told.event, *told.retries)), told.receipt))
+    if not events:
+        return None
+    return replace(told, facts=(Mended(events, told.receipt),), command=None, effective=0)
 
 
 def _is_history(told: Told) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.core.slots import Slot, primary_care_slots
 from orchestrator.core.transition import Transition
 from orchestrator.core.view import View
 from orchestrator.core.wanted import TERMINAL
+from orchestrator.core.wishes import DECLINES, unconsented
 from orchestrator.core.work import Work, attempts_met, counted, done, heard, is_unfinished
 
 
@@ -114,7 +115,7 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
         if not duty.terminal:
             duty.overdue = horizon.reached(duty.due_at)
             if duty.overdue:
-                back = blame.restored(transition, view, duty.rule, duty.due_at)
+                back = blame.restored(transition, view, duty.rule, found.slots, duty.due_at)
                 duty.moved_receipt = max(duty.moved_receipt, back)
     if transition.restricted:
         # Ruling 20: very late or backfilled, only what is still ahead when we hear of it.
@@ -133,9 +134,18 @@ def _commands(transition: Transition, view: View, kind: str, cause: str = "") ->
 
 
 def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -> int | None:
-    """Since when the patient wants no calls; an ``accept`` said later brings them back."""
-    wish = view.wish(transition.at, transition.window_end)
-    if wish is not None and wish[0] in ("decline-calls", "decline-all"):
+    """
+    Since when the patient wants no calls; an ``accept`` said later brings them back.
+
+    What is said after the transition's end ends nothing of it any more.
+    """
+    stopped = transition.stopped_at
+    until = transition.window_end if stopped is None else min(stopped, transition.window_end)
+    revoked = unconsented(view.wishes, until) if view.wishes else None
+    if revoked is not None:
+        return max(revoked, transition.at)
+    wish = view.wish(transition.at, until)
+    if wish is not None and wish[0] in DECLINES:
         return wish[1]
     for rule in rows:
         if rule.kind != "CALL_48H":

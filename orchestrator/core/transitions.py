@@ -95,7 +95,8 @@ def _settle(
     transition.status = "deferred" if transition.disposition.status == "deferred" else "active"
     undone = _undone(transition)
     if undone is not None:
-        return _close(transition, undone[0], undone[1].time, stay.facility)
+        stamp = undone[1]  # said ahead of its time it takes effect when it is heard
+        return _close(transition, undone[0], min(stamp.time, stamp.receipt), stay.facility)
     after = _after(transition, view)
     _find_elsewhere(transition, view, horizon)
     _find_arrival(transition, after, rules)
@@ -237,15 +238,19 @@ def _is_care_facility(stay: Stay, policy: Policy, rules: Rules) -> bool:
 def _first_inpatient(
     transition: Transition, after: Sequence[Stay], view: View, rules: Rules
 ) -> tuple[int, str, Stay] | None:
-    """Rulings 12 and 13: the first inpatient admission after the discharge, and what it is."""
+    """Rulings 10, 12, 13: the first admission to a bed after the discharge, and what it is."""
     candidates: list[tuple[int, str, bool, Stay]] = []
     own = transition.stay.facility
     for stay in after:
         if candidates and stay.start > candidates[0][0]:
             break  # nothing that begins later was an inpatient earlier
-        if stay.cls != "INPATIENT":
+        # Sent to another hospital, the patient arrives wherever a bed is taken (ruling 10).
+        arrives = transition.disposition.arrival == "acute" and (
+            stay.cls == "SNF" or (stay.cls == "INPATIENT" and stay.facility != own)
+        )
+        if stay.cls != "INPATIENT" and not arrives:
             continue
-        since = stay.class_since("INPATIENT")
+        since = stay.class_since(stay.cls)
         if since is None or since < transition.at or since >= transition.day30_end:
             continue
         kind = rules.facility(stay.facility, since).type
@@ -253,13 +258,10 @@ def _first_inpatient(
         if transition.disposition.arrival == "facility" and elsewhere:
             if kind in transition.policy.facility_types:
                 continue
-        elif kind not in transition.policy.hospital_types:
+        elif kind not in transition.policy.hospital_types and not arrives:
             continue
         in_time = day_number(stay.start, transition.at, transition.zone) <= 1
-        transfer = elsewhere and (
-            (kind in transition.policy.acute_types and in_time)
-            or transition.disposition.arrival == "acute"
-        )
+        transfer = arrives or (elsewhere and kind in transition.policy.acute_types and in_time)
         candidates.append((since, stay.visit, transfer, stay))
     if not candidates:
         return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Protocol
 
+from orchestrator.core import wishes
 from orchestrator.core.cells import (
     AppointmentCell,
     Cell,
@@ -62,15 +63,7 @@ class View:
 
     def wish(self, since: int, until: int) -> tuple[str | None, int] | None:
         """The wish about outreach that holds of those said within [since, until), and when."""
-        said = [
-            (stamp, wish)
-            for wish, stamp in self.wishes
-            if since <= min(stamp.time, stamp.receipt) < until
-        ]
-        if not said:
-            return None
-        stamp, wish = max(said)
-        return wish, min(stamp.time, stamp.receipt)
+        return wishes.wish(self.wishes, since, until) if self.wishes else None
 
     def joined_at(self, one: str, other: str) -> int:
         """When we heard that two identifiers of the patient are one; 0 where they always were."""

@@ -63,7 +63,7 @@ def visit_gaps(scope: Scope, transition: Transition, found: Duties, clock: Horiz
         if slot.starts_at >= transition.window_end:
             continue
         stamp = slot.said.stamp
-        if slot.missed is not None and replacement(slot, found.slots) is None:
+        if last_day and slot.missed is not None and replacement(slot, found.slots) is None:
             scope.add(
                 "PCP_NO_SHOW",
                 slot.starts_at,

@@ -46,6 +46,7 @@ class Happening:
     statements: list[Mark]
     cancelled: Stamp | None = None
     closed: bool = False  # a cancel or a return lies behind it
+    apart: int = 0  # when we heard of what lies between the one before it and this one
 
     def over(self, instant: int) -> bool:
         """Taken back before *instant*: a discharge said there is another one (ruling 14)."""
@@ -108,6 +109,7 @@ class Walk:
         self.orphans: list[Stamp] = []
         self.current: Segment | None = None
         self.planned = self.pending = False
+        self.between = 0  # when we heard of what ended or took back the last discharge
         self.amendments: list[Mark] = []  # said of a discharge before the instant it stands at
         # Cancels that name the instant they take back, whenever they were said.
         self.named = {
@@ -149,6 +151,8 @@ class Walk:
         if current is None or (
             mark.rank == ADMIT and (current.cancelled is not None or current.standing())
         ):
+            if current is not None and current.standing():
+                self.between = mark.stamp.receipt
             current = self._begin(Segment())
         current.admits.append(mark)
         if current.cancelled is None:
@@ -166,8 +170,11 @@ class Walk:
                 return
             current = self._begin(Segment())
         if not current.happenings or current.happenings[-1].over(mark.instant):
-            current.happenings.append(Happening(self.amendments))
+            last = current.happenings[-1].cancelled if current.happenings else None
+            apart = self.between or (0 if last is None else last.receipt)
+            current.happenings.append(Happening(self.amendments, apart=apart))
             self.amendments = []
+            self.between = 0
         happening = current.happenings[-1]
         happening.statements.append(mark)
         if opens and happening.cancelled is None:
@@ -180,6 +187,7 @@ class Walk:
         current.on_leave = False
         if current.happenings:
             current.happenings[-1].closed = True
+            self.between = mark.stamp.receipt
         if current.standing() and current.cancelled is None:
             self._begin(Segment(returned_from=mark.instant))
 
@@ -196,6 +204,7 @@ class Walk:
             target.cancelled = target.cancelled or mark.stamp
             if isinstance(target, Happening):
                 target.closed = True
+                self.between = mark.stamp.receipt
         elif not (self.pending if discharge else self.planned):
             self.orphans.append(mark.stamp)
 

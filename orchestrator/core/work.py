@@ -141,7 +141,7 @@ def counted(attempts: Sequence[Command], since: int, policy: Policy) -> list[Com
     found: list[Command] = []
     for attempt in sorted(attempts, key=lambda c: (c.stamp.time, c.stamp.source, c.stamp.event)):
         at = attempt.stamp.time
-        if at < since or attempt.reached == "bot":
+        if at <= since or attempt.reached == "bot":
             continue
         if found and at - found[-1].stamp.time < policy.attempt_spacing:
             continue

@@ -23,7 +23,8 @@ class Point(NamedTuple):
     How it stood at one instant.
 
     Attributes:
-        seconds: Of the reader that was furthest behind; ``None``: of none it was known.
+        seconds: Of the reader that was furthest behind, or of what is shown, if that is older;
+            ``None``: of none it was known.
         records: Of all readers together.
         unknown: Readers that never said where they are.
     """
@@ -42,11 +43,18 @@ class History:
         self._coarse: deque[Point] = deque(maxlen=MOST)
         self._lock = threading.Lock()
 
-    def take(self, sample: Sample) -> None:
-        """Note one sample."""
+    def take(self, sample: Sample, shown: float | None = None) -> None:
+        """
+        Note one sample.
+
+        Args:
+            shown: Seconds that what people are shown is behind: who has read all may not have
+                decided, and what is decided may not be shown.
+        """
         lags = [one.lag for one in sample.positions if one.lag is not None]
         unknown = sum(one.state == UNKNOWN for one in sample.positions)
-        point = Point(sample.at, sample.seconds, sum(lags) if lags else None, unknown)
+        seconds = max((one for one in (sample.seconds, shown) if one is not None), default=None)
+        point = Point(sample.at, seconds, sum(lags) if lags else None, unknown)
         with self._lock:
             self._fine.append(point)
             _drop(self._fine, sample.at - FINE)

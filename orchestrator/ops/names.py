@@ -118,6 +118,13 @@ WORKLIST: Final[Mapping[str, Metric]] = {
     "care_audit_failures_total": Metric("counter", (), "Audit records that could not be written."),
     "care_auth_failures_total": Metric("counter", ("cause",), "Credentials refused."),
     "care_break_glass_total": Metric("counter", (), "Patients opened by break-glass."),
+    "care_dead_letters_open": Metric(
+        "gauge", ("reason",), "Dead letters that nobody has sent again or put away."
+    ),
+    "care_dead_letter_oldest_seconds": Metric("gauge", (), "Since the oldest of them came."),
+    "care_dead_letter_retries_total": Metric(
+        "counter", ("result",), "What became of dead letters that were sent again."
+    ),
     "care_tasks": Metric("gauge", ("team", "kind", "status"), "Tasks."),
     "care_tasks_overdue": Metric(
         "gauge", ("team", "kind", "attribution"), "Open tasks that are overdue."

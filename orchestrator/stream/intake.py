@@ -25,6 +25,7 @@ from events.cloudevents import decode_message
 from events.reject import REASONS, Reject
 from orchestrator.core.instants import MINUTE, written
 from orchestrator.log import debugs, describe
+from orchestrator.stream.content import RETRIES
 from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.keys import facility_key, patient_key
 from orchestrator.stream.sqlite_log import Record
@@ -34,7 +35,7 @@ from schemas.topics import BACKFILL, MAX_MESSAGE_BYTES
 # A too large record is kept by its beginning; its size and hash tell which it was (contract §1).
 DEAD_LETTER_BYTES: Final = 65_536
 # What an adapter at the door found out and no sender may say; it comes in headers of these names.
-NOTES: Final = ("timeflags", "unmapped", "stamps")
+NOTES: Final = ("timeflags", "unmapped", "stamps", RETRIES)
 # Header of a record that only says: a message of this patient was refused at the door.
 REFUSED: Final = "refused"
 # The journal's limit, less what Kafka adds to a record.
@@ -191,7 +192,7 @@ class Intake:
         if reject.facility and record.topic != BACKFILL:
             journal += self._alive(reject.facility, record.stamp, receipt)
         if reject.subject:
-            value = orjson.loads(refusal(reject)[0])
+            value = orjson.loads(refusal(reject, record.value or b"")[0])
             journal.append(self._parked_entry({**value, "receipt": receipt}))
         where = {
             "topic": record.topic,
@@ -202,7 +203,7 @@ class Intake:
         return Taken("parked", journal, [letter])
 
 
-def refusal(reject: Reject) -> tuple[bytes, dict[str, str]]:
+def refusal(reject: Reject, raw: bytes) -> tuple[bytes, dict[str, str]]:
     """
     What tells a patient's journal that one of their messages was refused: value and headers.
 
@@ -212,10 +213,15 @@ def refusal(reject: Reject) -> tuple[bytes, dict[str, str]]:
         "kind": "parked",
         "subject": reject.subject,
         "reason": reject.reason,
-        "event_id": reject.event_id,
+        "event_id": parked_as(reject, raw),
         "facility": reject.facility,
     }
     return orjson.dumps(value), {REFUSED: reject.reason}
+
+
+def parked_as(reject: Reject, raw: bytes) -> str:
+    """What a refused event is called; one whose own id cannot be read, by its content."""
+    return reject.event_id or f"sha256:{hashlib.sha256(raw).hexdigest()[:16]}"
 
 
 def dead_letter(

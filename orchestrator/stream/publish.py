@@ -152,7 +152,7 @@ def sending_of(record: FileRecord, facilities: Facilities, receipt: str) -> Send
         topic = topic_of(event["type"], event["lane"])
         assert topic is not None, "an accepted event has a topic"
         # A canonical one as its bytes: what the sender wrote is what an auditor must find.
-        value, headers = (record.raw, {}) if record.kind == "canonical" else _as_sent(event)
+        value, headers = (record.raw, {}) if record.kind == "canonical" else as_sent(event)
         if len(value) <= MAX_BYTES:
             events.append(Row(topic, event["subject"], value, headers))
         else:
@@ -160,7 +160,7 @@ def sending_of(record: FileRecord, facilities: Facilities, receipt: str) -> Send
     return Sending(events, rejects, [row for reject in rejects for row in _letters(record, reject)])
 
 
-def _as_sent(event: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+def as_sent(event: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
     """
     An accepted event as a canonical one again.
 
@@ -191,4 +191,4 @@ def _letters(record: FileRecord, reject: Reject) -> Iterator[Row]:
     letter = dead_letter(None, record.raw, reject, "publish", {})
     yield Row(DEAD_LETTER, None, letter.value, letter.headers)
     if reject.subject is not None:
-        yield Row(PATIENTS, reject.subject, *refusal(reject))
+        yield Row(PATIENTS, reject.subject, *refusal(reject, record.raw))

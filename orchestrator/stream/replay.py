@@ -97,7 +97,7 @@ def replay(
     found = decode(records, facilities)
     until = _until(found, as_of)
     _fill_backfill(found, until)
-    run = _Run(rules, facilities, until)
+    run = Run(rules, facilities, until)
     run.take(found)
     return run.answer(changes=changes, on_progress=on_progress)
 
@@ -153,7 +153,7 @@ def _fill_backfill(found: Input, until: int) -> None:
         event.setdefault("receivedtime", receipt)
 
 
-class _Run:
+class Run:
     """One replay: the inputs of all subjects, then the canonical journal of each patient."""
 
     def __init__(self, rules: Rules, facilities: Facilities, until: int) -> None:

@@ -15,13 +15,17 @@ from orchestrator.worklist import edge, measures
 from orchestrator.worklist.api import (
     about,
     actions,
+    dead_letters,
     document,
     exports,
+    jobs,
     operations,
     patients,
+    policy_trial,
     reading,
     records,
     shapes,
+    shapes_ops,
     stream,
 )
 from orchestrator.worklist.api.guard import GuardedRoute
@@ -38,6 +42,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+Add = Callable[..., None]
 Responses = dict[int | str, dict[str, Any]]
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -102,6 +107,11 @@ def _api() -> APIRouter:
         responses = {**problems, 200: {"model": shape}, **_others(more)}
         api.add_api_route(path, endpoint, methods=["POST"], responses=responses)
 
+    def accepted(path: str, endpoint: Any) -> None:
+        """A job."""
+        responses = {**problems, 202: {"model": shapes_ops.Job}}
+        api.add_api_route(path, endpoint, methods=["POST"], status_code=202, responses=responses)
+
     known = {"_304": "The caller has it already."}
     moved = {"_307": "Under the key that survived a merge."}
     get("/me", about.me, shapes.Me)
@@ -137,15 +147,26 @@ def _api() -> APIRouter:
     post("/gaps/{gap_id}/acknowledge", actions.acknowledge, shapes.Applied, _202=shapes.Pending)
     get("/actions/{event_id}", actions.action_state, shapes.ActionState)
     get("/audit", records.audit, shapes.AuditList)
-    get("/ops/lag", operations.lag, shapes.Lag)
-    get("/ops/deadlines", operations.deadlines, shapes.Deadlines)
-    get("/ops/feeds", operations.feeds, shapes.Feeds)
-    get("/ops/dead-letters", operations.dead_letters, shapes.DeadLetters)
-    get("/ops/dead-letters/{place}", operations.dead_letter, shapes.DeadLetter)
-    post("/ops/dead-letters/{place}/raw", operations.raw, shapes.DeadLetterBytes)
     get("/policy", records.policies, shapes.Policies)
     get("/policy/{version}", records.policy, dict[str, Any])
+    accepted("/policy/what-if", policy_trial.what_if_under)
+    _operations(get, post, accepted)
     return api
+
+
+def _operations(get: Add, post: Add, job: Add) -> None:
+    """What operators and data stewards use."""
+    get("/ops/lag", operations.lag, shapes_ops.Lag)
+    get("/ops/deadlines", operations.deadlines, shapes_ops.Deadlines)
+    get("/ops/feeds", operations.feeds, shapes_ops.Feeds)
+    get("/ops/dead-letters", dead_letters.dead_letters, shapes_ops.DeadLetters)
+    job("/ops/dead-letters/retry", dead_letters.retry_many)
+    get("/ops/dead-letters/{place}", dead_letters.dead_letter, shapes_ops.OneDeadLetter)
+    post("/ops/dead-letters/{place}/raw", dead_letters.raw, shapes_ops.DeadLetterBytes)
+    post("/ops/dead-letters/{place}/retry", dead_letters.retry, shapes_ops.Retried)
+    post("/ops/dead-letters/{place}/discard", dead_letters.discard, shapes_ops.Discarded)
+    get("/jobs/{name}", jobs.job, shapes_ops.Job)
+    post("/jobs/{name}/stop", jobs.stop, shapes_ops.Job)
 
 
 def _others(more: dict[str, Any]) -> Responses:

@@ -45,6 +45,7 @@ class Account:
     query_hash: str | None = None
     rows: int | None = None
     purpose: str | None = None
+    outcome: str | None = None  # where the status of the answer does not tell it
 
 
 @dataclass(slots=True)

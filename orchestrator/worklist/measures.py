@@ -33,6 +33,7 @@ ACTION_SECONDS: Final = _histogram("care_worklist_action_seconds")
 AUDIT_RECORDS: Final = _counter("care_audit_records_total")
 AUDIT_FAILURES: Final = _counter("care_audit_failures_total")
 AUTH_FAILURES: Final = _counter("care_auth_failures_total")
+LETTER_RETRIES: Final = _counter("care_dead_letter_retries_total")
 BREAK_GLASS: Final = _counter("care_break_glass_total")
 _STREAMS: Final = "care_worklist_streams"
 STREAMS: Final = Gauge(_STREAMS, METRICS[_STREAMS].help, registry=REGISTRY)

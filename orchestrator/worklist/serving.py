@@ -23,12 +23,14 @@ from orchestrator.worklist.doors import Door
 from orchestrator.worklist.http11 import HEAD_BYTES, Guarded
 from orchestrator.worklist.hub import Hub
 from orchestrator.worklist.limits import Limits
-from orchestrator.worklist.log.feed import FeedFactory, Sender
+from orchestrator.worklist.log.feed import FeedFactory, Places, Sender
+from orchestrator.worklist.log.trial import Trial
 from orchestrator.worklist.model import tables
 from orchestrator.worklist.model.freshness import Freshness
 from orchestrator.worklist.model.projector import Projector
 from orchestrator.worklist.model.reader import Reader
 from orchestrator.worklist.pages.store import PagesStore
+from orchestrator.worklist.retrying import Retrying
 from orchestrator.worklist.site import Site
 from orchestrator.worklist.watch import SamplerOf, watching
 from schemas.facilities import Facilities
@@ -43,6 +45,7 @@ class Plan:
     folder: Path
     feed: FeedFactory
     sender: Callable[[], Sender]
+    places: Callable[[], Places]
     authenticator: Callable[[AccessStore], Authenticator]
     key_of: Callable[[str], str]
     log_now: Callable[[], int]
@@ -50,6 +53,7 @@ class Plan:
     action_wait: float = 5.0
     policies: Sequence[dict[str, Any]] = ()
     limits: Callable[[], Limits] = Limits
+    trial: Trial | None = None
     sampler: SamplerOf | None = None
     demo: Demo | None = None
     access: Callable[[AccessStore], Access] = access_of
@@ -69,7 +73,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
     pages = PagesStore(plan.folder)
     sender = plan.sender()
     projector.start()
-    watch = None if plan.sampler is None else watching(plan.sampler)
+    watch = None if plan.sampler is None else watching(plan.sampler, freshness, plan.log_now)
     try:
         await asyncio.to_thread(projector.ready.wait, READY_WITHIN_S)
         reader = Reader(path)
@@ -78,6 +82,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
             projector=projector,
             freshness=freshness,
             sender=sender,
+            places=plan.places(),
             hub=hub,
             audit=Audit(sender),
             store=store,
@@ -89,17 +94,20 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
             policies=plan.policies,
             action_wait=plan.action_wait,
             facilities=plan.facilities,
+            trial=plan.trial,
             watch=watch,
             demo=plan.demo,
             pages=pages,
         )
         site.acting = Acting(site)
         site.streams = Streams()
+        site.retrying = Retrying(site)
         # The identity provider may be slow or away: nobody waits for it here.
         warming = asyncio.create_task(asyncio.to_thread(site.access.warm))
         try:
             yield site
         finally:
+            await site.jobs.close()
             await warming
             reader.close()
     finally:

@@ -12,8 +12,10 @@ from orchestrator.worklist.access.tokens import Authenticator
 from orchestrator.worklist.audit import Audit
 from orchestrator.worklist.demo import Demo
 from orchestrator.worklist.hub import Hub
+from orchestrator.worklist.jobs import Jobs
 from orchestrator.worklist.limits import Limits
-from orchestrator.worklist.log.feed import Sender
+from orchestrator.worklist.log.feed import Places, Sender
+from orchestrator.worklist.log.trial import Trial
 from orchestrator.worklist.model.freshness import Freshness, Now
 from orchestrator.worklist.model.projector import Projector
 from orchestrator.worklist.model.reader import Reader
@@ -24,6 +26,7 @@ from schemas.facilities import Facilities
 if TYPE_CHECKING:
     from orchestrator.worklist.acting import Acting
     from orchestrator.worklist.api.stream import Streams
+    from orchestrator.worklist.retrying import Retrying
 
 
 @dataclass(slots=True)
@@ -38,8 +41,11 @@ class Site:
         policies: The versions of the rules as plain data, ascending by when they hold.
         action_wait: Seconds that an action waits for its change.
         facilities: Whose zones and holidays pages speak of.
+        trial: Tries out other rules on past days; ``None``: cannot be done here.
         watch: Who looks at the lag; ``None``: nobody does here.
         demo: What a visitor of the demo may do; ``None``: this is none.
+        places: Single records of the log, where a dead letter names one.
+        jobs: What runs longer than a request.
         closing: Set when the server goes down: live streams end.
     """
 
@@ -47,6 +53,7 @@ class Site:
     projector: Projector
     freshness: Freshness
     sender: Sender
+    places: Places
     hub: Hub
     audit: Audit
     store: AccessStore
@@ -59,10 +66,13 @@ class Site:
     pages: PagesStore
     policies: Sequence[dict[str, Any]] = ()
     action_wait: float = 5.0
+    trial: Trial | None = None
     watch: Watch | None = None
     demo: Demo | None = None
     acting: "Acting" = field(init=False)
     streams: "Streams" = field(init=False)
+    retrying: "Retrying" = field(init=False)
+    jobs: Jobs = field(default_factory=Jobs)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> Now:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from orchestrator.ops.history import History
 from orchestrator.ops.lag import Sample
 from orchestrator.ops.sampler import Sampler
+from orchestrator.worklist import edge
+from orchestrator.worklist.model.freshness import Freshness, Now
 
 SamplerOf = Callable[[Callable[[Sample], None]], Sampler]
 
@@ -18,9 +20,13 @@ class Watch:
     history: History
 
 
-def watching(sampler_of: SamplerOf) -> Watch:
-    """Begin to look."""
+def watching(sampler_of: SamplerOf, freshness: Freshness, log_now: Callable[[], int]) -> Watch:
+    """Begin to look; the curve says of an instant what the page's first line said then."""
     history = History()
-    sampler = sampler_of(history.take)
+
+    def take(sample: Sample) -> None:
+        history.take(sample, freshness.behind(Now(log_now(), edge.elapsed())))
+
+    sampler = sampler_of(take)
     sampler.start()
     return Watch(sampler, history)

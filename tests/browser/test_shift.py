@@ -181,6 +181,7 @@ def _withdrawn(one: Window, hand: Mouse, window: Open, site: Served) -> None:
     row = page.locator(row_of(task))
     expect(row).to_contain_text("Withdrawn")
     expect(row).to_contain_text("cancelled the discharge")
+    expect(row.locator("th.patient a")).to_have_text(name)  # nothing is open: no list names them
     expect(row.get_by_role("button")).to_have_text(["Got it"])
     expect(page.locator("#withdrawn-count")).to_have_text("Withdrawn (1)")
 

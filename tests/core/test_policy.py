@@ -192,11 +192,17 @@ FAULTS: Final = [
     (HEAD + "colour: blue", "colour: "),
     (HEAD + "caused_tasks: [{kind: RESCHEDULE}]", r"caused_tasks\.0\.team: "),
     (HEAD + "unknown_disposition: {status: perhaps}", r"unknown_disposition\.status: "),
-    (HEAD + "unknown_disposition: {status: active, protocol: nowhere}", "nowhere is not defined"),
-    (HEAD + "dispositions: [{codes: ['01'], status: active, protocol: x}]", "x is not defined"),
+    (
+        HEAD + "unknown_disposition: {status: active, protocol: nowhere}",
+        r"protocol: must be one of ama, core",
+    ),
+    (
+        HEAD + "dispositions: [{codes: ['01'], status: active, protocol: x}]",
+        r"dispositions\.0\.protocol: must be",
+    ),
     (
         HEAD + "dispositions: [{codes: ['01', '01'], status: none}]",
-        "01 stands twice",
+        r"line 3: dispositions\.0\.codes: a code stands twice",
     ),
     (
         HEAD + "windows: {tcm_period_days: many, readmission_days: 30, snf_silent_days: 30,"

@@ -1,5 +1,7 @@
 """The compose file: valid, pinned, closed to the outside, and all that it says exists."""
 
+import argparse
+import os
 import re
 import ssl
 import subprocess
@@ -13,7 +15,8 @@ import pytest
 from orchestrator import settings
 from orchestrator.stream.kafka.topic_settings import SITE
 from orchestrator.stream.keys import patient_key
-from orchestrator.worklist.log.feed import AUDIT, FOLLOWED, OUTCOMES
+from orchestrator.stream.resend import READABLE
+from orchestrator.worklist.log.feed import CHANGES, FOLLOWED, GAPS, PATIENTS, TASKS, WRITTEN
 from schemas.topics import DEAD_LETTER, INPUTS, JOURNAL
 from tests.deploy import compose
 from tests.deploy.compose import ROOT, Service
@@ -21,6 +24,7 @@ from tests.deploy.compose import ROOT, Service
 SERVICES: Final = compose.services()
 OURS: Final = [service for service in SERVICES.values() if service.is_ours]
 ACCESS: Final = ROOT / "deploy/kafka/access.sh"
+DECIDED: Final = (TASKS, GAPS, CHANGES, PATIENTS)
 
 
 def named(service: Service) -> str:
@@ -239,24 +243,62 @@ def test_what_prometheus_scrapes_is_served() -> None:
         assert environment["CARE_OPS_PORT"] == str(port)
 
 
-def test_publishers_may_write_what_is_public_and_no_more() -> None:
-    """The ACLs name the input topics and the dead letters, as the registry has them."""
-    listed = re.search(r"INPUTS=\(([^)]*)\)", ACCESS.read_text(encoding="utf-8"))
-    assert listed is not None
+def _rights(tmp_path: Path) -> dict[tuple[str, str], set[str]]:
+    """What access.sh asks of the broker: user and operation -> topics, clusters, groups."""
+    (tmp_path / "secrets").mkdir()
+    for user in ("care", "worklist", "hospital", "browser"):
+        (tmp_path / f"secrets/{user}_kafka_password").write_text("not a secret")
+    for tool in ("kafka-configs.sh", "kafka-acls.sh"):
+        (tmp_path / tool).write_text(f'#!/bin/sh\nprintf "%s\\t" {tool} "$@"\nprintf "\\n"\n')
+        (tmp_path / tool).chmod(0o755)
+    paths = {"KAFKA_BIN": str(tmp_path), "SECRETS": str(tmp_path / "secrets")}
+    done = subprocess.run(
+        ["bash", str(ACCESS)],
+        env={**os.environ, **paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[tuple[str, str], set[str]] = {}
+    for line in done.stdout.splitlines():
+        tool, *words = line.strip().split("\t")
+        if tool == "kafka-acls.sh":
+            said = argparse.ArgumentParser()
+            said.add_argument("--bootstrap-server")
+            said.add_argument("--allow-principal")
+            for name in ("--operation", "--topic", "--group"):
+                said.add_argument(name, action="append", default=[])
+            for name in ("--add", "--force", "--cluster"):
+                said.add_argument(name, action="store_true")
+            asked = said.parse_args(words)
+            on = {*asked.topic, *(f"group {one}" for one in asked.group)}
+            on |= {"cluster"} if asked.cluster else set()
+            user = asked.allow_principal.removeprefix("User:")
+            for operation in asked.operation:
+                found.setdefault((user, operation), set()).update(on)
+    return found
 
-    assert set(listed[1].split()) == {*INPUTS, DEAD_LETTER}
 
+def test_each_user_may_what_it_must_and_no_more(tmp_path: Path) -> None:
+    """
+    The broker is asked for exactly these rights, by the script that the compose file runs.
 
-def test_the_worklist_may_read_what_it_follows_and_write_what_it_sends() -> None:
-    """Its ACLs name what the code reads, and the two topics that it writes: never the journal."""
-    text = ACCESS.read_text(encoding="utf-8")
-    shown = re.search(r"SHOWN=\(([^)]*)\)", text)
-    written = re.search(r"User:worklist --operation Write (.*)", text)
-    assert shown is not None
-    assert written is not None
+    Publishers write the public inputs and dead letters.  The worklist reads what it follows, the
+    journal and the inputs, and writes what its code names: never the journal, nor what is decided.
+    """
+    inputs = {*INPUTS, DEAD_LETTER}
 
-    assert set(shown[1].split()) == {*FOLLOWED, JOURNAL, SITE.name} - set(INPUTS)
-    assert written[1].split()[1::2] == [OUTCOMES, AUDIT]
+    assert _rights(tmp_path) == {
+        ("hospital", "Write"): inputs,
+        ("hospital", "Describe"): inputs,
+        ("worklist", "Read"): {*FOLLOWED, *READABLE, SITE.name},
+        ("worklist", "Write"): set(WRITTEN),
+        ("worklist", "Describe"): {"*", "group *"},
+        ("browser", "Read"): {"*", "group *"},
+        ("browser", "Describe"): {"*", "group *", "cluster"},
+        ("browser", "DescribeConfigs"): {"*", "group *", "cluster"},
+    }
+    assert not {JOURNAL, SITE.name, *DECIDED} & WRITTEN
 
 
 def test_the_worklist_answers_under_tls_where_it_is_published(secrets: Path) -> None:

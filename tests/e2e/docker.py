@@ -6,6 +6,7 @@ the document cannot say what was not done.
 """
 
 import argparse
+import base64
 import shutil
 import signal
 import socketserver
@@ -22,13 +23,14 @@ from tests.e2e.stack import PROCESSES, Stack
 
 SCRIPT: Final = """\
 #!{python}
-import json, os, socket, sys
-given = sys.stdin.read() if "-T" in sys.argv else ""
+import base64, json, socket, sys
+given = sys.stdin.buffer.read() if "-T" in sys.argv else b""
 with socket.socket(socket.AF_UNIX) as asked:
     asked.connect({socket!r})
-    asked.sendall(json.dumps([given, sys.argv[1:]]).encode() + b"\\n")
+    words = [base64.b64encode(given).decode(), sys.argv[1:]]
+    asked.sendall(json.dumps(words).encode() + b"\\n")
     answer = json.loads(asked.makefile().readline())
-sys.stdout.write(answer["out"])
+sys.stdout.buffer.write(base64.b64decode(answer["out"]))
 sys.stderr.write(answer["err"])
 sys.exit(answer["code"])
 """
@@ -42,7 +44,7 @@ exec {curl} --connect-to 127.0.0.1:8000:127.0.0.1:{port} "$@"
 class Answer(NamedTuple):
     """What a command prints, and how it ends."""
 
-    out: str = ""
+    out: str | bytes = ""
     err: str = ""
     code: int = 0
 
@@ -70,12 +72,14 @@ class Docker:
             "restart": self._restart,
         }
 
-    def __call__(self, words: list[str], given: str = "") -> Answer:
+    def __call__(self, words: list[str], given: bytes = b"") -> Answer:
         """Do it; *given* is on its standard input."""
         if words[:1] == ["restart"]:
             return self._restart_one(words[1:])
         if words[:2] == ["compose", "exec"]:
-            return self._exec(words[2:], given)
+            return self._exec(words[2:], given.decode())
+        if words[:2] == ["compose", "run"] and "--entrypoint" in words:
+            return self._run_other(words[2:], given)
         if words[:1] != ["compose"] or words[1:2][0] not in self._verbs:
             raise NotKnown(" ".join(words))
         return self._verbs[words[1]](words[2:])
@@ -129,6 +133,20 @@ class Docker:
         done = self._stack.run(asked.service, *asked.words, extra=extra)
         return Answer(done.stdout, done.stderr, done.returncode)
 
+    def _run_other(self, words: list[str], given: bytes) -> Answer:
+        """Another program in a container of the service, which has its volumes."""
+        parser = _Words()
+        for flag in ("--rm", "--no-deps", "-T"):
+            parser.add_argument(flag, action="store_true", required=True)
+        parser.add_argument("--entrypoint", required=True)
+        parser.add_argument("service", choices=["kafka", "worklist"])
+        parser.add_argument("words", nargs=argparse.REMAINDER)
+        asked = parser.parse_args(words)
+        if self._replicas(asked.service):
+            raise NotKnown(f"{asked.service} runs: what it holds is not whole")
+        done = self._stack.run_raw(asked.service, [asked.entrypoint, *asked.words], given)
+        return Answer(done.stdout, done.stderr.decode(), done.returncode)
+
     def _exec(self, words: list[str], given: str) -> Answer:
         name, *command = [word for word in words if word != "-T"]
         if name not in self._stack.running:
@@ -137,7 +155,8 @@ class Docker:
         return Answer(done.stdout, done.stderr, done.returncode)
 
     def _stop(self, words: list[str]) -> Answer:
-        for process in [one for name in words for one in self._replicas(name)]:
+        names = words or [*PROCESSES, "kafka"]
+        for process in [one for name in names for one in self._replicas(name)]:
             self._stack.end(process)
         return Answer()
 
@@ -178,10 +197,12 @@ def standing_in(docker: Docker, python: str, folder: Path) -> Iterator[Path]:
         def handle(self) -> None:
             given, words = orjson.loads(self.rfile.readline())
             try:
-                answer = docker(words, given)
+                answer = docker(words, base64.b64decode(given))
             except (NotKnown, AssertionError) as problem:
                 answer = Answer(err=f"{type(problem).__name__}: {problem}\n", code=125)
-            self.wfile.write(orjson.dumps(answer._asdict()) + b"\n")
+            out = answer.out if isinstance(answer.out, bytes) else answer.out.encode()
+            told = {**answer._asdict(), "out": base64.b64encode(out).decode()}
+            self.wfile.write(orjson.dumps(told) + b"\n")
 
     made = {
         "docker": SCRIPT.format(python=python, socket=str(address)),

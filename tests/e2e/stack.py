@@ -147,6 +147,20 @@ class Stack:
         service = self.services[name]
         return self._done(service, words, self.environment(service, name), given)
 
+    def run_raw(
+        self, name: str, words: list[str], given: bytes
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run another program beside a service's folders; bytes in and out."""
+        service = self.services[name]
+        return subprocess.run(
+            [self.here(service, word) for word in words],
+            cwd=self.folder,
+            env=self.environment(service, name),
+            input=given,
+            capture_output=True,
+            check=False,
+        )
+
     def _done(
         self, service: Service, words: list[str], environment: dict[str, str], given: str = ""
     ) -> subprocess.CompletedProcess[str]:

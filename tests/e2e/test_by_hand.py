@@ -180,11 +180,11 @@ def test_the_worklist_sees_how_far_the_workers_are(product: Stack, sent: int) ->
 
 
 async def test_the_worklist_cannot_write_what_is_decided(product: Stack, sent: int) -> None:
-    """With its password the broker takes no journal record and no task, only what people did."""
+    """With its password the broker takes no journal record and no task: inputs and audit alone."""
     assert sent
     producer = AIOKafkaProducer(**product.kafka("worklist").client())
     async with producer:
-        for topic in ("care.journal.v1", "care.task.v1", "care.discharge.v1", "care.site.v1"):
+        for topic in ("care.journal.v1", "care.task.v1", "care.state.v1", "care.site.v1"):
             with pytest.raises(TopicAuthorizationFailedError):
                 await producer.send_and_wait(topic, b"{}")
 

@@ -14,7 +14,7 @@ from orchestrator.stream.keys import patient_key
 from orchestrator.worklist.access.tokens import DemoTokens
 from orchestrator.worklist.app import application
 from orchestrator.worklist.log.feed import AUDIT
-from orchestrator.worklist.log.kafka import KafkaFeed, KafkaSender
+from orchestrator.worklist.log.kafka import KafkaFeed, KafkaPlaces, KafkaSender
 from orchestrator.worklist.model import tables
 from orchestrator.worklist.model.projector import Projection
 from orchestrator.worklist.serving import Plan, opened
@@ -37,6 +37,7 @@ def plan(folder: Path, kafka: Kafka, group: str) -> Plan:
         folder=folder,
         feed=lambda: KafkaFeed(kafka, group, SITE_KEY),
         sender=lambda: KafkaSender(kafka, 10.0),
+        places=lambda: KafkaPlaces(kafka, 10.0),
         authenticator=lambda _store: DemoTokens(),
         key_of=key_of,
         log_now=RealClock().now,

@@ -62,6 +62,9 @@ c care_break_glass_total
 g care_worklist_projection_lag_records topic
 g care_worklist_projection_age_seconds
 g care_worklist_streams
+g care_dead_letters_open reason
+g care_dead_letter_oldest_seconds
+c care_dead_letter_retries_total result
 g care_tasks team,kind,status
 g care_tasks_overdue team,kind,attribution
 g care_gaps code,severity

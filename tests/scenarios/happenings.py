@@ -158,6 +158,11 @@ def _prefers(words: list[str], event: Event, _chart: Chart) -> None:
     event["data"]["outreach"] = words[0]
 
 
+def _consent(words: list[str], event: Event, _chart: Chart) -> None:
+    event |= {"type": "care.patient.consent_changed.v1", "facility": "GEN"}
+    event["data"] |= {"scope": words[0], "state": words[1]}
+
+
 def _command(verb: str) -> Callable[[list[str], Event, Chart], None]:
     """`complete CALL_48H V1 ok by rn nurse1`, `attempt CALL_48H V1 voicemail by rn`."""
 
@@ -215,6 +220,7 @@ VERBS: Final[dict[str, Callable[[list[str], Event, Chart], None]]] = {
     "patient": _patient,
     "died": _died,
     "prefers": _prefers,
+    "consent": _consent,
     "accept": _command("accepted"),
     "release": _command("released"),
     "attempt": _command("attempted"),

@@ -125,8 +125,8 @@ def told_apart_by_content_only(patch: pytest.MonkeyPatch) -> None:
         found.events[:] = kept
         real(run, found)
 
-    real: Callable[[Any, Any], None] = replay._Run.take
-    patch.setattr(replay._Run, "take", take)
+    real: Callable[[Any, Any], None] = replay.Run.take
+    patch.setattr(replay.Run, "take", take)
 
 
 def deadlines_from_the_wall_clock(patch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from tests.simulation.model.calendar import instant
 from tests.simulation.model.commands import Accepted, is_command, verdicts
 from tests.simulation.model.facts import Event, earliest_copies
 from tests.simulation.model.gaps import Gap, gaps
-from tests.simulation.model.tasks import Task, every_core_task_done, tasks_of
+from tests.simulation.model.tasks import VISIT_DAYS, Task, every_core_task_done, tasks_of
 from tests.simulation.model.transitions import End, Transition, transitions
+from tests.simulation.model.visits import slots
 from tests.simulation.model.world import Facilities, World
 
 
@@ -41,12 +42,24 @@ def _closed_well(transition: Transition, world: World) -> Transition:
     return replace(transition, end=End(end.at, "COMPLETED"))
 
 
+def _pulled_afterwards(task: Task, world: World) -> bool:
+    """Ruling 28: a visit set the due time of the reconciliation when it was past already."""
+    if task.kind != "MED_REC":
+        return False
+    transition = task.transition
+    slot = next((s for s in slots(world, transition) if s.qualifies and s.may_count), None)
+    pulled = slot is not None and task.due_at < transition.end_of_day(VISIT_DAYS)
+    return pulled and slot is not None and slot.timed_by.received >= task.due_at
+
+
 def _blamed(task: Task, world: World) -> Task:
     """Whose lateness it is: theirs who had the task, due by then, when the time came."""
     if not task.overdue:
         return task
     if task.born_overdue:
         return replace(task, attribution="FEED")
+    if _pulled_afterwards(task, world):
+        return replace(task, attribution="CORRECTION")
     then = world.before(task.due_at)
     had = any(
         one.id == task.id and one.due_at <= task.due_at and one.is_live

@@ -145,7 +145,8 @@ class _Model:
             "subjects": self._subjects(),
             "patients": [_patient(key, value) for key, value in self.patients.items()],
             "audit": [_audit(value) for value in self.audit.values()],
-            "letters": [_letter(record) for record in self.letters],
+            "letters": [self._letter(record) for record in self.letters],
+            "letter_deeds": [row for rows in self._deeds().values() for row in rows],
             "said": list(self.commands.values()),
             "tally": self._tally(),
         }
@@ -155,6 +156,36 @@ class _Model:
                 for thing, value in self.things[kind].values()
             ]
         return {name: _sorted(rows) for name, rows in sorted(made.items())}
+
+    def _deeds(self) -> dict[str, list[dict[str, Any]]]:
+        """What was done about each letter, in the order in which it was."""
+        deeds: dict[str, list[dict[str, Any]]] = {}
+        for value in self.audit.values():
+            said = orjson.loads(value)
+            for name in said["objects"]:
+                if name.startswith("dead-letter/") and said["action"] in ("retry", "discard"):
+                    place = name.removeprefix("dead-letter/")
+                    row = {
+                        n: said[n] for n in ("audit_id", "actor", "action", "outcome", "purpose")
+                    }
+                    deeds.setdefault(place, []).append(
+                        {"place": place, "at": micros(said["at"]), **row}
+                    )
+        return {
+            place: sorted(rows, key=lambda row: (row["at"], row["audit_id"]))
+            for place, rows in deeds.items()
+        }
+
+    def _letter(self, record: Record) -> dict[str, Any]:
+        row = _letter(record)
+        ends = [
+            deed["action"]
+            for deed in self._deeds().get(row["place"], [])
+            if deed["outcome"] == "success"
+        ]
+        edits = record.headers.get("edits")
+        status = {"retry": "retried", "discard": "discarded"}[ends[0]] if ends else "open"
+        return {**row, "edits": edits, "status": "edit" if edits is not None else status}
 
     def _tally(self) -> list[dict[str, Any]]:
         """How many open tasks of each sort there are."""

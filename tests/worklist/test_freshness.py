@@ -56,6 +56,17 @@ def test_what_does_not_move_is_stale() -> None:
     assert freshness.state(Now(T + SECOND, STALE_AFTER_S + 2)) == "current"
 
 
+def test_what_is_behind_is_so_by_the_logs_clock() -> None:
+    """Not by a second while it is current; then the whole of it, as in the sentence of the page."""
+    freshness = Freshness(60)
+    never = freshness.behind(Now(T, 0.0))
+    sampled(freshness, T, 1, 0.0)
+    freshness.reached({PLACE: 1}, 0.0)
+
+    behind = [freshness.behind(Now(T + age * SECOND, 1.0)) for age in (60, 61, 1380)]
+    assert (never, behind) == (None, [None, 61.0, 1380.0])
+
+
 def test_under_load_the_nearer_look_is_waited_for() -> None:
     """Newer looks do not push the goal away for ever."""
     freshness = Freshness(60)

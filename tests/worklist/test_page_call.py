@@ -75,6 +75,29 @@ async def test_symptoms_that_say_nothing_are_asked_again(
         assert f'name="answer-symptoms" value="{one}" checked' in asked.text
 
 
+async def test_words_of_another_time_are_marked_as_such(shared: World) -> None:
+    """What comes back was never sent, and says so; it can be dropped; a new form says nothing."""
+    found = await shared.get("/tasks", kind="CALL_48H", status="requested")
+    task = found["items"][-1]["task_id"]  # of which no other test has begun to write
+    said = "What you wrote under 1 min ago is in the form again. It has not been sent."
+    async with shared.browser("demo-rn") as nurse:
+        assert said not in words(await nurse.get(f"/tasks/{task}"))
+        await nurse.post(f"/tasks/{task}/draft", outcome="ok", note="")
+        assert said not in words(await nurse.get(f"/tasks/{task}"))
+        await nurse.post(f"/tasks/{task}/draft", outcome="ok", note="Half a sentence")
+        again = await nurse.get(f"/tasks/{task}")
+        assert said in words(again)
+        assert "Half a sentence" in again.text
+        # What is shown again because it cannot be taken was not restored: it was just typed.
+        form = {"do": "attempt", "version": "1", "key": "half", "note": "Half a sentence"}
+        assert said not in words(await nurse.post(f"/tasks/{task}/report", **form))
+        dropped = await nurse.post(f"/tasks/{task}/report", do="discard")
+        assert dropped.headers["location"] == f"/tasks/{task}"
+        after = await nurse.get(f"/tasks/{task}")
+    assert said not in words(after)
+    assert "Half a sentence" not in after.text
+
+
 async def test_a_gap_that_closes_is_named(shared: World) -> None:
     """`Done.` alone would not tell that what was missing is there."""
     shared.send(*discharged(61, hours_ago=50))

@@ -38,12 +38,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     published(folder, patients=20)
     with _opened(folder) as opened, opened.transaction() as transaction:
         for number in range(30):
+            one = number % 25  # the rest are repeats
             record = {
-                "audit_id": f"a{number % 25}",
+                "audit_id": f"a{one}",
                 "at": "2026-10-06T18:00:00Z",
                 "actor": "nurse-1",
-                "action": "read",
-                "outcome": "success",
+                "action": ("read", "retry", "discard")[one % 3],
+                "outcome": "refused" if one % 4 == 1 else "success",
+                "objects": [f"dead-letter/care.dead-letter.v1-0-{one % 8}", "task/t1"],
+                "purpose": "a test message",
             }
             transaction.append("care.audit.v1", "nurse-1", orjson.dumps(record))
             key = f"{number % 10:032x}"
@@ -55,7 +58,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
             gone = number % 7 == 0
             value = None if gone else orjson.dumps({**view, "version": number})
             transaction.append("care.patient-view.v1", key, value)
-            transaction.append("care.dead-letter.v1", None, b"{}", {"reason": "malformed"})
+            edits = {"edits": "care.dead-letter.v1-0-0"} if number == 29 else {}
+            transaction.append("care.dead-letter.v1", None, b"{}", {"reason": "malformed", **edits})
     return folder
 
 
@@ -95,7 +99,8 @@ def test_the_history_fills_every_table(by_hand: Rows) -> None:
     """The comparisons below are about something in each table."""
     assert all(by_hand.values())
     assert set(by_hand) == {
-        "audit", "caused", "changes", "gaps", "letters", "meta", "patients", "positions",
+        "audit", "caused", "changes", "gaps", "letter_deeds", "letters", "meta",
+        "patients", "positions",
         "said", "subjects", "tally", "tasks", "transitions",
     }  # fmt: skip
 

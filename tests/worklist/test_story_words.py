@@ -8,7 +8,13 @@ import pytest
 from orchestrator.core.instants import DAY, HOUR, MINUTE, SECOND, read, written
 from orchestrator.ops.history import MOST, History, Point
 from orchestrator.ops.lag import Judge, Reading, Sample
-from orchestrator.worklist.pages import dead_letter_words, gap_words, operations_words, policy_words
+from orchestrator.worklist.pages import (
+    dead_letter_parse,
+    dead_letter_words,
+    gap_words,
+    operations_words,
+    policy_words,
+)
 from orchestrator.worklist.pages import patient_story as story
 from orchestrator.worklist.pages.search import asked
 from schemas.facilities import Facilities
@@ -121,11 +127,15 @@ def test_an_old_clock_is_behind_though_all_is_read() -> None:
 
     assert said(slow, state="behind") == (
         "Behind 24 min: what arrived since 13:36 is not in the lists yet."
-        " care.journal 0 is 24 min behind, and moving. All other readers are at most 30 s behind."
+        " care.journal 0 is 24 min behind, and its clock moves."
+        " All other readers are at most 30 s behind."
     )
     first, *rest = operations_words.rows(slow, clocks, NOW)
     assert (first.state, first.clock, first.behind) == ("LAGGING", "24 min", "24 min")
     assert {row.state for row in rest} == {"OK"}
+    advice = operations_words.RUNBOOK[first.advice]
+    assert "More workers do not help." in advice
+    assert "more workers." in operations_words.RUNBOOK[first._replace(lag="7").advice]
     assert operations_words.rows(stands, clocks, NOW)[0].state == "STALLED"
     assert "current" not in said(stands, state="stale")
 
@@ -169,6 +179,16 @@ def test_history_is_bounded_and_forgets_no_peak() -> None:
     assert max(p.seconds or 0 for p in thin) == 900.0
 
 
+def test_the_curve_is_as_far_behind_as_the_sentence() -> None:
+    """Who has read all may not have decided: the lists are old, and so says the curve."""
+    history = History()
+    history.take(sample(reading()), 23 * 60.0)
+    history.take(sample(reading(0, 9, 40 * MINUTE)), 60.0)
+    history.take(sample(reading()), None)
+
+    assert [one.seconds for one in history.since(0)] == [23 * 60.0, 40 * 60.0, 0.0]
+
+
 def test_the_curve_is_told_in_words() -> None:
     """Also that it was not looked at."""
     points = [
@@ -192,6 +212,25 @@ def test_segments_are_named_without_their_values() -> None:
 
     assert dead_letter_words.segments(raw) == ["MSH", "PID", "PV1"]
     assert dead_letter_words.segments(b'{"name": "PID|ROE"}') == []
+
+
+def test_what_is_no_plain_text_is_not_offered_for_editing() -> None:
+    """A form would mangle it; sent again as it is, it stays as it is."""
+    text = "é\u2028\ttab\r\n"
+
+    assert dead_letter_parse.text_of(text.encode()) == text
+    assert dead_letter_parse.text_of(b"\x0bMSH|") is None
+    assert dead_letter_parse.text_of(b"\xff") is None
+
+
+def test_the_fault_is_marked_where_it_is() -> None:
+    """By the names that reasons use; also a segment that is not there."""
+    raw = b"MSH|^~\\&|ADT1|GEN\rPV1|1|I"
+
+    parts = dead_letter_parse.parts(raw, "no visit number in PV1-2, PID-18")
+    marked = {one.name: one.value for one in parts if one.wrong}
+    assert marked == {"PV1-2": "I", "PID-18": dead_letter_parse.MISSING}
+    assert ("MSH-3", "ADT1", False) in parts
 
 
 def test_every_reason_has_words_and_a_cure() -> None:
@@ -299,7 +338,7 @@ def test_a_late_message_stands_where_it_happened_and_says_so() -> None:
         ),
     ]
 
-    first, second = story.entries(told, ZONE, NOW)
+    first, second = story.entries(told, ZONE, NOW, {})
 
     assert (first.text, first.when) == ("Gap opened: No PCP visit booked", "yesterday 14:02 EDT")
     assert (second.text, second.told) == ("Discharged from GEN", "told us 3 d later")
@@ -323,9 +362,49 @@ def test_what_was_undone_stays_and_leads_to_what_undid_it() -> None:
         change(5, "task.cancelled", **task("cancelled", status_reason="DISCHARGE_CANCELLED")),
     ]
 
-    undone = {one.number: one.undone for one in story.entries(told, ZONE, NOW)}
+    undone = {one.number: one.undone for one in story.entries(told, ZONE, NOW, {})}
 
     assert undone == {1: 4, 2: 4, 3: 5, 4: None, 5: None}
+
+
+def test_a_call_says_who_made_it_and_what_was_answered() -> None:
+    """With the questions in words; a system's person before the system; a note is an entry."""
+    policy = policies()[0]
+    said = {"actor": "anna", "reached": "voicemail", "note": "rang twice"}
+    done = {"actor": "inbasket", "on_behalf_of": "omar", "reached": "caregiver", "outcome": "ok"}
+    done["answers"] = {"medicines": "no", "symptoms": "none"}  # type: ignore[assignment]
+    told = [
+        change(1, "task.updated", **task("in-progress"), said=[{"what": "attempted", **said}]),
+        change(2, "command.accepted", said=[{"what": "noted", "actor": "anna", "note": "Asks"}]),
+        change(3, "command.accepted", said=[{"what": "accepted", "actor": "anna"}]),
+        change(4, "task.completed", **task("completed"), said=[{"what": "completed", **done}]),
+    ]
+
+    completed, noted, tried = story.entries(told, ZONE, NOW, {"P0": policy})
+
+    assert completed.text == "48-hour call done, by omar through inbasket: caregiver"
+    assert completed.facts[:4] == (
+        ("Reached", "Caregiver"), ("Has the medicines", "No"), ("Symptoms", "None"),
+        ("Outcome", "Done"),
+    )  # fmt: skip
+    assert (noted.text, noted.facts[0]) == ("Note, by anna", ("Note", "Asks"))
+    assert tried.text == "48-hour call: in progress, by anna: voicemail"
+    assert tried.facts[:2] == (("Reached", "Voicemail"), ("Note", "rang twice"))
+
+
+def test_what_was_said_is_named_as_hidden_where_it_is() -> None:
+    """Never blank: by the role, or by law."""
+    told = [
+        change(1, "task.completed", **task("completed", masked=False), said=None, hidden=["said"]),
+        change(2, "task.completed", **task("completed", masked=True), said=None, hidden=["said"]),
+        change(3, "task.requested", **task("requested", masked=False), said=None, hidden=["said"]),
+    ]
+
+    facts = [one.facts[0] for one in story.entries(told, ZONE, NOW, {})]
+
+    assert facts == [
+        ("rule", "core/call-48h"), ("said", "Restricted by law"), ("said", "Hidden for your role"),
+    ]  # fmt: skip
 
 
 def test_what_is_due_together_is_one_line() -> None:

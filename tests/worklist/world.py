@@ -27,7 +27,9 @@ from orchestrator.worklist.access.store import AccessStore
 from orchestrator.worklist.access.tokens import Authenticator, DemoTokens, NotAuthentic
 from orchestrator.worklist.app import application
 from orchestrator.worklist.limits import Limits, Rate
-from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedSender
+from orchestrator.worklist.log.embedded import EmbeddedFeed, EmbeddedPlaces, EmbeddedSender
+from orchestrator.worklist.log.journal_embedded import EmbeddedJournal
+from orchestrator.worklist.log.trial import Trial
 from orchestrator.worklist.serving import Plan, opened
 from orchestrator.worklist.site import Site
 from schemas.facilities import Facilities
@@ -203,6 +205,7 @@ async def world(
             folder=folder,
             feed=lambda: EmbeddedFeed(folder),
             sender=lambda: EmbeddedSender(folder),
+            places=lambda: EmbeddedPlaces(folder),
             authenticator=authenticator or (lambda _store: people),
             key_of=lambda subject: patient_key(SITE_KEY, subject),
             log_now=RealClock().now,
@@ -210,6 +213,7 @@ async def world(
             limits=lambda: limits or Limits(dict(FREELY)),
             action_wait=WAIT_S,
             policies=[policy.model_dump(mode="json") for policy in load_policies(None)],
+            trial=Trial(EmbeddedJournal(folder), load_policies(None), facilities, folder),
         )
         async with opened(plan) as site:
             made = World(folder, site, application(site, version="test"), people, worker)

@@ -22,7 +22,9 @@ Permission = Literal[
     "break-glass",
     "operations",
     "dead-letters",  # which messages could not be taken, and why
-    "dead-letter-bytes",  # and what stands in them
+    "dead-letter-retry",  # send them again as they are
+    "dead-letter-bytes",  # what stands in them, and send it again mended, or drop it
+    "what-if",  # try out other rules on past days
     "policy",
     "audit",
 ]
@@ -66,15 +68,28 @@ ROLES: Final[dict[str, Role]] = {
     "coordinator": _OFFICE,
     "supervisor": Role(
         "clinical",
-        _CARE | {"act-for-others", "bulk", "export", "policy", "break-glass"},
+        _CARE | {"act-for-others", "bulk", "export", "policy", "what-if", "break-glass"},
         all_teams=True,
         patients="facility",
     ),
     "care-system": Role("clinical", _CARE, patients="team"),
     "operator": Role(
-        "pseudonymous", frozenset({"self", "gaps", "operations", "dead-letters", "policy"})
+        "pseudonymous",
+        frozenset(
+            {
+                "self",
+                "gaps",
+                "operations",
+                "dead-letters",
+                "dead-letter-retry",
+                "policy",
+                "what-if",
+            }
+        ),
     ),
-    "data-steward": Role(None, frozenset({"self", "dead-letters", "dead-letter-bytes"})),
+    "data-steward": Role(
+        None, frozenset({"self", "dead-letters", "dead-letter-retry", "dead-letter-bytes"})
+    ),
     "auditor": Role("pseudonymous", frozenset({"self", "audit"})),
 }
 

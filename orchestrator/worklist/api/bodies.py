@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict
+from starlette.types import Receive, Scope
 
 from events.reject import Reject
 from events.strict_json import read_json
@@ -21,7 +22,11 @@ class Body(BaseModel):
 
 
 class StrictRequest(Request):
-    """A request whose body is read at most once, at most `LONGEST`, and means one thing only."""
+    """A request whose body is read at most once, at most *longest*, and means one thing only."""
+
+    def __init__(self, scope: Scope, receive: Receive, longest: int = LONGEST) -> None:
+        super().__init__(scope, receive)
+        self._longest = longest
 
     async def body(self) -> bytes:
         if not hasattr(self, "_read"):
@@ -31,7 +36,7 @@ class StrictRequest(Request):
                 async with asyncio.timeout(READ_S):
                     async for part in self.stream():
                         size += len(part)
-                        if size > LONGEST:
+                        if size > self._longest:
                             raise Problem("too-large")
                         parts.append(part)
             except TimeoutError:

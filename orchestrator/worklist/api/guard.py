@@ -23,7 +23,7 @@ from orchestrator.worklist import measures
 from orchestrator.worklist.access.keys import KeysDue
 from orchestrator.worklist.access.roles import Permission, Principal
 from orchestrator.worklist.access.tokens import NotAuthentic
-from orchestrator.worklist.api.bodies import StrictRequest, refuse_other_media
+from orchestrator.worklist.api.bodies import LONGEST, StrictRequest, refuse_other_media
 from orchestrator.worklist.audit import Account, Deed
 from orchestrator.worklist.limits import Kind
 from orchestrator.worklist.problems import FHIR_MEDIA, Problem, answer, of_status, of_validation
@@ -53,6 +53,8 @@ class Rule:
         media: What it answers with.
         touches: Whether asking keeps a page's session alive; what pages ask by themselves does not.
         forms: Whether a page that is open to anyone shows a form.
+        files: How many files its form may bring.
+        longest: Bytes of a JSON body.
     """
 
     permission: Permission | None
@@ -61,6 +63,8 @@ class Rule:
     media: str = JSON
     touches: bool = True
     forms: bool = False
+    files: int = 0
+    longest: int = LONGEST
 
 
 def rule(
@@ -71,11 +75,13 @@ def rule(
     media: str = JSON,
     touches: bool = True,
     forms: bool = False,
+    files: int = 0,
+    longest: int = LONGEST,
 ) -> Callable[[F], F]:
     """Say the rule of the endpoint below."""
 
     def said(endpoint: F) -> F:
-        RULES[endpoint] = Rule(permission, deed, limit, media, touches, forms)
+        RULES[endpoint] = Rule(permission, deed, limit, media, touches, forms, files, longest)
         return endpoint
 
     return said
@@ -183,7 +189,7 @@ async def record(call: Call, status: int) -> None:
     deed = call.rule.deed
     if deed is None or not (status < 400 or status in (403, 404) or deed == "act"):
         return
-    outcome = OUTCOMES.get(status, "success" if status < 400 else "refused")
+    outcome = call.account.outcome or OUTCOMES.get(status, "success" if status < 400 else "refused")
     await call.site.audit.write(call.who, deed, outcome, call.account, call.request_id)
 
 
@@ -208,7 +214,7 @@ async def _permitted(request: Request, call: Call, route: GuardedRoute, inner: H
     _refuse_repeated(request, route.said_once)
     if route.body_field is not None:
         refuse_other_media(request)
-    return await inner(StrictRequest(request.scope, request.receive))
+    return await inner(StrictRequest(request.scope, request.receive, call.rule.longest))
 
 
 def _refuse_repeated(request: Request, said_once: Collection[str]) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +20,7 @@ from orchestrator.stream.store import LogStore
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.log.feed import (
     FOLLOWED,
+    NO_HEADERS,
     Fetched,
     LogAway,
     Place,
@@ -37,9 +40,13 @@ class EmbeddedFeed:
 
     Args:
         clock: Where another than the one that the log remembers is in somebody's hand.
+        topics: Which of them.
     """
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock | None = None, topics: Sequence[str] = FOLLOWED
+    ) -> None:
+        self._topics = topics
         try:
             self._log = Log.open(folder, clock=clock)
         except LogError as problem:
@@ -67,11 +74,32 @@ class EmbeddedFeed:
         try:
             return {
                 (topic, partition): offset
-                for topic in FOLLOWED
+                for topic in self._topics
                 for partition, offset in enumerate(of_topic(topic))
             }
         except LogError as problem:
             raise LogAway(str(problem)) from problem
+
+    def since(self, topic: str, at: int) -> Positions:
+        """Per place of *topic*, where what was appended at *at* or later begins."""
+        try:
+            firsts, ends = self._log.first_offsets(topic), self._log.end_offsets(topic)
+            return {
+                (topic, partition): bisect_left(
+                    range(ends[partition]),
+                    at,
+                    lo=min(first, ends[partition]),
+                    key=partial(self._stamp, topic, partition),
+                )
+                for partition, first in enumerate(firsts)
+            }
+        except LogError as problem:
+            raise LogAway(str(problem)) from problem
+
+    def _stamp(self, topic: str, partition: int, offset: int) -> int:
+        """When the record of *offset* was appended, or the next that is still there."""
+        (found,) = self._log.read(topic, partition, offset, 1)
+        return found.stamp
 
     def read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
         until = time.monotonic() + wait_s
@@ -121,6 +149,7 @@ class _Letter(NamedTuple):
     topic: str
     key: str | None
     value: bytes
+    headers: dict[str, str]
     stored: "asyncio.Future[None]"
     loop: asyncio.AbstractEventLoop
 
@@ -140,10 +169,16 @@ class EmbeddedSender:
         self._thread = threading.Thread(target=self._run, name="worklist-sender", daemon=True)
         self._thread.start()
 
-    async def send(self, topic: str, key: str | None, value: bytes) -> None:
+    async def send(
+        self,
+        topic: str,
+        key: str | None,
+        value: bytes,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[None] = loop.create_future()
-        self._waiting.put(_Letter(topic, key, value, stored, loop))
+        self._waiting.put(_Letter(topic, key, value, dict(headers), stored, loop))
         await stored
 
     async def close(self) -> None:
@@ -159,7 +194,9 @@ class EmbeddedSender:
                     log = log or Log.open(self._folder, clock=self._clock)
                     with log.transaction() as transaction:
                         for letter in letters:
-                            transaction.append(letter.topic, letter.key, letter.value)
+                            transaction.append(
+                                letter.topic, letter.key, letter.value, letter.headers
+                            )
                 except LogError as problem:
                     self._answer(letters, LogAway(str(problem)))
                 except Exception as bug:  # noqa: BLE001 - whoever waits must hear of it
@@ -196,3 +233,26 @@ def _settle(stored: "asyncio.Future[None]", problem: Exception | None) -> None:
         stored.set_result(None)
     else:
         stored.set_exception(problem)
+
+
+class EmbeddedPlaces:
+    """Single records of the log of *folder*."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def record(self, topic: str, partition: int, offset: int) -> Record | None:
+        return await asyncio.to_thread(self._record, topic, partition, offset)
+
+    def _record(self, topic: str, partition: int, offset: int) -> Record | None:
+        try:
+            with Log.open(self._folder) as log:
+                if partition >= log.partitions_of(topic):
+                    return None
+                found = log.read(topic, partition, offset, 1)
+        except LogError as problem:
+            raise LogAway(str(problem)) from problem
+        if not found or found[0].offset != offset:
+            return None
+        (one,) = found
+        return Record(topic, partition, offset, one.key, one.value, one.stamp, one.headers)

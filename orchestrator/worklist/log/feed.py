@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+from schemas.topics import INPUTS
+
 TASKS: Final = "care.task.v1"
 GAPS: Final = "care.gap.v1"
 CHANGES: Final = "care.change.v1"
@@ -19,6 +21,11 @@ OUTCOMES: Final = "care.outcome.v1"
 # The change log first: it carries the sentence that says why.  What people did is followed for
 # their own words, which are published nowhere else.
 FOLLOWED: Final = (CHANGES, TASKS, GAPS, PATIENTS, AUDIT, LETTERS, OUTCOMES)
+
+# Where the worklist writes to: actions, audit, what was sent again, and what a steward made of it.
+WRITTEN: Final = frozenset({*INPUTS, AUDIT, LETTERS})
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 Place = tuple[str, int]  # topic, partition
 Positions = Mapping[Place, int]  # the offset at which reading goes on
@@ -39,7 +46,7 @@ class Record(NamedTuple):
     key: str | None
     value: bytes | None
     at: int = 0
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: Mapping[str, str] = NO_HEADERS
 
 
 class Sample(NamedTuple):
@@ -123,7 +130,13 @@ FeedFactory = Callable[[], Feed]
 class Sender(Protocol):
     """Where actions and audit records are written."""
 
-    async def send(self, topic: str, key: str | None, value: bytes) -> None:
+    async def send(
+        self,
+        topic: str,
+        key: str | None,
+        value: bytes,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
         """
         Append durably.
 
@@ -134,4 +147,17 @@ class Sender(Protocol):
 
     async def close(self) -> None:
         """Let go of it."""
+        ...
+
+
+class Places(Protocol):
+    """Single records of the log, by where they lie."""
+
+    async def record(self, topic: str, partition: int, offset: int) -> Record | None:
+        """
+        The record there; ``None``: nothing is there any more, or it may not be read.
+
+        Raises:
+            LogAway: The log cannot be read.
+        """
         ...

@@ -6,13 +6,17 @@ them: what one transaction made visible together (outputs, offset) is believed t
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, TypeVar
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 
 from orchestrator.stream.kafka.broker import Admin, BrokerAway, admin
 from orchestrator.stream.kafka.connection import Kafka, stop
@@ -22,6 +26,7 @@ from orchestrator.worklist import edge
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.log.feed import (
     FOLLOWED,
+    NO_HEADERS,
     Fetched,
     LogAway,
     Place,
@@ -46,6 +51,9 @@ class KafkaFeed:
 
     Args:
         site_key: Ours; under another one patients would have other keys than in the topics.
+            ``None``: nothing is keyed by whoever reads.
+        topics: Which of them.
+        clocks: Also how far the deciding group is; else `sample` is never known.
 
     Raises:
         LogAway: No broker answers, or a topic is not there.
@@ -54,8 +62,18 @@ class KafkaFeed:
 
     pace = 1.0
 
-    def __init__(self, kafka: Kafka, group: str, site_key: bytes) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        group: str,
+        site_key: bytes | None,
+        topics: Sequence[str] = FOLLOWED,
+        *,
+        clocks: bool = True,
+    ) -> None:
         self._kafka = kafka
+        self._topics = topics
+        self._has_clocks = clocks
         self._site_key = site_key
         self._is_ours = False  # known to be; before the first worker nobody can say
         self._group = f"{group}-decide"
@@ -74,15 +92,16 @@ class KafkaFeed:
         self._admin: Admin = await self._open.enter_async_context(
             admin(self._kafka, isolation="read_committed")
         )
-        needed = [*FOLLOWED, JOURNAL, SITE.name]
+        needed = [*self._topics, JOURNAL, SITE.name]
         counts = await self._admin.partitions(needed)
         missing = [topic for topic in needed if not counts.get(topic)]
         if missing:
             raise LogAway(f"{missing[0]} is not there; `topics create` makes it")
         await self._check_site_key()
-        self._tps = [TopicPartition(topic, p) for topic in FOLLOWED for p in range(counts[topic])]
-        self._journal = [TopicPartition(JOURNAL, p) for p in range(counts[JOURNAL])]
-        ids = [await self._admin.topic_id(topic) for topic in FOLLOWED]
+        self._tps = [TopicPartition(name, p) for name in self._topics for p in range(counts[name])]
+        clocks = range(counts[JOURNAL] if self._has_clocks else 0)
+        self._journal = [TopicPartition(JOURNAL, p) for p in clocks]
+        ids = [await self._admin.topic_id(topic) for topic in self._topics]
         self.name = " ".join(ids)
         self._consumer = AIOKafkaConsumer(
             **self._kafka.client(),
@@ -97,7 +116,7 @@ class KafkaFeed:
         await self._to_clocks()
 
     async def _check_site_key(self) -> None:
-        if self._is_ours:
+        if self._is_ours or self._site_key is None:
             return
         found = await is_ours(self._admin, self._site_key)
         if found is False:
@@ -106,6 +125,8 @@ class KafkaFeed:
 
     async def _to_clocks(self) -> None:
         """Begin the journal a little before where the deciding group stands."""
+        if not self._has_clocks:
+            return
         stands = await self._admin.committed(self._group)
         firsts = await self._admin.beginnings(self._journal)
         for tp in self._journal:
@@ -128,6 +149,19 @@ class KafkaFeed:
     async def _ask_ends(self) -> dict[Place, int]:
         found = await self._admin.ends(self._tps)
         return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    def since(self, topic: str, at: int) -> Positions:
+        """Per place of *topic*, where what was appended at *at* or later begins."""
+        return self._run(self._since(topic, at))
+
+    async def _since(self, topic: str, at: int) -> dict[Place, int]:
+        stamps = {tp: at // MILLISECOND for tp in self._tps if tp.topic == topic}
+        found = await self._consumer.offsets_for_times(stamps)
+        ends = await self._admin.ends(stamps)
+        return {
+            (topic, tp.partition): ends[tp] if begins is None else begins.offset
+            for tp, begins in found.items()
+        }
 
     def read(self, positions: Positions, limit: int, wait_s: float) -> Fetched:
         return self._run(self._read(positions, limit, wait_s))
@@ -182,6 +216,8 @@ class KafkaFeed:
         stands = await self._admin.committed(self._group)
         self._ends = await self._ask_ends()
         decided: dict[int, int] = {}
+        if not self._clocks:
+            return None
         for partition, (offsets, clocks) in self._clocks.items():
             number = bisect_left(offsets, stands.get(TopicPartition(JOURNAL, partition), 0))
             if number == 0:
@@ -211,12 +247,19 @@ class KafkaSender:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
-    async def send(self, topic: str, key: str | None, value: bytes) -> None:
+    async def send(
+        self,
+        topic: str,
+        key: str | None,
+        value: bytes,
+        headers: Mapping[str, str] = NO_HEADERS,
+    ) -> None:
+        told = [(name, said.encode()) for name, said in headers.items()]
         try:
             async with asyncio.timeout(self._wait_s):
                 producer = await self._started()
                 name = None if key is None else key.encode()
-                await producer.send_and_wait(topic, value, key=name)
+                await producer.send_and_wait(topic, value, key=name, headers=told)
         except (KafkaError, OSError, TimeoutError) as problem:
             raise LogAway(type(problem).__name__) from problem
 
@@ -244,3 +287,47 @@ class KafkaSender:
         if self._producer is not None:
             with suppress(KafkaError, OSError):
                 await self._producer.stop()
+
+
+class KafkaPlaces:
+    """Single records of a cluster; a consumer for each, as nobody asks often."""
+
+    def __init__(self, kafka: Kafka, wait_s: float) -> None:
+        self._kafka = kafka
+        self._wait_s = wait_s
+
+    async def record(self, topic: str, partition: int, offset: int) -> Record | None:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                return await self._record(TopicPartition(topic, partition), offset)
+        except (TopicAuthorizationFailedError, OffsetOutOfRangeError):
+            return None
+        except (KafkaError, OSError, TimeoutError) as problem:
+            raise LogAway(type(problem).__name__) from problem
+
+    async def _record(self, tp: TopicPartition, offset: int) -> Record | None:
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client(),
+            client_id="care-worklist-places",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+        )
+        await consumer.start()
+        try:
+            firsts = await consumer.beginning_offsets([tp])
+            ends = await consumer.end_offsets([tp])
+            if not firsts[tp] <= offset < ends[tp]:
+                return None
+            consumer.assign([tp])
+            consumer.seek(tp, offset)
+            row = await consumer.getone(tp)
+        finally:
+            await stop(consumer)
+        if row.offset != offset:
+            return None  # compacted away
+        key = None if row.key is None else row.key.decode(errors="replace")
+        headers = {name: (said or b"").decode(errors="replace") for name, said in row.headers}
+        return Record(
+            tp.topic, tp.partition, offset, key, row.value, row.timestamp * MILLISECOND, headers
+        )

@@ -9,7 +9,9 @@ from typing import Final
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from orchestrator.ops.families import numbers
+from orchestrator.ops.families import numbers, one
+from orchestrator.worklist import edge
+from orchestrator.worklist.instants import SECOND
 from orchestrator.worklist.model import tables
 
 # Metric -> its labels, then the number.
@@ -21,7 +23,10 @@ _QUERIES: Final = {
     " WHERE open = 1 AND overdue = 0 GROUP BY 1",
     "care_gaps": "SELECT code, severity, count(*) FROM gaps WHERE status = 'open' GROUP BY 1, 2",
     "care_transitions": "SELECT status, count(*) FROM transitions GROUP BY 1",
+    "care_dead_letters_open": "SELECT reason, count(*) FROM letters WHERE status = 'open'"
+    " GROUP BY 1",
 }
+_OLDEST: Final = "SELECT min(at) FROM letters WHERE status = 'open'"
 
 
 class Counts(Collector):
@@ -30,11 +35,15 @@ class Counts(Collector):
 
     Args:
         ready: Whether the rows stand for something yet.
+        now: The log's time.
     """
 
-    def __init__(self, path: Path, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, path: Path, ready: Callable[[], bool], now: Callable[[], int] = edge.now
+    ) -> None:
         self._path = path
         self._ready = ready
+        self._now = now
 
     def collect(self) -> Iterable[Metric]:
         if not self._ready():
@@ -44,5 +53,8 @@ class Counts(Collector):
                 for name, query in _QUERIES.items():
                     rows = db.execute(query).fetchall()
                     yield from numbers(name, {tuple(map(str, row[:-1])): row[-1] for row in rows})
+                (oldest,) = db.execute(_OLDEST).fetchone()
+                waits = 0 if oldest is None else max(0, self._now() - oldest)
+                yield from one("care_dead_letter_oldest_seconds", waits / SECOND)
         except sqlite3.Error:
             return  # absent: it cannot be counted now

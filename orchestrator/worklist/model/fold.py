@@ -267,6 +267,8 @@ class Fold:
                 value,
             ),
         )
+        if audit["action"] in letters.DEEDS:
+            letters.deed(self._db, audit)
 
     def _put(self, table: str, row: dict[str, Any], why: str | None, value: bytes) -> None:
         number = self._upsert(table, row)

@@ -64,6 +64,12 @@ class Freshness:
                 self._until = sample.until
                 self._moved = elapsed
 
+    @property
+    def until(self) -> int | None:
+        """Up to which instant all that was received stands in the rows."""
+        with self._lock:
+            return self._until
+
     def state(self, now: Now) -> State:
         """One word for all of it."""
         return self._judged(now)[0]
@@ -81,9 +87,15 @@ class Freshness:
 
     def age(self, now: Now) -> float | None:
         """Seconds since the instant up to which everything is there; ``None``: not known."""
-        with self._lock:
-            until = self._until
+        until = self.until
         return None if until is None else self._real(now.log - until)
+
+    def behind(self, now: Now) -> float | None:
+        """Seconds of the log's clock that the rows are behind, where that is too long."""
+        state, until = self._judged(now)
+        if until is None or state == "current":
+            return None
+        return max(0, now.log - until) / SECOND
 
     def is_old(self, length: int) -> bool:
         """Whether *length* of the log's clock is longer than data may be old."""

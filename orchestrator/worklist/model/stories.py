@@ -1,7 +1,7 @@
 """What happened: to one thing, to one patient, because of one event."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from orchestrator.worklist.access.roles import Principal
@@ -43,6 +43,28 @@ def verdict(db: sqlite3.Connection, event: str) -> Told | None:
         (event, *NO_VERDICT),
     ).fetchone()
     return None if row is None else Told(*row)
+
+
+def brought(db: sqlite3.Connection, events: Sequence[str], behind: int) -> tuple[int, int]:
+    """How many changes behind row *behind* these events brought, and of how many tasks."""
+    marks = ", ".join("?" * len(events))
+    changes, tasks = db.execute(
+        "SELECT count(DISTINCT c.id), count(DISTINCT CASE WHEN c.kind = 'task' THEN c.thing END)"
+        " FROM caused JOIN changes c ON c.id = caused.change_id"
+        f" WHERE caused.event IN ({marks}) AND c.id > ? AND c.kind NOT IN (?, ?)",
+        (*events, behind, *NO_VERDICT),
+    ).fetchone()
+    return int(changes), int(tasks)
+
+
+def have_come(db: sqlite3.Connection, events: Sequence[str], behind: int) -> bool:
+    """Whether each of these events is on a timeline, by a change behind row *behind*."""
+    marks = ", ".join("?" * len(events))
+    (come,) = db.execute(
+        f"SELECT count(DISTINCT event) FROM caused WHERE event IN ({marks}) AND change_id > ?",
+        (*events, behind),
+    ).fetchone()
+    return bool(come == len(set(events)))
 
 
 def history(db: sqlite3.Connection, thing: str, *kinds: str) -> list[Told]:

@@ -19,7 +19,7 @@ from orchestrator.worklist.model import tally
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 13
+LAYOUT: Final = 14
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -107,8 +107,13 @@ CREATE TABLE said (
 CREATE TABLE letters (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, reason TEXT NOT NULL,
     stage TEXT NOT NULL, topic TEXT NOT NULL, facility TEXT, headers BLOB NOT NULL,
-    size INTEGER NOT NULL, value BLOB NOT NULL);
-CREATE INDEX letters_reason ON letters (reason, at);
+    size INTEGER NOT NULL, value BLOB NOT NULL, edits TEXT, status TEXT NOT NULL);
+CREATE INDEX letters_status ON letters (status, reason, id, at, facility);
+CREATE INDEX letters_edits ON letters (edits) WHERE edits IS NOT NULL;
+CREATE TABLE letter_deeds (
+    place TEXT NOT NULL, at INTEGER NOT NULL, audit_id TEXT NOT NULL, actor TEXT NOT NULL,
+    action TEXT NOT NULL, outcome TEXT NOT NULL, purpose TEXT,
+    PRIMARY KEY (place, at, audit_id)) WITHOUT ROWID;
 CREATE INDEX audit_at ON audit (at, audit_id);
 CREATE INDEX audit_actor ON audit (actor, at, audit_id);
 CREATE INDEX patients_hours ON patients (patient_key, hours) WHERE hours IS NOT NULL;

@@ -84,6 +84,8 @@ async def carried_out(
             outcome.event_id, asked.name, asked.action, call.site.log_now(), dict(fields or {})
         )
         await asyncio.to_thread(call.site.pages.wait_for, call.who.actor, wait, edge.now())
+    elif outcome.thing["owner"] != call.who.actor or outcome.thing["status"] == "completed":
+        await asyncio.to_thread(call.site.pages.drop_person, call.who.actor, asked.name)
     return outcome
 
 

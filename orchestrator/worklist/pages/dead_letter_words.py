@@ -1,7 +1,10 @@
 """Why a message could not be taken, and what mends it: words for the reasons of the contract."""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
+
+from orchestrator.worklist.retrying import Outcome
 
 REASONS: Final = {
     "malformed": "It cannot be read",
@@ -36,6 +39,9 @@ STAGES: Final = {
     "intake": "refused by intake",
     "decide": "refused while deciding",
 }
+SINCE: Final = {"1h": "the last hour", "24h": "the last 24 h", "7d": "the last 7 d"}
+STATUSES: Final = {"open": "waiting", "retried": "sent again", "discarded": "dropped"}
+ENDED: Final = {"retried": "Sent again", "discarded": "Dropped", "edit": "Sent"}
 # Names of segments and fields, which no message of ours takes for a value.
 _SEGMENT: Final = re.compile(rb"(?:^|[\r\n])([A-Z][A-Z0-9]{2})\|")
 SEGMENTS_MAX: Final = 50
@@ -57,3 +63,62 @@ def stage(code: str) -> str:
 def segments(raw: bytes) -> list[str]:
     """The names of an HL7 message's segments, without anything that stands in them."""
     return [name.decode() for name in _SEGMENT.findall(raw)[:SEGMENTS_MAX]]
+
+
+def outcome(told: Outcome) -> str:
+    """``Accepted: 3 tasks changed.``"""
+    if told.result == "accepted":
+        if not told.tasks:
+            return "Accepted: no task changed."
+        return f"Accepted: {_count(told.tasks, 'task', 'tasks')} changed."
+    if told.result == "ignored":
+        return "Accepted: nothing here follows from such a message."
+    if told.result == "pending":
+        return "Sent. Nothing has been decided on it yet: the system has yet to catch up."
+    why = f": {reason(told.reason)}" if told.reason else ""
+    return f"Refused again{why}. {told.detail or ''}".strip()
+
+
+def of_item(item: Mapping[str, Any], *, dry_run: bool) -> str:
+    """The same of one letter of many."""
+    if dry_run and item["result"] == "accepted":
+        return "would be accepted"
+    text = outcome(
+        Outcome(
+            item["result"],
+            item["reason"],
+            item["detail"],
+            item["changes"],
+            item["tasks_changed"],
+            item["dead_letter"],
+        )
+    )
+    return text.replace("Refused again", "would be refused") if dry_run else text
+
+
+def of_many(result: Mapping[str, Any]) -> str:
+    """``36 would be accepted, 2 not.``"""
+    good = result["accepted"] + result["ignored"]
+    if not result["letters"]:
+        return "No letter waits there any more."
+    if result["dry_run"]:
+        return f"{good:,} would be accepted, {result['refused']:,} not."
+    told = f"{good:,} accepted, {result['refused']:,} refused."
+    if result["pending"]:
+        told += f" Of {result['pending']:,} nothing has been decided yet."
+    return told
+
+
+def ended(state: str, why: str | None, ended_by: str | None) -> str:
+    """How many letters together came to their end, where that is worth a word."""
+    if state == "failed":
+        return f"It failed ({why}). What was sent by then stays sent; the rest waits."
+    if ended_by is not None:
+        return f"It ended early ({ended_by}): the log could not be reached. The rest waits."
+    return (
+        "Stopped. What was sent by then stays sent; the rest waits." if state == "stopped" else ""
+    )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

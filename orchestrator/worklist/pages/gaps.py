@@ -21,7 +21,7 @@ from orchestrator.worklist.model.filters import BadCursor, Where, gaps_of, tasks
 from orchestrator.worklist.pages import calling, gap_words, wording
 from orchestrator.worklist.pages.frame import page, zone_of
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
-from orchestrator.worklist.pages.rows import nameless
+from orchestrator.worklist.pages.whom import nameless
 from orchestrator.worklist.pages.wording import Tag
 from orchestrator.worklist.problems import Problem
 from schemas.gaps import GapCode, Severity

@@ -115,6 +115,7 @@ async def _guarded(request: Request, guarded: Rule, inner: Handler) -> Response:
     request.state.call = call
     _let_forms_come_back(call)
     response = await _answered(_permitted(call, inner), call)
+    await call.form.close()
     try:
         await record(call, response.status_code)
     except Problem as problem:
@@ -169,7 +170,7 @@ async def _read_form(call: PageCall, request: StrictRequest) -> None:
     # Looked at before the body: another site's request is not worth reading.
     if not comes_from_here(call.request, call.site):
         raise Problem("cross-site")
-    said = await _form_of(request)
+    said = await _form_of(request, files=call.rule.files)
     if not is_ours(request, call.site, call.word, said):
         measures.auth_failed("form-token")
         raise Problem("cross-site")
@@ -177,14 +178,15 @@ async def _read_form(call: PageCall, request: StrictRequest) -> None:
     request._form = call.form  # noqa: SLF001 - an endpoint's `Form()` sees no token either
 
 
-async def _form_of(request: StrictRequest) -> FormData:
+async def _form_of(request: StrictRequest, files: int = 0) -> FormData:
     media = request.headers.get("content-type", FORMS[0]).partition(";")[0].strip().lower()
     if media not in FORMS:
         raise Problem("unsupported-media-type")
     request._body = await request.body()  # noqa: SLF001 - bounded; Starlette's parser reads on here
-    # No form of ours sends a file, and each one would lie open on the disk.
+    # No file that is not asked for.  One that is stays in memory: the body is bounded to what
+    # Starlette's parser keeps there (1 MiB).
     try:
-        return await request.form(max_files=0)
+        return await request.form(max_files=files)
     except StarletteHTTPException:  # too many fields, a file, parts that are none
         raise Problem("malformed", "The form cannot be read.") from None
 

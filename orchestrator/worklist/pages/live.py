@@ -2,7 +2,8 @@
 
 The address of a stream names the place in the change log at which its page was made.  So a stream
 that begins again, after a pause or another server's start, tells the same as if it had never
-stopped: it needs to know nothing of the one before.
+stopped: it needs to know nothing of the one before.  Whoever has too many open gets what is new at
+once and an end, and asks again in a while: no page is left behind in silence.
 """
 
 import sqlite3
@@ -17,16 +18,31 @@ from pydantic import Field
 from orchestrator.worklist import edge
 from orchestrator.worklist.api.answers import freshness
 from orchestrator.worklist.api.guard import record_more
-from orchestrator.worklist.api.stream import AUDIT_EACH_S, EACH_S, MEDIA, MISSED_MAX, SLICE_S
+from orchestrator.worklist.api.stream import (
+    AUDIT_EACH_S,
+    EACH_S,
+    MEDIA,
+    MISSED_MAX,
+    SLICE_S,
+    STREAMS_MAX,
+)
 from orchestrator.worklist.hub import Subscriber
 from orchestrator.worklist.model import stories
 from orchestrator.worklist.model.fold import Seen
 from orchestrator.worklist.pages.frame import fragment, zone_of
 from orchestrator.worklist.pages.fresh import fresh_words, silences
 from orchestrator.worklist.pages.guard import PageCall
+from orchestrator.worklist.problems import Problem
 
 # How often a stream looks whether its session has ended.
 SESSION_EACH_S: Final = 5.0
+# After how long a browser asks again: where a stream broke off, and where there is none for it.
+AGAIN_MS: Final = 500
+CROWDED_S: Final = 15
+CROWDED: Final = (
+    f"Live updates paused: more than {STREAMS_MAX} pages of yours are open. This one is brought up"
+    f" to date every {CROWDED_S} s."
+)
 
 PlaceText = Annotated[str, Field(max_length=80, pattern=r"^[0-9a-f-]{36}\.[0-9]{1,18}$")]
 
@@ -75,14 +91,15 @@ def streamed(call: PageCall, at: str, tell: Tell, concerns: Concerns) -> Respons
         at: Where the page was made.
         tell: What it tells of changes.
         concerns: Of which it may have something to tell.
-
-    Raises:
-        Problem: ``rate-limited``: too many streams of one reader.
     """
-    call.site.streams.enter(call.who.actor)
     live = _Live(call, place_of(at), tell, concerns)
-    headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(live.events(), media_type=MEDIA, headers=headers)
+    try:
+        call.site.streams.enter(call.who.actor)
+    except Problem:
+        events = live.once()
+    else:
+        events = live.events()
+    return StreamingResponse(events, media_type=MEDIA, headers={"X-Accel-Buffering": "no"})
 
 
 class _Live:
@@ -102,9 +119,16 @@ class _Live:
         try:
             async with self._site.hub.subscribed() as news:
                 async for text in self._follow(news):
-                    yield format_sse_event(data_str=text)
+                    retry = CROWDED_S * 1000 if self._lost else AGAIN_MS
+                    yield format_sse_event(data_str=text, retry=retry)
         finally:
             self._site.streams.leave(self._call.who.actor)
+
+    async def once(self) -> AsyncIterator[bytes]:
+        """What there is to tell now, and when to ask again."""
+        yield format_sse_event(data_str=await self._freshness(CROWDED), retry=CROWDED_S * 1000)
+        if text := await self._news():
+            yield format_sse_event(data_str=text)
 
     async def _follow(self, news: Subscriber) -> AsyncIterator[str]:
         told = audited = looked = edge.elapsed()
@@ -151,11 +175,11 @@ class _Live:
         self._position = end
         return text
 
-    async def _freshness(self) -> str:
+    async def _freshness(self, note: str = "") -> str:
         site = self._site
         self._state = site.freshness.state(site.now())
         told = await site.reader.ask(lambda db: freshness(self._call, db), live=True)
         age = site.freshness.age(site.now())
         silent = await silences(site, told["silent_feeds"])
         words = fresh_words(told, age, zone_of(site, None), site.log_now(), silent)
-        return fragment("macros.html", "freshness_part", words)
+        return fragment("macros.html", "freshness_part", words, note)

@@ -13,13 +13,15 @@ import orjson
 from fastapi import Query, Response
 from pydantic import Field
 
+from orchestrator.worklist.api.answers import contacts
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.stream import MEDIA
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.model import lists, work
 from orchestrator.worklist.model.filters import Where, sees_change, tasks_of
 from orchestrator.worklist.model.fold import RANK, Seen, hurry
-from orchestrator.worklist.pages import rows, wording
+from orchestrator.worklist.pages import rows, whom, wording
+from orchestrator.worklist.pages.calling import Person
 from orchestrator.worklist.pages.filters import WorkQuery, days_of, where_of
 from orchestrator.worklist.pages.frame import fragment
 from orchestrator.worklist.pages.guard import PageCall, PageCallOf
@@ -41,15 +43,31 @@ async def live_work(call: PageCallOf, query: Annotated[LiveWork, Query()]) -> Re
     """What changes in a page of My work."""
     shown = frozenset(int(number) for number in query.rows.split(",") if number)
     filters = WorkQuery.model_validate(query.model_dump(exclude={"at", "rows"}))
-    names = await call.site.reader.ask(lambda db: _names(db, shown))
-    changes = _Changes(call, filters, shown, names)
+    names, people = await call.site.reader.ask(lambda db: _on_screen(call, db, shown))
+    changes = _Changes(call, filters, shown, names, people)
     return streamed(call, query.at, changes.told, changes.concern)
 
 
-def _names(db: sqlite3.Connection, shown: frozenset[int]) -> frozenset[str]:
-    marks = ", ".join("?" * len(shown))
-    found = db.execute(f"SELECT task_id FROM tasks WHERE id IN ({marks})", sorted(shown))
-    return frozenset(name for (name,) in found)
+def _on_screen(
+    call: PageCall, db: sqlite3.Connection, shown: frozenset[int]
+) -> tuple[frozenset[str], dict[str, Person]]:
+    """The tasks that are shown, and whom each of them is about."""
+    marks, numbers = ", ".join("?" * len(shown)), sorted(shown)
+    names = db.execute(f"SELECT task_id FROM tasks WHERE id IN ({marks})", numbers).fetchall()
+    own = tasks_of(call.who)
+    own.add(f"id IN ({marks})", *numbers)
+    found = db.execute(
+        f"SELECT value FROM tasks JOIN tasks_said USING (id) WHERE {own.sql}", own.values
+    )
+    tasks = [orjson.loads(value) for (value,) in found]
+    known = contacts(db, [task["patient_key"] for task in tasks], call.who)
+    now = call.site.log_now()
+    people = {
+        task["task_id"]: whom.person_of({**task, "contact": contact}, now)
+        for task in tasks
+        if (contact := known.get(task["patient_key"])) is not None
+    }
+    return frozenset(str(name) for (name,) in names), people
 
 
 @dataclass(slots=True)
@@ -58,6 +76,7 @@ class _Changes:
     query: WorkQuery
     shown: frozenset[int]
     names: frozenset[str]  # of what is shown
+    people: whom.People = field(default_factory=dict)
     new: set[str] = field(default_factory=set)
     moved: set[str] = field(default_factory=set)
     bar: tuple[int, int] = (0, 0)
@@ -149,7 +168,7 @@ class _Changes:
         actor = call.who.actor
         opened = call.site.pages.opened_versions(actor, [thing])
         was = state_at(db, thing, span.begin)
-        (line,) = rows.lines(call, db, [row], now, opened=opened)
+        (line,) = rows.lines(call, db, [row], now, opened=opened, seen=self.people)
         self.stopped = self.stopped or (line.withdrawn and line.mine)
         line.said = said_of(was, line.task, actor, _changed(db, number))
         return fragment("rows.html", "partial", line, "bulk" in call.who.may, columns)

@@ -120,7 +120,7 @@ def _read(call: PageCall, db: sqlite3.Connection) -> tuple[Now, dict[str, Any]]:
         states=[
             (state, text)
             for state, text in operations_words.RUNBOOK.items()
-            if any(row.state == state for row in table)
+            if any(row.advice == state for row in table)
         ],
         deadlines=_deadlines(sample),
         feeds=_feeds(site, db, fresh["silent_feeds"], now),

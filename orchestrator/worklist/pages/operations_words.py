@@ -23,12 +23,20 @@ TAGS: Final = {
     "SILENT": Tag("SILENT", "amber"),
     "NOT WATCHED": Tag("NOT WATCHED", "grey"),
 }
+# Who has read all that is there, and is behind: its clock is.
+READ_ALL: Final = ", lag 0"
 # What a state asks of an operator.
 RUNBOOK: Final = {
     "LAGGING": "It is behind, and it moves. Nothing is lost, and nothing is called overdue on the"
     " strength of it. If it grows: care-orchestrator lag --watch, then more workers.",
     "STALLED": "It is behind, and it does not move. Is the worker up? care-orchestrator doctor says"
     " what it waits for; clock confirm, if the machine's time was set.",
+    f"LAGGING{READ_ALL}": "It has read all that is there, and its clock is behind: what came since"
+    " is not decided. If an input holds it, mend that one; if none does, the worker is slow, or has"
+    " just started. More workers do not help. Nothing is called overdue meanwhile.",
+    f"STALLED{READ_ALL}": "It has read all that is there, and its clock stands: nobody decides. Is"
+    " the worker up? care-orchestrator doctor says what it waits for; clock confirm, if the"
+    " machine's time was set.",
     "UNKNOWN": "This reader never said how far it is: it never ran, or its offsets are gone. That"
     " is not the same as no lag.",
 }
@@ -48,6 +56,12 @@ class Row(NamedTuple):
     held_by: str
     tag: Tag
     state: str
+
+    @property
+    def advice(self) -> str:
+        """Under which word of `RUNBOOK` it says what to do."""
+        read_all = f"{self.state}{READ_ALL}"
+        return read_all if self.lag == "0" and read_all in RUNBOOK else self.state
 
 
 def judged(
@@ -166,7 +180,8 @@ def _of_lag(sample: Sample | None, zone: str, *, current: bool) -> str:
     if by["LAGGING"]:
         worst = max(one.seconds or 0.0 for one in by["LAGGING"])
         verb = "are" if len(by["LAGGING"]) > 1 else "is"
-        found.append(f"{_names(by['LAGGING'])} {verb} {spoken(worst)} behind, and moving.")
+        moves = "moving" if any(one.lag for one in by["LAGGING"]) else "its clock moves"
+        found.append(f"{_names(by['LAGGING'])} {verb} {spoken(worst)} behind, and {moves}.")
     if by["UNKNOWN"]:
         found.append(f"{_names(by['UNKNOWN'])}: not known.")
     if by["OK"]:

@@ -22,7 +22,8 @@ from orchestrator.worklist.pages import calling, gap_words, patient_story, wordi
 from orchestrator.worklist.pages.frame import page, zone_of
 from orchestrator.worklist.pages.gaps import since
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
-from orchestrator.worklist.pages.rows import STOPS, nameless
+from orchestrator.worklist.pages.rows import STOPS
+from orchestrator.worklist.pages.whom import nameless
 from orchestrator.worklist.problems import Problem
 from schemas import views
 
@@ -75,7 +76,8 @@ def _read(call: PageCall, db: sqlite3.Connection, key: str, query: StoryQuery) -
     changes = changes_seen(call, db, told[:AT_ONCE])
     shown = [(one.number, change) for one, change in zip(told, changes, strict=False)]
     account_changes(call, [change for _, change in shown])
-    story = patient_story.entries(shown, zone, now)
+    policies = {one["version"]: one for one in call.site.policies}
+    story = patient_story.entries(shown, zone, now, policies)
     past = [one for one in story if query.show in ("all", one.kind)]
     audited = "audit" in call.who.may
     if audited and query.show == "access":

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from orchestrator.worklist.instants import SECOND, micros
-from orchestrator.worklist.pages import gap_words, wording
+from orchestrator.worklist.pages import gap_words, script, wording
 
 Kind = Literal["care", "tasks", "gaps", "medicines", "access"]
 Change = Mapping[str, Any]
+Policies = Mapping[str, Mapping[str, Any]]  # by version
 KINDS: Final[tuple[Kind, ...]] = ("care", "tasks", "gaps", "medicines")
 MINUTE: Final = 60 * SECOND
 MEDICINES: Final = frozenset({"MED_REC"})
@@ -30,6 +31,8 @@ _TASK_WORDS: Final = {
     "task.withdrawn": "{kind} withdrawn",
     "task.failed": "{kind} not done",
 }
+# Of what is done with a task, what the words beside it do not say already.
+_TELLS_WHO: Final = frozenset({"attempted", "completed", "rejected", "noted", "reassigned"})
 _GAP_WORDS: Final = {
     "gap.opened": "Gap opened: {name}",
     "gap.changed": "Gap changed: {name}",
@@ -90,9 +93,11 @@ class Window(NamedTuple):
     marks: tuple[Mark, ...]
 
 
-def entries(told: Sequence[tuple[int, Change]], zone: str, now: int) -> list[Entry]:
+def entries(
+    told: Sequence[tuple[int, Change]], zone: str, now: int, policies: Policies
+) -> list[Entry]:
     """The entries of *told*, newest first."""
-    found = [one for number, change in told if (one := _entry(number, change, zone, now))]
+    found = [one for number, change in told if (one := _entry(number, change, zone, now, policies))]
     found.sort(key=lambda one: (-one.at, -one.number))
     undone = _undone(told)
     for one in found:
@@ -100,13 +105,15 @@ def entries(told: Sequence[tuple[int, Change]], zone: str, now: int) -> list[Ent
     return found
 
 
-def _entry(number: int, change: Change, zone: str, now: int) -> Entry | None:
+def _entry(number: int, change: Change, zone: str, now: int, policies: Policies) -> Entry | None:
     name = str(change["change"])
-    if name in _SILENT:
+    # A note changes nothing but is said.
+    if name in _SILENT and not any(one.get("note") for one in change.get("said") or ()):
         return None
     at, told, text, kind = micros(change["at"]), "", "", "care"
     facts: list[tuple[str, str]] = []
-    thing = change.get("task") or change.get("gap") or change.get("transition")
+    task, gap = change.get("task"), change.get("gap")
+    thing = task or gap or change.get("transition")
     event = change.get("event")
     if event is not None:
         happened, heard = micros(event["time"]), micros(event["receivedtime"])
@@ -118,10 +125,10 @@ def _entry(number: int, change: Change, zone: str, now: int) -> Entry | None:
             ("happened", wording.moment(happened, zone, now)),
             ("told us", wording.moment(heard, zone, now)),
         ]
-    elif (task := change.get("task")) is not None:
+    elif task is not None:
         text, kind = _of_task(name, task), "tasks"
         kind = "medicines" if task["kind"] in MEDICINES else "tasks"
-    elif (gap := change.get("gap")) is not None:
+    elif gap is not None:
         words = _GAP_WORDS.get(name, "Gap: {name}")
         if gap.get("status") == "recorded":
             words = "Fact: {name}"
@@ -131,12 +138,16 @@ def _entry(number: int, change: Change, zone: str, now: int) -> Entry | None:
         text = _of_transition(name)
     elif change.get("notice") is not None:
         text, kind = f"Told {change['notice']['to']}: {change['notice']['text']}", "tasks"
+    elif name == "command.accepted":
+        text, kind = "Note", "tasks"
     elif (command := change.get("command")) is not None:
         text, kind = f"Not accepted: {command['what']}", "tasks"
         facts += [("reason", str(command["reason"]))] if command.get("reason") else []
     else:
         # A role that sees no event sees that there was one.
         text = "Hidden for your role"
+    by, answers = _by_people(change, policies)
+    text, facts = text + by, facts + answers
     if thing is not None:
         facts += _facts(thing)
     facts += [("because of", cause) for cause in change["caused_by"] if event is None]
@@ -174,6 +185,40 @@ def _of_task(change: str, task: Mapping[str, Any]) -> str:
     if task["status"] == "accepted" and task.get("owner"):
         status = f"taken by {task['owner']}"
     return words.format(kind=wording.kind(task["kind"]), team=task["team"], status=status)
+
+
+def _by_people(change: Change, policies: Policies) -> tuple[str, list[tuple[str, str]]]:
+    """Who did it, and what they said of it, as far as the reader may know."""
+    task = change.get("task") or {}
+    if "said" in change.get("hidden", ()):
+        if not task or change["change"] == "task.requested":
+            return "", []
+        return "", [("said", "Restricted by law" if task["masked"] else "Hidden for your role")]
+    policy = policies.get(task.get("policy_version", "")) or {}
+    spoken = change.get("said") or ()
+    return (
+        "".join(_spoken(one) for one in spoken),
+        [fact for one in spoken for fact in _said(one, policy)],
+    )
+
+
+def _spoken(said: Mapping[str, Any]) -> str:
+    """Who did it, and whom they reached: ``, by anna: voicemail``."""
+    if said["what"] not in _TELLS_WHO:
+        return ""
+    who = said.get("actor") or "somebody"
+    if said.get("on_behalf_of"):
+        who = f"{said['on_behalf_of']} through {who}"
+    reached = said.get("reached")
+    words = f": {dict(script.REACHED).get(reached, reached)}" if reached else ""
+    return f", by {who}{words.lower()}"
+
+
+def _said(said: Mapping[str, Any], policy: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The answers, the outcome and the note, as the form asks for them."""
+    told = script.in_words(said, policy)
+    told += [(name.capitalize(), str(said[name])) for name in ("reason", "to") if said.get(name)]
+    return told
 
 
 def _of_transition(change: str) -> str:

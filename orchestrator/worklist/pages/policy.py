@@ -1,6 +1,8 @@
 """``/policy``: the rules in force and their versions; read-only, since files are their source."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Query, Response
 
@@ -10,11 +12,20 @@ from orchestrator.worklist.api.queries import Word
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.pages import gap_words, policy_words, wording
 from orchestrator.worklist.pages.frame import page, zone_of
-from orchestrator.worklist.pages.guard import HTML, PageCallOf
+from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
 from orchestrator.worklist.problems import Problem
 from orchestrator.worklist.site import Site
 
 CONTACT_DAYS: Final = 2
+TRIED_DAYS: Final = 30  # offered for trying out
+
+
+class Typed(NamedTuple):
+    """What stands in the form by which another policy is tried out."""
+
+    policy: str
+    first: str
+    last: str
 
 
 class PolicyQuery(NoQuery):
@@ -25,6 +36,25 @@ class PolicyQuery(NoQuery):
 @rule("policy", media=HTML)
 async def policy(call: PageCallOf, query: Annotated[PolicyQuery, Query()]) -> Response:
     """One version, that in force unless another is asked for; beside another one."""
+    return await policy_page(call, query)
+
+
+async def policy_page(
+    call: PageCall,
+    query: PolicyQuery | None = None,
+    *,
+    typed: Typed | None = None,
+    errors: Sequence[tuple[str, str]] = (),
+    status: int = 200,
+) -> Response:
+    """
+    The page.
+
+    Args:
+        typed: What was sent and could not be tried out.
+        errors: Pairs of the field and what is wrong.
+    """
+    query = query or PolicyQuery()
     site, now = call.site, call.site.log_now()
     known = {one["version"]: one for one in site.policies}
     in_force = [one for one in site.policies if micros(one["effective_from"]) <= now]
@@ -40,6 +70,7 @@ async def policy(call: PageCallOf, query: Annotated[PolicyQuery, Query()]) -> Re
         call.request,
         "policy.html",
         "Policy",
+        status,
         shown=shown,
         in_force=in_force[-1]["version"],
         since=_since(shown, zone, now),
@@ -52,7 +83,15 @@ async def policy(call: PageCallOf, query: Annotated[PolicyQuery, Query()]) -> Re
         differences=[] if was is None else policy_words.compared(was, shown),
         facilities=[_facility(site, name, now) for name in sorted(site.facilities.versions)]
         or [_facility(site, "default", now)],
+        may_try="what-if" in call.who.may,
+        typed=typed or _untouched(now, zone),
+        errors=errors,
     )
+
+
+def _untouched(now: int, zone: str) -> Typed:
+    today = wording.local(now, zone).date()
+    return Typed("", (today - timedelta(days=TRIED_DAYS)).isoformat(), today.isoformat())
 
 
 def _since(policy: dict[str, Any], zone: str, now: int) -> str:

@@ -44,6 +44,10 @@ async def report(call: PageCallOf, task_id: Id) -> Response:
     """An attempt, a completion or a note, as the button says."""
     typed, do = script.from_form(call.form), said(call, "do")
     task = await _task(call, task_id)
+    if do == "discard":
+        # Differences that were accepted one by one are no words of this form.
+        await _keep(call, task_id, Said())
+        return RedirectResponse(f"/tasks/{task_id}", 303)
     await _keep(call, task_id, typed)
     if do == "note":
         return await _note(call, task_id, typed)

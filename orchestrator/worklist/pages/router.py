@@ -7,6 +7,8 @@ from orchestrator.worklist.pages import (
     assets,
     audit,
     break_glass,
+    dead_letter,
+    dead_letter_jobs,
     dead_letters,
     demo,
     docs,
@@ -18,6 +20,7 @@ from orchestrator.worklist.pages import (
     operations,
     patient,
     policy,
+    policy_trial,
     provider,
     reporting,
     search,
@@ -47,7 +50,10 @@ MODULES = (
     search,
     operations,
     dead_letters,
+    dead_letter_jobs,
+    dead_letter,
     policy,
+    policy_trial,
     audit,
 )
 

@@ -15,7 +15,7 @@ from orchestrator.worklist.instants import SECOND, micros
 from orchestrator.worklist.model import lists, work
 from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.model.lists import Row
-from orchestrator.worklist.pages import calling, waiting, wording
+from orchestrator.worklist.pages import calling, waiting, whom, wording
 from orchestrator.worklist.pages.store import Wait
 from orchestrator.worklist.pages.wording import Due
 from orchestrator.worklist.site import Site
@@ -69,6 +69,11 @@ class Line:
         return self.task["status"] not in TERMINAL
 
     @property
+    def gone(self) -> bool:
+        """Nothing of the patient is open any more: neither names nor numbers are published."""
+        return not self.open and whom.is_gone(self.task)
+
+    @property
     def understood(self) -> str:
         """What `Got it` says of this row: the version, and what was refused, as it was shown."""
         return " ".join([str(self.task["version"]), *(one.event for one in self.refused)])
@@ -82,6 +87,7 @@ def lines(
     *,
     opened: Mapping[str, int] | None = None,
     said: Mapping[int, str] | None = None,
+    seen: whom.People | None = None,
 ) -> list[Line]:
     """
     The lines of *rows*; told to the audit.
@@ -89,20 +95,23 @@ def lines(
     Args:
         opened: By task, the version in which the reader opened it last.
         said: By row number, what has just happened.
+        seen: By task, the patient that stands on the reader's screen.
     """
     tasks = items(call, db, "task", rows)
+    people = whom.of(call, tasks, now, seen or {})
     waits = call.site.pages.waits(call.who.actor)
     return [
         _line(
             call,
             row,
             task,
+            person,
             now,
             waited=waited_of(call, db, task, waits.get(task["task_id"], ())),
             moved=_moved(db, task, now, (opened or {}).get(task["task_id"], 0)),
             said=(said or {}).get(row.number),
         )
-        for row, task in zip(rows, tasks, strict=True)
+        for row, task, person in zip(rows, tasks, people, strict=True)
     ]
 
 
@@ -110,6 +119,7 @@ def _line(
     call: Call,
     row: Row,
     task: dict[str, Any],
+    person: calling.Person,
     now: int,
     *,
     waited: waiting.Waited,
@@ -128,7 +138,7 @@ def _line(
         number=row.number,
         task=task,
         due=due,
-        person=person_of(task, now),
+        person=person,
         owner="you" if mine else owner or "-",
         mine=mine,
         flags=tuple(flags[:FLAGS_SHOWN]),
@@ -225,18 +235,6 @@ def plain(row: Row) -> dict[str, Any]:
 def name_of(row: Row) -> str:
     """The task id of a row."""
     return str(orjson.loads(row.value)["task_id"])
-
-
-def person_of(task: Mapping[str, Any], now: int) -> calling.Person:
-    """Whom a task is about, as far as the reader may know."""
-    today = wording.local(now, str(task["zone"])).date()
-    return calling.person(task["contact"], nameless(task), today)
-
-
-def nameless(thing: Mapping[str, Any]) -> str:
-    """Whom something is about where no name is kept, or none may be told: ``Patient 0147``."""
-    _, _, number = str(thing["patient"] or "").rpartition("|")
-    return f"Patient {number or str(thing['patient_key'])[:6]}"
 
 
 def stop_of(task: Mapping[str, Any]) -> str | None:

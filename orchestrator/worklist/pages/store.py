@@ -49,6 +49,12 @@ CREATE TABLE waits (
 INSERT INTO waits SELECT actor, event, thing, '', at, at, '{}' FROM pending;
 DROP TABLE pending;
 """
+# Whom a task that somebody holds is about: names leave the read model with the last open task.
+_SINCE_3: Final = """
+CREATE TABLE people (
+    actor TEXT NOT NULL, thing TEXT NOT NULL, at INTEGER NOT NULL, person BLOB NOT NULL,
+    PRIMARY KEY (actor, thing)) WITHOUT ROWID
+"""
 
 
 class Around(NamedTuple):
@@ -78,7 +84,7 @@ class PagesStore(OwnFile):
     """The file, safe between threads; each call is short."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / FILE, (_TABLES, _SINCE_2), synchronous="NORMAL")
+        super().__init__(folder / FILE, (_TABLES, _SINCE_2, _SINCE_3), synchronous="NORMAL")
 
     # The frame
 
@@ -129,6 +135,10 @@ class PagesStore(OwnFile):
             return found
         return {}
 
+    def draft_kept_at(self, actor: str, thing: str) -> int | None:
+        found = self._rows("SELECT at FROM drafts WHERE actor = ? AND thing = ?", actor, thing)
+        return int(found[0][0]) if found else None
+
     def keep_draft(self, actor: str, thing: str, fields: dict[str, Any], at: int) -> None:
         self._run(
             "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?)",
@@ -161,6 +171,7 @@ class PagesStore(OwnFile):
     def got_it(self, actor: str, thing: str, version: int, at: int) -> None:
         """*actor* has understood that *thing* is withdrawn."""
         self._run("INSERT OR REPLACE INTO got VALUES (?, ?, ?, ?)", actor, thing, version, at)
+        self.drop_person(actor, thing)
 
     def got(self, actor: str, things: Collection[str]) -> dict[str, int]:
         """Which of *things* are understood, and in which version."""
@@ -172,6 +183,30 @@ class PagesStore(OwnFile):
                 *things,
             )
         )
+
+    # Whom it was about
+
+    def people(self, actor: str, things: Collection[str]) -> dict[str, dict[str, str]]:
+        """By task that *actor* holds or held, the name that they have seen there."""
+        marks = ", ".join("?" * len(things))
+        found = self._rows(
+            f"SELECT thing, person FROM people WHERE actor = ? AND thing IN ({marks})",
+            actor,
+            *things,
+        )
+        return {thing: orjson.loads(person) for thing, person in found}
+
+    def keep_person(self, actor: str, thing: str, person: dict[str, str], at: int) -> None:
+        self._run(
+            "INSERT OR REPLACE INTO people VALUES (?, ?, ?, ?)",
+            actor,
+            thing,
+            at,
+            orjson.dumps(person),
+        )
+
+    def drop_person(self, actor: str, thing: str) -> None:
+        self._run("DELETE FROM people WHERE actor = ? AND thing = ?", actor, thing)
 
     # What is not here yet
 
@@ -210,3 +245,4 @@ class PagesStore(OwnFile):
         self._run("DELETE FROM opened WHERE at < ?", now - SEEN_KEPT)
         self._run("DELETE FROM got WHERE at < ?", now - SEEN_KEPT)
         self._run("DELETE FROM waits WHERE at < ?", now - DRAFT_KEPT)
+        self._run("DELETE FROM people WHERE at < ?", now - DRAFT_KEPT)

@@ -73,6 +73,7 @@ async def shown(
     if kept != draft:
         # To be changed and sent again like any draft.
         await asyncio.to_thread(pages.keep_draft, actor, task_id, kept, edge.now())
+    restored = None if typed is not None else _restored(call, task_id, script.from_draft(kept))
     typed = script.from_draft(kept) if typed is None else typed
     pages.opened(actor, task_id, found["task"]["version"], edge.now())
     return await page(
@@ -83,6 +84,7 @@ async def shown(
         fresh=found.pop("fresh"),
         live=f"/live/tasks/{task_id}?at={found.pop('place')}",
         said=typed,
+        restored=restored,
         errors=errors,
         stale=stale,
         confirm=confirm,
@@ -98,6 +100,15 @@ async def shown(
         note_max=script.NOTE_MAX,
         **found,
     )
+
+
+def _restored(call: PageCall, task_id: str, typed: Said) -> str | None:
+    """That the words in the form are of another time, and were never sent."""
+    kept = call.site.pages.draft_kept_at(call.who.actor, task_id)
+    if kept is None or not typed.typed:
+        return None
+    ago = wording.length(max(0, edge.now() - kept))
+    return f"What you wrote {ago} ago is in the form again. It has not been sent."
 
 
 def _read(

@@ -94,7 +94,8 @@ def _is_arrival(transition: Transition, stay: Stay) -> bool:
     """By the ED into another hospital's bed: a transfer, so never a return."""
     end = transition.end
     transferred = end is not None and end.reason == "TRANSFERRED" and end.by is stay
-    return transferred or is_arriving(transition, stay)
+    let_go = stay.klass == "EMERGENCY" and stay.ended is not None  # nobody took the patient in
+    return transferred or (is_arriving(transition, stay) and not let_go)
 
 
 def calls_of(transition: Transition, world: World) -> CallRecord:
@@ -103,7 +104,7 @@ def calls_of(transition: Transition, world: World) -> CallRecord:
 
 def declines(transition: Transition, world: World) -> bool:
     """The patient wants no more calls, whoever heard it; the last word counts."""
-    wish, said_at = world.preference_since(transition.at)
+    wish, said_at = world.preference_since(transition.at, transition.closes)
     declined_at = calls_of(transition, world).declined_at
     if declined_at is None or (said_at is not None and said_at > declined_at):
         return wish != "accept"

@@ -158,6 +158,15 @@ def _is_transfer(transition: Transition, stay: Stay) -> bool:
     )
 
 
+def _has_arrived(transition: Transition, stay: Stay) -> bool:
+    """Sent to another hospital, and in somebody else's bed: whatever kind of place it is."""
+    if transition.kind != "transfer":
+        return False
+    return stay.klass == "SNF" or (
+        stay.klass == "INPATIENT" and stay.facility != transition.stay.facility
+    )
+
+
 def _is_planned(transition: Transition, stay: Stay, world: World) -> bool:
     plans = [e for e in world.of_type("admission.planned") if e.facility == stay.facility]
     admit_types = [e for e in stay.events if e.data.get("admit_type")]
@@ -185,12 +194,15 @@ def is_arriving(transition: Transition, stay: Stay) -> bool:
 def readmissions(transition: Transition, world: World) -> Iterator[End]:
     """Inpatient admissions after the discharge, each with what it makes of the transition."""
     for stay in world.stays:
-        at = stay.since("INPATIENT")
+        arrived = _has_arrived(transition, stay)
+        at = stay.since(stay.klass if arrived else "INPATIENT")
         if stay is transition.stay or at is None:
             continue
-        if is_post_acute(stay) or not transition.at < at < transition.window_ends:
+        if not transition.at < at < transition.window_ends:
             continue
-        if _is_transfer(transition, stay):
+        if is_post_acute(stay) and not arrived:
+            continue
+        if arrived or _is_transfer(transition, stay):
             yield End(at, "TRANSFERRED", stay)
         elif _is_planned(transition, stay, world):
             yield End(at, "PLANNED_READMISSION", stay)
@@ -228,7 +240,7 @@ def _ends(transition: Transition, world: World, others: list[Transition]) -> Ite
         yield End(max(died_at, transition.at), "EXPIRED")
     yield from readmissions(transition, world)
     yield from _ends_by_others(transition, others)
-    wish, since = world.preference_since(transition.at)
+    wish, since = world.preference_since(transition.at, transition.closes)
     if wish == "decline-all" and since is not None:
         yield End(since, "DECLINED")
     yield End(transition.closes, "WINDOW_ENDED")

@@ -38,6 +38,7 @@ class Slot:
     ends_at: datetime
     day: int
     said_by: Event  # who stated the status
+    timed_by: Event  # who stated when it starts
 
     @property
     def qualifies(self) -> bool:
@@ -87,6 +88,7 @@ def slot(name: str, events: list[Event], world: World, transition: Transition) -
         ends_at=instant(ends_at) if ends_at else starts_at,
         day=transition.day_of(starts_at),
         said_by=latest,
+        timed_by=timed_by,
     )
 
 

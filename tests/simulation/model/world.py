@@ -86,13 +86,25 @@ class World:
             return min((e.time for e in deaths), default=None)
         return None if said is None else instant(str(said))
 
-    def preference_since(self, discharged_at: datetime) -> tuple[str, datetime | None]:
-        """What the patient said about outreach since this discharge, and when it took effect."""
-        said = [e for e in self.of_type("patient.preference_changed") if e.time >= discharged_at]
-        wish, by = statement(said, "outreach")
-        if by is None or wish is None:
-            return "accept", None
-        return str(wish), min(by.time, by.received)
+    def preference_since(
+        self, discharged_at: datetime, until: datetime
+    ) -> tuple[str, datetime | None]:
+        """What the patient said about outreach in the window, and when it took effect."""
+        said = [
+            e
+            for e in self.of_type("patient.preference_changed")
+            if discharged_at <= e.time and min(e.time, e.received) < until
+        ]
+        held: tuple[str, datetime | None] = ("accept", None)
+        for event in sorted((e for e in said if "outreach" in e.data), key=lambda e: e.order):
+            wish = event.data["outreach"]
+            if wish is None:
+                held = ("accept", None)
+            elif held[0] == "decline-all" and wish == "decline-calls":
+                continue  # only an accept brings back who declined everything (ruling 19)
+            elif wish != held[0] or wish == "accept":
+                held = (str(wish), min(event.time, event.received))
+        return held
 
     @cached_property
     def pcp(self) -> dict[str, Any] | None:

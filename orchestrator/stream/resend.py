@@ -1,0 +1,176 @@
+"""What sending a dead letter again means: which records go to which topic, or why none can.
+
+Pure.  What was sent goes through the same adapters as at first, so that nothing gets in this way
+that would not get in at a door.  What lay on a topic is taken from there if it still does: a dead
+letter holds the bytes alone, and part of an event may have stood in headers (CloudEvents' binary
+mode, what an adapter found out).  The records name the parked event that they stand for, so that
+the patient's gap ``EVENT_PARKED`` closes when they count.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from events import decode_record
+from events.cloudevents import decode_message
+from events.files import records_in
+from events.reject import Reject
+from orchestrator.core.instants import written
+from orchestrator.stream.content import RETRIES
+from orchestrator.stream.intake import parked_as
+from orchestrator.stream.publish import Row, as_sent, sending_of
+from schemas.facilities import Facilities
+from schemas.topics import INPUTS, JOURNAL, topic_of
+
+READABLE: Final = frozenset({*INPUTS, JOURNAL})
+
+
+class Letter(NamedTuple):
+    """
+    A dead letter.
+
+    Attributes:
+        at: When it was appended; µs.
+        size: Of what was sent; of a too large one only the beginning is kept.
+    """
+
+    at: int
+    headers: Mapping[str, str]
+    value: bytes
+    size: int
+
+
+class Lay(NamedTuple):
+    """What lies at the place that a letter names."""
+
+    value: bytes
+    headers: Mapping[str, str]
+
+
+class Again(NamedTuple):
+    """
+    What is to be appended; nothing where *reject* says why not.
+
+    Attributes:
+        events: Ids of the events among *rows*; none: the message is legal, and not used here.
+        subjects: Whose they are.
+    """
+
+    rows: tuple[Row, ...] = ()
+    events: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    reject: Reject | None = None
+
+
+def place_of(headers: Mapping[str, str]) -> tuple[str, int, int] | None:
+    """Where what a letter holds lay before; ``None``: on no topic of ours."""
+    try:
+        topic = headers["topic"]
+        partition, offset = int(headers["partition"]), int(headers["offset"])
+    except (KeyError, ValueError):
+        return None
+    return (topic, partition, offset) if topic in READABLE else None
+
+
+def again(
+    letter: Letter,
+    lay: Lay | None,
+    facilities: Facilities,
+    *,
+    receipt: str,
+    replacement: bytes | None = None,
+) -> Again:
+    """
+    What sending *letter* again appends.
+
+    Args:
+        lay: What lies at the place that it names (`place_of`), if that can be read.
+        receipt: Now, UTC.
+        replacement: What a person made of it.
+    """
+    if lay is not None and not _is_the_same(letter, lay):
+        lay = None  # another record has that offset by now
+    if replacement is not None:
+        found = _of_bytes(replacement, facilities, receipt)
+    elif lay is None and len(letter.value) < letter.size:
+        found = Again(reject=Reject("too-large", "only the beginning of it is kept"))
+    elif lay is None:
+        found = _of_bytes(letter.value, facilities, receipt)
+    else:
+        found = _as_it_lay(letter.headers["topic"], lay, facilities, receipt)
+    if found.reject is not None:
+        return found
+    noted = {RETRIES: orjson.dumps(names(letter, lay, facilities)).decode()}
+    rows = tuple(row._replace(headers={**row.headers, **noted}) for row in found.rows)
+    return found._replace(rows=rows)
+
+
+def names(letter: Letter, lay: Lay | None, facilities: Facilities) -> list[str]:
+    """What the parked events of *letter* are called in the gaps of their patients."""
+    then = written(letter.at)  # a time that was ahead need not be any more
+    if lay is not None and (event := _journalled(letter.headers["topic"], lay)) is not None:
+        return [event["id"]]
+    if lay is not None:
+        try:
+            decoded = decode_message(lay.headers.items(), lay.value, facilities, receipt=then)
+        except Reject as reject:
+            return [parked_as(reject, lay.value)]
+        return [decoded["id"]]
+    found: list[str] = []
+    for record in records_in(letter.value):
+        one = decode_record(record.kind, record.raw, facilities, then)
+        found += [event["id"] for event in one.events]
+        found += [parked_as(reject, letter.value) for reject in one.rejects]
+    return found
+
+
+def _is_the_same(letter: Letter, lay: Lay) -> bool:
+    if letter.headers.get("topic") == JOURNAL:
+        return True  # offsets of the journal are never given twice while its letters are kept
+    return lay.value[: len(letter.value)] == letter.value and len(lay.value) == letter.size
+
+
+def _as_it_lay(topic: str, lay: Lay, facilities: Facilities, receipt: str) -> Again:
+    event = _journalled(topic, lay)
+    if event is not None:
+        return _of_event(event)
+    try:
+        decoded = decode_message(lay.headers.items(), lay.value, facilities, receipt=receipt)
+    except Reject as reject:
+        return Again(reject=reject)
+    kept = {name: value for name, value in lay.headers.items() if name != RETRIES}
+    row = Row(topic, decoded["subject"], lay.value, kept)
+    return Again((row,), (decoded["id"],), (decoded["subject"],))
+
+
+def _journalled(topic: str, lay: Lay) -> dict[str, Any] | None:
+    """The event that a record of the journal holds."""
+    if topic != JOURNAL:
+        return None
+    try:
+        event = orjson.loads(lay.value).get("event")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _of_event(event: dict[str, Any]) -> Again:
+    topic = topic_of(event["type"], event["lane"])
+    assert topic is not None, "an accepted event has a topic"
+    value, headers = as_sent({name: said for name, said in event.items() if name != RETRIES})
+    return Again(
+        (Row(topic, event["subject"], value, headers),), (event["id"],), (event["subject"],)
+    )
+
+
+def _of_bytes(raw: bytes, facilities: Facilities, receipt: str) -> Again:
+    records = records_in(raw)
+    if len(records) != 1:
+        return Again(reject=Reject("malformed", "holds no message, or several; one is sent again"))
+    (record,) = records
+    sending = sending_of(record, facilities, receipt)
+    if sending.rejects:
+        return Again(reject=sending.rejects[0])
+    ids = tuple(orjson.loads(row.value)["id"] for row in sending.events)
+    return Again(tuple(sending.events), ids, tuple(row.subject or "" for row in sending.events))

@@ -1,0 +1,94 @@
+"""Many dead letters at once: first what would become of them, then what did, with a bar."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import Path, Query, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
+
+from orchestrator.worklist.api.guard import rule
+from orchestrator.worklist.jobs import Job
+from orchestrator.worklist.pages import dead_letter_words
+from orchestrator.worklist.pages.acts import said
+from orchestrator.worklist.pages.dead_letters import Filters
+from orchestrator.worklist.pages.frame import fragment, html, page
+from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
+from orchestrator.worklist.problems import Problem
+from orchestrator.worklist.retrying_many import Many
+
+KIND: Final = "dead-letters"
+JobName = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
+
+
+@rule("dead-letter-retry", limit="actions", media=HTML)
+async def begin(call: PageCallOf) -> Response:
+    """Look what would become of all that the filters take, or send them."""
+    filters = _filters(call)
+    chosen = filters.chosen(call.site.log_now())
+    dry_run = said(call, "do") != "send"
+    many = Many(call.site, call.who, chosen, dry_run, call.request_id)
+    job = call.site.jobs.start(call.who, KIND, many.run)
+    return _to_page(job, filters)
+
+
+def _filters(call: PageCall) -> Filters:
+    fields = {name: said(call, name) for name in Filters.model_fields if name != "status"}
+    try:
+        return Filters.model_validate(fields)
+    except ValidationError:
+        raise Problem("malformed", "The filters cannot be read.") from None
+
+
+def _to_page(job: Job, filters: Filters) -> Response:
+    query = filters.text()
+    return RedirectResponse(f"/dead-letters/jobs/{job.id}{'?' if query else ''}{query}", 303)
+
+
+@rule("dead-letter-retry", media=HTML)
+async def shown(call: PageCallOf, job: JobName, query: Annotated[Filters, Query()]) -> Response:
+    """How far it is, or what became of each."""
+    found = _job(call, job)
+    result: dict[str, Any] = found.result or {}
+    return await page(
+        call.request,
+        "dead_letters_job.html",
+        "Dead letters",
+        job=found,
+        query=query,
+        result=result,
+        sentence=dead_letter_words.of_many(result) if result else "",
+        ended=dead_letter_words.ended(found.state, found.reason, result.get("ended_by")),
+        words=dead_letter_words,
+    )
+
+
+@rule("dead-letter-retry", media=HTML, touches=False)
+async def progress(call: PageCallOf, job: JobName) -> Response:
+    """The bar alone, for a page that asks by itself; at the end the page is loaded anew."""
+    found = _job(call, job)
+    if found.state != "running":
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    return html(call.request, fragment("dead_letters_bar.html", "bar", found))
+
+
+@rule("dead-letter-retry", limit="actions", media=HTML)
+async def stop(call: PageCallOf, job: JobName) -> Response:
+    """End it after the letter at hand; what was sent stays sent."""
+    found = _job(call, job)
+    call.site.jobs.stop(call.who, found.id)
+    return _to_page(found, _filters(call))
+
+
+def _job(call: PageCall, name: str) -> Job:
+    found = call.site.jobs.get(call.who, name)
+    if found is None or found.kind != KIND:
+        raise Problem("not-found", "It ended with the server, or somebody else started it.")
+    return found
+
+
+ROUTES: Final = (
+    ("/dead-letters/retry", ["POST"], begin),
+    ("/dead-letters/jobs/{job}", ["GET"], shown),
+    ("/dead-letters/jobs/{job}/progress", ["GET"], progress),
+    ("/dead-letters/jobs/{job}/stop", ["POST"], stop),
+)
