@@ -10,8 +10,10 @@ from typing import Annotated, Final, Literal, NoReturn
 import typer
 
 from orchestrator.cli.access_app import auth_app
+from orchestrator.cli.dlq_app import dlq_app
 from orchestrator.cli.faults import NO, Mistake
 from orchestrator.cli.ops_app import clock_app, doctor
+from orchestrator.cli.policy_app import policy_app
 
 NAME: Final = "care-orchestrator"
 
@@ -24,13 +26,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 schemas_app = typer.Typer(help="The public contract as JSON Schema.", no_args_is_help=True)
-policy_app = typer.Typer(help="The rules as data.", no_args_is_help=True)
 topics_app = typer.Typer(help="The topics of the log.", no_args_is_help=True)
 app.add_typer(auth_app, name="auth")
 app.add_typer(schemas_app, name="schemas")
 app.add_typer(policy_app, name="policy")
 app.add_typer(topics_app, name="topics")
 app.add_typer(clock_app, name="clock")
+app.add_typer(dlq_app, name="dlq")
 app.command()(doctor)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -275,26 +277,6 @@ def schemas_export(
     from orchestrator.cli import schemas as command
 
     command.export(out, as_json=as_json)
-
-
-@policy_app.command("show")
-def policy_show(policy: PolicyFile = None, as_json: Json = False) -> None:
-    """Print the policy in force: thresholds, protocols, due times."""
-    from orchestrator.cli import policy as command
-
-    command.show(policy, as_json=as_json)
-
-
-@policy_app.command("check")
-def policy_check(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")],
-    facilities: FacilitiesFile = None,
-    as_json: Json = False,
-) -> None:
-    """Say whether a policy file (and a facilities file) can be used; exit 1 if not."""
-    from orchestrator.cli import policy as command
-
-    command.check(path, facilities, as_json=as_json)
 
 
 @app.command()

@@ -25,7 +25,6 @@ from orchestrator.worklist.retrying import Retrying
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
 
     from orchestrator.settings import Settings
     from orchestrator.worklist.log.feed import Places, Record, Sender
@@ -66,9 +65,7 @@ class Desk:
         on_tick: Called whenever somebody waits.
     """
 
-    def __init__(
-        self, log: _Log, facilities: "Facilities", key_of: Callable[[str], str]
-    ) -> None:
+    def __init__(self, log: _Log, facilities: "Facilities", key_of: Callable[[str], str]) -> None:
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dlq")  # the feed's and the rows'
         self._rows: Rows | None = None

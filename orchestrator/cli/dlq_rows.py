@@ -65,7 +65,7 @@ class Rows:
         self._feed = feed
         self._stopped = stopped
         self.db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        tables.prepare(self.db, feed.name, edge.new_id())
+        tables.prepare(self.db, feed.name, {}, edge.new_id())
         self._fold = Fold(self.db, key_of)
         self._positions: dict[Place, int] = {}
         self._next_sample = 0.0
@@ -83,7 +83,7 @@ class Rows:
         firsts = self._feed.firsts()
         self._positions = {**ends, **{p: at for p, at in firsts.items() if p[0] == LETTERS}}
         self._reach({p: end for p, end in ends.items() if p[0] == LETTERS}, told)
-        oldest = letters.oldest(self.db)
+        (oldest,) = self.db.execute("SELECT min(at) FROM letters").fetchone()
         if oldest is None:
             return
         self._positions.update(self._feed.since(AUDIT, oldest - SKEW))
@@ -117,11 +117,12 @@ class Rows:
         """Read once; whether anything moved."""
         records, moved = self._feed.read(self._positions, BATCH, wait_s)
         self.db.execute("BEGIN")
+        (known,) = self.db.execute("SELECT coalesce(max(id), 0) FROM letters").fetchone()
         for record in records:
             self._take(record)
-        if without_bytes and any(record.topic == LETTERS for record in records):
+        if without_bytes:
             # Days of them are more than memory should hold; who asks for one reads that one.
-            self.db.execute("UPDATE letters SET value = x'' WHERE value <> x''")
+            self.db.execute("UPDATE letters SET value = x'' WHERE id > ?", (known,))
         self.db.execute("COMMIT")
         self._positions.update(moved)
         return bool(moved)

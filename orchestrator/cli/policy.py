@@ -50,11 +50,15 @@ def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
         say(f"{path}: usable; {counted(len(policies), 'version')}: {', '.join(versions)}")
 
 
-def _print(policy: "Policy", later: "Policy | None") -> None:
+def whose(policy: "Policy") -> str:
+    """Which discharges it is for."""
     since = policy.effective_from
-    whose = "every discharge" if since == EVER else f"discharges from {since:%Y-%m-%d} on"
+    return "every discharge" if since == EVER else f"discharges from {since:%Y-%m-%d} on"
+
+
+def _print(policy: "Policy", later: "Policy | None") -> None:
     until = f" before {later.effective_from:%Y-%m-%d}" if later is not None else ""
-    say(f"Policy {policy.version}, for {whose}{until}")
+    say(f"Policy {policy.version}, for {whose(policy)}{until}")
     say(f"\n  {'Protocol':<10}{'Task':<20}{'Due':<26}{'Team':<18}Rule")
     for name, tasks in policy.protocols.items():
         for task in tasks:

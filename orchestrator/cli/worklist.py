@@ -234,7 +234,7 @@ def plan_of(here: "Settings") -> "Plan":
     from orchestrator.worklist.serving import Plan
 
     key = site_key(here)
-    found = _log_of(here, key)
+    found = log_of(here, key)
     ways = identity.ways_of(here)
     policies, facilities = site.policies_of(here), site.facilities_of(here)
     return Plan(
@@ -263,7 +263,7 @@ class _Log(NamedTuple):
     now: Callable[[], int]
 
 
-def _log_of(here: "Settings", key: bytes) -> _Log:
+def log_of(here: "Settings", key: bytes) -> _Log:
     if on_kafka.is_chosen(here):
         from orchestrator.worklist import edge
         from orchestrator.worklist.log.journal_kafka import KafkaJournal

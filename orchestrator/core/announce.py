@@ -31,6 +31,8 @@ class Announcer:
         joined: The members are others than before.
     """
 
+    joined: Joined | None = None
+
     def __init__(self, patient: Patient, now: int, at: int) -> None:
         self.patient = patient
         self.now = now
@@ -38,9 +40,8 @@ class Announcer:
         self.changes: list[dict[str, Any]] = []
         self.causes: list[str] = []
         self.taking: Command | None = None
-        self.joined: Joined | None = None
 
-    def recorded(self, told: Told) -> None:
+    def recorded(self, told: Told, under: Patient) -> None:
         """The hospital's event, for the timeline."""
         if not told.type:
             return
@@ -48,7 +49,7 @@ class Announcer:
             "event.recorded",
             [told.event],
             told.title,
-            self.patient.member(told.under) if told.under else self.patient,
+            under,
             event={
                 "id": told.event,
                 "type": told.type,

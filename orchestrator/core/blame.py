@@ -7,6 +7,7 @@ was over is not (`CORRECTION`).  Receipts, in microseconds since 1970.
 from collections.abc import Sequence
 
 from orchestrator.core import wishes
+from orchestrator.core.calendar import day_number, end_of_day
 from orchestrator.core.policy import TaskRule
 from orchestrator.core.slots import Slot
 from orchestrator.core.stays import Stay
@@ -14,18 +15,44 @@ from orchestrator.core.transition import Transition, disposition_of
 from orchestrator.core.view import View
 
 
-def due_known(transition: Transition, rule: TaskRule, due: int) -> int:
-    """When we heard that the task is due by *due*: of the instant, or that it is owed at all."""
-    discharge, facility = transition.discharge, transition.facility
+def due_known(transition: Transition, rule: TaskRule, due: int, visit_at: int | None = None) -> int:
+    """
+    When we heard that the task is due by *due*: of the instant, or that it is owed at all.
+
+    Args:
+        transition: Whose task it is.
+        rule: What asks for it.
+        due: When it is due.
+        visit_at: When the visit begins whose day it must be done by (ruling 28).
+    """
+    discharge, zone = transition.discharge, transition.zone
+
+    def by(row: TaskRule, at: int) -> int:
+        ends = row.due.after(at, transition.facility)
+        if visit_at is None or not 1 <= day_number(visit_at, at, zone) <= transition.visit_days:
+            return ends
+        return min(ends, end_of_day(visit_at, 0, zone))
+
     firsts = [row for row in first_rows(transition) if row.kind == rule.kind]
     known = []
     for at, receipt in discharge.heard:
         heard = max(receipt, discharge.apart)
-        if any(row.due.after(at, facility) <= due for row in firsts):
+        if any(by(row, at) <= due for row in firsts):
             known.append(heard)
-        if at == discharge.at or rule.due.after(at, facility) <= due:
+        if at == discharge.at or by(rule, at) <= due:
             known.append(max(heard, discharge.disposition_receipt))
     return min(known)
+
+
+def in_window_since(transition: Transition, slot: Slot) -> int:
+    """When we heard that a slot lies after the discharge's day."""
+    discharge, zone = transition.discharge, transition.zone
+    heard = [
+        receipt
+        for at, receipt in discharge.heard
+        if at == discharge.at or day_number(slot.starts_at, at, zone) >= 1
+    ]
+    return max(min(heard), discharge.apart)
 
 
 def first_rows(transition: Transition) -> Sequence[TaskRule]:
@@ -82,8 +109,11 @@ def _interruptions(transition: Transition, view: View) -> list[tuple[int, int]]:
                 stay.cls == "SNF" and transition.disposition.arrival == "facility"
             )
         else:
-            elsewhere = stay.facility != transition.stay.facility
-            mistaken = elsewhere and stay.cls in transition.policy.stay_elsewhere_classes
+            mistaken = (
+                stay.facility != transition.stay.facility
+                and stay.cls in transition.policy.stay_elsewhere_classes
+                and transition.disposition.status == "active"
+            )
         if mistaken:
             found.append((stay.admit.receipt, back))
     return found
@@ -130,6 +160,10 @@ def _no_hindrance_since(transition: Transition, stay: Stay) -> int | None:
     """When we heard that a stay had never been, or was over at the discharge; None: neither."""
     if stay.cancelled is not None:
         return stay.cancelled.receipt
-    if stay.discharge is None or stay.discharge.at > transition.at:
+    if stay.discharge is None:
+        limit = transition.policy.stale.get(stay.cls)
+        # A stay elsewhere that went stale holds nothing back any more.
+        return None if limit is None or stay.start >= transition.at else stay.last_update + limit
+    if stay.discharge.at > transition.at:
         return None
     return min(heard for at, heard in stay.discharge.heard if at <= transition.at)

@@ -13,7 +13,7 @@ from orchestrator.core.facts import Command, Told
 from orchestrator.core.policy import Rules
 from orchestrator.core.reconcile import Ledger
 from orchestrator.core.transition import disposition_of
-from orchestrator.core.view import View, view
+from orchestrator.core.view import View, united, view
 
 CellKey = tuple[str, str]
 
@@ -67,11 +67,22 @@ class Patient:
         """The one of that name; an empty or unknown one is this patient itself."""
         return self.others.get(name, self) if name else self
 
+    def wakes(self) -> list[int | None]:
+        """When something of this identifier falls due, the plan aside."""
+        found = [self.seal_at]
+        if self.held:
+            found += [told.effective for told in self.held]
+        if self.waiting:
+            found += [waits.until for waits in self.waiting]
+        return found
+
     def view(self, rules: Rules, *, sealed: bool = False) -> View:
         """All that is known, put in order; sealed stays only where asked for."""
         newest = rules.newest
-        return view(
-            self.members(),
-            lambda code: disposition_of(code, newest).status,
-            sealed=sealed,
-        )
+
+        def closing(code: str | None) -> str:
+            return disposition_of(code, newest).status
+
+        if self.others:
+            return united(self.members(), closing, sealed=sealed)
+        return view(self, closing, sealed=sealed)

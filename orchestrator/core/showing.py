@@ -4,7 +4,6 @@ Only what care teams need is published, and it goes again when nothing is open a
 topic then holds a tombstone.  The version grows for ever, over tombstones too.
 """
 
-from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -40,12 +39,15 @@ def showings(patient: Patient, rules: Rules, now: int) -> list[Showing]:
     seen, patient.seen = patient.seen, None
     if seen is None or seen.facilities:
         return []  # nothing new; a feed, not a person
-    others = patient.others.values()
-    # Who was joined is known under another name now.
-    found = [Showing(one, None) for one in others if _ends(one)]
-    if not _open(patient.ledger) and not any(_open(one.ledger) for one in others):
+    is_open, found = _open(patient.ledger), []
+    if patient.others:
+        others = patient.others.values()
+        # Who was joined is known under another name now.
+        found = [Showing(one, None) for one in others if _ends(one)]
+        is_open = is_open or any(_open(one.ledger) for one in others)
+    if not is_open:
         return [*found, Showing(patient, None)] if _ends(patient) else found
-    content = _content(patient, patient.members(), seen, rules, now)
+    content = _content(patient, seen, rules, now)
     digest = blake2b(repr(content).encode(), digest_size=12).hexdigest()
     version, shown = patient.ledger.shown
     if shown == digest:
@@ -72,18 +74,18 @@ def _open(ledger: Ledger) -> bool:
     )
 
 
-def _content(
-    patient: Patient, members: Sequence[Patient], seen: View, rules: Rules, now: int
-) -> dict[str, Any]:
-    facilities = {row["facility"] for one in members for row in one.ledger.transitions.values()}
+def _content(patient: Patient, seen: View, rules: Rules, now: int) -> dict[str, Any]:
+    facilities = {row["facility"] for row in patient.ledger.transitions.values()}
     facilities |= {stay.facility for stay in seen.stays}
+    for one in patient.others.values():
+        facilities |= {row["facility"] for row in one.ledger.transitions.values()}
     masked = any(is_masked(stay, seen) for stay in seen.stays)
     preferences = {name: seen.said(name) for name in PREFERENCES}
     died = seen.said("died_at")
     return {
         "patient_key": patient.key,
         "patient": patient.subject,
-        "aliases": sorted(one.subject for one in members[1:] if visit_of(one.subject) is None),
+        "aliases": sorted(name for name in patient.others if visit_of(name) is None),
         "facilities": sorted(facilities),
         "name": seen.said("name"),
         "birth_date": seen.said("birth_date"),

@@ -88,7 +88,7 @@ def _stay_gaps(view: View, rules: Rules, horizon: Horizon) -> list[Wanted]:
 
 def _contested(stay: Stay, view: View, policy: Policy) -> list[Wanted]:
     """The same facility and visit number came under somebody who is not this patient."""
-    if stay.claimants <= {origin_of(member) for member in view.members}:
+    if stay.claimants <= {origin_of(name) for name in view.names}:
         return []
     scope = _scope_of(stay, view, policy)
     scope.add(
@@ -150,8 +150,8 @@ def _person_gaps(view: View, rules: Rules) -> list[Wanted]:
             known=newest[0],
         )
         found += scope.found
-    for _, event, at, subject, other in view.conflicts:
-        if subject not in view.members:
+    for _, event, at, subject, other in view.group.conflicts if view.group else ():
+        if subject not in view.names:
             continue
         scope = Scope(view, rules.newest, "", None, f"patient:{subject}", subject)
         scope.add(

@@ -23,7 +23,9 @@ from orchestrator.core.visit_walk import (
     Mark,
     Segment,
     Walk,
+    first_received,
     marks_of,
+    parted_at,
     stated,
 )
 
@@ -114,7 +116,9 @@ class Derived:
     orphans: list[Stamp]
 
 
-def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> Derived:
+def derive(
+    members: list[VisitCell], closing: Callable[[str | None], str], subject: str = ""
+) -> Derived:
     """
     Put the happenings of one connected set of visit cells in order.
 
@@ -122,6 +126,7 @@ def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> De
         members: Not empty.
         closing: What a disposition code does: ``interim`` (still a patient: no discharge),
             ``none`` (admitted here: ends the account, starts nothing), else anything.
+        subject: Whose they are; empty where each cell says so itself (`VisitCell.under`).
 
     Returns:
         Not to be changed: a visit that stands alone keeps it until a fact touches its cell.
@@ -129,7 +134,12 @@ def derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> De
     alone = members[0] if len(members) == 1 else None
     if alone is not None and isinstance(alone.derived, Derived):
         return alone.derived
+    if subject:
+        for cell in members:
+            cell.under = subject
     found = _derive(members, closing)
+    for stay in found.stays:
+        stay.subject = subject or _subject(stay, members)
     if alone is not None:
         alone.derived = found
     return found
@@ -148,6 +158,11 @@ def _derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> D
             stay.cancelled = _plan_taken_back(members)
             stays.append(stay)
     return Derived(stays, orphans)
+
+
+def _subject(stay: Stay, group: Sequence[VisitCell]) -> str:
+    """The identifier under which a stay is kept: its discharge's, else that of its admission."""
+    return min(group, key=first_seen).under if stay.discharge is None else stay.discharge.subject
 
 
 def _share_classes(stays: list[Stay]) -> None:
@@ -180,11 +195,6 @@ def _plan_taken_back(members: list[VisitCell]) -> Stamp | None:
 def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | None], str]) -> Stay:
     newest = newest_of(members)
     single = len(members) == 1
-    moved = (
-        newest.moved
-        if single
-        else min((cell.moved for cell in members if cell.moved), default=None)
-    )
     stay = Stay(
         newest.facility,
         newest.number,
@@ -194,14 +204,12 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
         newest.said if single else _union(members),
         newest.classes if single else _classes(members),
         newest.last_update if single else max(cell.last_update for cell in members),
-        cancelled=moved or segment.cancelled,
+        cancelled=segment.cancelled,
         on_leave=segment.on_leave,
-        moved=moved is not None,
-        claimants=newest.claimants
-        if single
-        else frozenset().union(*(cell.claimants for cell in members)),
         returned_from=segment.returned_from is not None,
     )
+    if not single or newest.moved or newest.claimants:
+        _whose(stay, members)
     if segment.admits:
         stated = [mark for mark in segment.admits if IMPLIED not in mark.said[2]] or segment.admits
         holding = max(stated, key=attrgetter("stamp"))
@@ -210,7 +218,7 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
         opened = [mark for mark in segment.admits if mark.rank == ADMIT]
         stay.opened = bool(opened)
         if opened:
-            first = min(opened, key=_first_received)
+            first = min(opened, key=first_received)
             stay.admit, stay.admit_at = first.stamp, first.said[0]
     elif segment.returned_from is not None:
         stay.admitted_at = segment.returned_from
@@ -231,8 +239,12 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
     return stay
 
 
-def _first_received(mark: Mark) -> tuple[int, str, str]:
-    return (mark.stamp.receipt, mark.stamp.source, mark.stamp.event)
+def _whose(stay: Stay, members: list[VisitCell]) -> None:
+    """What was decided about whose visit it is."""
+    moved = [cell.moved for cell in members if cell.moved]
+    if moved:
+        stay.moved, stay.cancelled = True, min(moved)
+    stay.claimants = frozenset().union(*(cell.claimants for cell in members))
 
 
 def _about_the_discharge(
@@ -284,7 +296,7 @@ def _discharge(
     timed = [mark for mark in statements if mark.said[0] is not None or mark.said[1]]
     holding = max(timed, key=attrgetter("stamp"))
     at = stated(holding)
-    first = min(opening, key=_first_received)
+    first = min(opening, key=first_received)
     return Discharge(
         at=at,
         heard=_heard(timed),
@@ -300,8 +312,8 @@ def _discharge(
         events=tuple(dict.fromkeys(mark.stamp.event for mark in statements)),
         flags=tuple(flag for flag in holding.said[2] if flag != CORRECTED),
         cancelled=happening.cancelled,
-        apart=happening.apart,
-        others=_others(opening, first.subject),
+        apart=parted_at(happening, first),
+        others=_others(opening, first.subject) if len(opening) > 1 else (),
     )
 
 
@@ -315,7 +327,7 @@ def _heard(timed: list[Mark]) -> tuple[tuple[int, int], ...]:
 
 def _others(opening: list[Mark], subject: str) -> tuple[tuple[str, str, str, str], ...]:
     firsts: dict[str, Mark] = {}
-    for mark in sorted(opening, key=_first_received):
+    for mark in sorted(opening, key=first_received):
         if mark.subject != subject:
             firsts.setdefault(mark.subject, mark)
     return tuple(

@@ -5,10 +5,11 @@ Both return the changes to publish.  The step runs per journal record, never per
 after a crash publishes exactly what was published before.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from orchestrator.core import shares
 from orchestrator.core.announce import Announcer, Joined
 from orchestrator.core.cells import (
     AppointmentCell,
@@ -33,10 +34,9 @@ from orchestrator.core.instants import DAY
 from orchestrator.core.patient import CellKey, Patient, Waiting
 from orchestrator.core.plan import plan
 from orchestrator.core.policy import Rules
-from orchestrator.core.reconcile import Ledger, readdress, reconcile
+from orchestrator.core.reconcile import Change, Ledger, reconcile
 from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
-from orchestrator.core.wanted import Plan
 
 OF_FACILITY = (FacilityHeard, FieldUnmapped)
 
@@ -79,15 +79,17 @@ def fact(
     if patient.others:
         patient.at = max(one.at for one in patient.members())
     step = _Step(patient, rules, now, patient.at)
-    step.joined = joined
+    if joined is not None:
+        step.joined = joined
     facts: list[Told] = []
     commands: list[Told] = []
     for one in told:
-        step.recorded(one)
-        if (mended := _mended(patient.member(one.under), one)) is not None:
+        under = patient.member(one.under) if one.under else patient
+        step.recorded(one, under)
+        if (mended := _mended(under, one)) is not None:
             facts.append(mended)
         if one.effective > max(one.receipt, now):
-            patient.member(one.under).held.append(one)
+            under.held.append(one)
             step.rewake = True
             if one.at_once:
                 facts.append(replace(one, facts=one.at_once))
@@ -95,8 +97,8 @@ def fact(
             commands.append(one)
         else:
             facts.append(one)
-    waits = patient.waiting or (patient.others and step.anything_waits())
-    together = bool((facts or joined) and (commands or waits))
+    waits = commands or patient.waiting or (patient.others and step.anything_waits())
+    together = waits and (facts or joined)
     if together:
         step.begin()
     step.join(facts)
@@ -128,7 +130,6 @@ class _Step(Announcer):
     def __init__(self, patient: Patient, rules: Rules, now: int, at: int) -> None:
         super().__init__(patient, now, at)
         self.rules = rules
-        self.members = patient.members()
         self.rewake = False
         # What was published before facts and commands together, by member.
         self.before: list[Ledger] | None = None
@@ -138,12 +139,12 @@ class _Step(Announcer):
 
     def anything_waits(self) -> bool:
         """Whether a command waits for a task."""
-        return any(one.waiting for one in self.members)
+        return any(one.waiting for one in self.patient.members())
 
     def begin(self) -> None:
         """Facts and commands come together: nothing is published before all of them count."""
         self.before = []
-        for one in self.members:
+        for one in self.patient.members():
             published = one.ledger
             self.before.append(published)
             one.ledger = Ledger(
@@ -153,7 +154,7 @@ class _Step(Announcer):
     def settle(self) -> None:
         """Publish the difference that facts and commands made together."""
         assert self.before is not None
-        for one, published in zip(self.members, self.before, strict=True):
+        for one, published in zip(self.patient.members(), self.before, strict=True):
             one.ledger = published
         self.before = None
         self.causes = [*self.facts, *(command.stamp.event for command, _ in self.acted)]
@@ -177,8 +178,8 @@ class _Step(Announcer):
             for said in one.facts:
                 changed = max(changed, self.tell(said, member))
         if changed == MATERIAL or (changed and self._has_stale()):
-            alone = self.joined is None and self.before is None  # no command waits for the plan
-            if alone and told[0].lane == "backfill" and all(map(_is_history, told)):
+            waited_for = self.before is not None or self.joined is not None
+            if not waited_for and told[0].lane == "backfill" and all(map(_is_history, told)):
                 # A long history comes fact by fact; one plan at the next clock does for all.
                 self.patient.plan_wake = self.now
                 self.rewake = True
@@ -206,46 +207,35 @@ class _Step(Announcer):
         return changed
 
     def _has_stale(self) -> bool:
-        return any(
-            gap["code"] == "STALE_STAY" and gap["status"] == "open"
-            for one in self.members
-            for gap in one.ledger.gaps.values()
+        patient = self.patient
+        return _is_stale(patient.ledger) or (
+            bool(patient.others) and any(_is_stale(one.ledger) for one in patient.others.values())
         )
 
     def plan(self) -> None:
         """Plan at ``now`` and publish the difference; then let waiting commands try again."""
-        self.patient.seen = self.patient.view(self.rules)
-        wanted = plan(self.patient.seen, self.rules, self.now)
-        self.patient.plan_wake = wanted.wake
+        patient = self.patient
+        patient.seen = patient.view(self.rules)
+        wanted = plan(patient.seen, self.rules, self.now)
+        patient.plan_wake = wanted.wake
         self.rewake = True
-        changed = False
-        for one, part in self._shares(wanted):
-            changes = reconcile(one.ledger, part, self.at)
-            if self.joined is not None:
-                patient = self.patient
-                changes += readdress(one.ledger, patient.subject, patient.key, changes)
-            if self.before is None:
-                for change in changes:
-                    self.changed(change, one)
-            if changes:
-                one.ledger_dirty = changed = True
+        if patient.others or self.joined is not None:
+            joined = self.joined is not None
+            changed = False
+            for one, made in shares.changed(patient, wanted, self.at, regrouped=joined):
+                changed |= self._publish(one, made)
+        else:
+            changed = self._publish(patient, reconcile(patient.ledger, wanted, self.at))
         if changed:
             self._retry()
 
-    def _shares(self, wanted: Plan) -> Iterable[tuple[Patient, Plan]]:
-        """What should stand, by the identifier in whose ledger it stands."""
-        patient = self.patient
-        if not patient.others:
-            return [(patient, wanted)]
-        shares = {
-            one.subject: (one, Plan(visits=wanted.visits, doubled=wanted.doubled))
-            for one in patient.members()
-        }
-        for kind in ("transitions", "tasks", "gaps"):
-            for want in getattr(wanted, kind):
-                _, share = shares.get(want.under) or shares[patient.subject]
-                getattr(share, kind).append(want)
-        return shares.values()
+    def _publish(self, one: Patient, changes: list[Change]) -> bool:
+        if self.before is None:
+            for change in changes:
+                self.changed(change, one)
+        if changes:
+            one.ledger_dirty = True
+        return bool(changes)
 
     def command(self, command: Command, told: Patient) -> None:
         """Judge one command, said of the member *told*, and publish the verdict."""
@@ -314,11 +304,11 @@ class _Step(Announcer):
 
     def _retry(self) -> None:
         """Commands that wait for a task: some may have got it now."""
-        members = [one for one in self.members if one.waiting]
-        if not members:
+        patient = self.patient
+        if not patient.waiting and not patient.others:
             return
         causes = self.causes
-        for told in members:
+        for told in [one for one in patient.members() if one.waiting]:
             waiting, told.waiting = told.waiting, []
             for one in waiting:
                 _, _, refusal = self._judged(one.command, told)
@@ -363,11 +353,10 @@ class _Step(Announcer):
         patient = self.patient
         if not self.rewake and patient.wake is not None and patient.wake > self.now:
             return
-        candidates = [patient.plan_wake]
-        for one in self.members:
-            candidates.append(one.seal_at)
-            candidates += [told.effective for told in one.held]
-            candidates += [waits.until for waits in one.waiting]
+        candidates = [patient.plan_wake, *patient.wakes()]
+        if patient.others:
+            for one in patient.others.values():
+                candidates += one.wakes()
         patient.wake = min((at for at in candidates if at is not None), default=None)
 
 
@@ -380,6 +369,11 @@ def _mended(patient: Patient, told: Told) -> Told | None:
     if not events:
         return None
     return replace(told, facts=(Mended(events, told.receipt),), command=None, effective=0)
+
+
+def _is_stale(ledger: Ledger) -> bool:
+    gaps = ledger.gaps.values()
+    return any(gap["code"] == "STALE_STAY" and gap["status"] == "open" for gap in gaps)
 
 
 def _is_history(told: Told) -> bool:

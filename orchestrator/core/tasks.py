@@ -151,10 +151,13 @@ def _declined_at(transition: Transition, view: View, rows: Sequence[TaskRule]) -
         if rule.kind != "CALL_48H":
             continue
         for command in _commands(transition, view, rule.kind):
-            if command.what == "completed" and command.outcome == "declined_followup":
-                answered = command.stamp.time
-                if wish is None or wish[0] != "accept" or wish[1] < answered:
-                    return answered
+            answered = command.stamp.time
+            if command.what != "completed" or command.outcome != "declined_followup":
+                continue
+            # Said before the discharge it is not of it: a new one asks again.
+            overruled = wish is not None and wish[0] == "accept" and wish[1] >= answered
+            if answered >= transition.at and not overruled:
+                return answered
     return None
 
 
@@ -275,7 +278,8 @@ def _reconciliation(duty: Duty, work: Work, transition: Transition, found: Dutie
     visit_day_end = end_of_day(slot.starts_at, 0, transition.zone)
     if visit_day_end < duty.due_at:
         duty.due_at = visit_day_end
-        duty.moved_receipt = max(slot.receipt, duty.moved_receipt)
+        known = blame.due_known(transition, duty.rule, visit_day_end, slot.starts_at)
+        duty.moved_receipt = max(slot.receipt, known, transition.stay.given)
         if slot.receipt <= transition.receipt:
             duty.due_at_birth = min(duty.due_at_birth, visit_day_end)
 
@@ -294,7 +298,9 @@ def _reschedules(transition: Transition, view: View, found: Duties) -> None:
     for slot in missed:
         assert slot.missed is not None
         stamp, heard = slot.missed.stamp, max(slot.missed.since, transition.receipt)
-        moved = heard if owed_at_first else max(heard, transition.discharge.disposition_receipt)
+        moved = max(heard, blame.in_window_since(transition, slot))
+        if not owed_at_first:
+            moved = max(moved, transition.discharge.disposition_receipt)
         due = rule.due.after(stamp.time, transition.facility)
         duty, _ = _caused(rule, slot.id, stamp.event, due, (heard, moved), transition, view)
         later = replacement(slot, found.slots)

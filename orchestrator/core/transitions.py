@@ -112,7 +112,7 @@ def _settle(
     if superseded is not None:
         ends.append(superseded)
     hard = min(ends, default=None)
-    if soft is not None and hard is not None and soft[0] <= hard[0]:
+    if soft is not None and hard is not None and (soft[0], 1) <= hard[:2]:
         # Already over: only a readmission still renames it (ruling 12).
         hard = hard if hard[2] in ("READMITTED", soft[1]) else None
     if hard is not None and readmission is not None and hard[2] == readmission[1]:

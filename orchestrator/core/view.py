@@ -4,10 +4,10 @@ A patient is a *set* of identifiers; facts stay with the identifier they came un
 unites them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from orchestrator.core import wishes
 from orchestrator.core.cells import (
@@ -25,6 +25,7 @@ from orchestrator.core.registers import Register, Registers, value_of
 from orchestrator.core.stays import Stay, connected, derive, first_seen, newest_of
 
 Cells = Mapping[tuple[str, str], Cell]
+IN_TIME: Final = attrgetter("start", "facility", "visit")
 
 
 @dataclass(slots=True)
@@ -39,12 +40,10 @@ class View:
     orphans: list[tuple[str, str, str, Stamp]] = field(default_factory=list)
     appointments: list[AppointmentCell] = field(default_factory=list)  # by their start
     person: Registers = field(default_factory=dict)
-    members: set[str] = field(default_factory=set)
-    # Of joined records, every visit under every number: identifier, facility, number.
-    numbers: set[tuple[str, str, str]] = field(default_factory=set)
-    # Merges and un-merges that contradict what is known: source, event, instant, the two names.
-    conflicts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
-    joins: list[tuple[int, str, str]] = field(default_factory=list)  # when we heard, of which two
+    # What few patients have: who is whom; of joined records, every visit under every number
+    # (identifier, facility, number).
+    group: GroupCell | None = None
+    numbers: frozenset[tuple[str, str, str]] = frozenset()
     parked: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # by identifier
     acknowledged: dict[str, int] = field(default_factory=dict)
     wishes: list[tuple[str | None, Stamp]] = field(default_factory=list)
@@ -52,9 +51,19 @@ class View:
     facilities: list[FacilityCell] = field(default_factory=list)
 
     @property
+    def names(self) -> Collection[str]:
+        """All identifiers of the patient."""
+        return (self.patient,) if self.group is None else self.group.members.keys()
+
+    @property
     def is_joined(self) -> bool:
-        """Whether the patient has several numbers."""
-        return len(self.members) > 1
+        """Whether the patient has several identifiers."""
+        return self.group is not None and len(self.group.members) > 1
+
+    def visits(self) -> set[tuple[str, str, str]]:
+        """Identifier, facility and number of every visit that is known."""
+        found = {(stay.subject, stay.facility, n) for stay in self.stays for n in stay.visits}
+        return found | self.numbers
 
     def said(self, field_name: str) -> Any:
         """What holds of the person; None where nothing was said."""
@@ -68,7 +77,7 @@ class View:
     def joined_at(self, one: str, other: str) -> int:
         """When we heard that two identifiers of the patient are one; 0 where they always were."""
         at: dict[str, str] = {}
-        for heard, *names in self.joins:
+        for heard, *names in self.group.joins if self.group else ():
             new, old = (at.get(name, name) for name in names)
             at |= {name: new for name, root in at.items() if root == old} | {old: new}
             if at.get(one, one) == at.get(other, other):
@@ -97,7 +106,28 @@ class Member(Protocol):
     sealed: dict[tuple[str, str], Cell]
 
 
-def view(
+def view(one: Member, closing: Callable[[str | None], str], *, sealed: bool = False) -> View:
+    """
+    Put the cells of one identifier in order: of a patient who is not joined with anybody.
+
+    Args:
+        one: The identifier.
+        closing: See `derive`.
+        sealed: What was put away, too.
+    """
+    subject = one.subject
+    seen = View(subject, one.key)
+    visits: list[VisitCell] = []
+    for cell in ({**one.cells, **one.sealed} if sealed else one.cells).values():
+        if isinstance(cell, VisitCell):
+            visits.append(cell)
+        else:
+            _add(seen, subject, cell)
+    _stays(seen, visits, closing, subject)
+    return seen
+
+
+def united(
     members: Sequence[Member], closing: Callable[[str | None], str], *, sealed: bool = False
 ) -> View:
     """
@@ -109,20 +139,19 @@ def view(
         sealed: What was put away, too.
     """
     patient = members[0].subject
+    names = {one.subject for one in members}
     seen = View(patient, members[0].key)
     visits: list[VisitCell] = []
-    alone = len(members) == 1
-    names = seen.members = {patient} if alone else {one.subject for one in members}
+    elsewhere: list[VisitCell] = []  # they count as another's than under whom they came
     given: dict[tuple[str, str, str], int] = {}
     for one in members:
-        origin = under = subject = one.subject
+        subject = one.subject
         cells = {**one.cells, **one.sealed} if sealed else one.cells
-        if not alone:
-            if subject != patient and _is_test(cells):
-                continue  # a test record says nothing of whoever it was joined with
-            # A visit that moved within one patient has not moved.
-            origin = origin_of(subject)
-            under = origin if origin in names else one.counts_as or subject
+        if subject != patient and _is_test(cells):
+            continue  # a test record says nothing of whoever it was joined with
+        # A visit that moved within one patient has not moved.
+        origin = origin_of(subject)
+        under = origin if origin in names else one.counts_as or subject
         for cell in cells.values():
             if not isinstance(cell, VisitCell):
                 _add(seen, subject, cell)
@@ -132,17 +161,18 @@ def view(
             if cell.under != under:
                 cell.under, cell.derived = under, None
             visits.append(cell)
+            if under != subject:
+                elsewhere.append(cell)
             if one.given and under != origin:
                 given[under, cell.facility, cell.number] = one.given
-    _stays(seen, visits, given, closing)
-    if not alone:
-        seen.numbers = {(cell.under, cell.facility, cell.number) for cell in visits}
-        seen.appointments = _joined(seen.appointments)
-    if len(seen.stays) > 1:
-        seen.announced = [stay for stay in seen.stays if value_of(stay.said, "planned") is True]
-    seen.stays.sort(key=attrgetter("start", "facility", "visit"))
-    if len(seen.appointments) > 1:
-        seen.appointments.sort(key=starts)
+    seen.appointments = _joined(seen.appointments)
+    _stays(seen, visits, closing)
+    for cell in elsewhere:
+        cell.derived = None  # what is kept of a cell is what its own identifier would say
+    if given:
+        for stay in seen.stays:
+            stay.given = given.get((stay.subject, stay.facility, stay.visit), 0)
+    seen.numbers = frozenset((cell.under, cell.facility, cell.number) for cell in visits)
     return seen
 
 
@@ -152,35 +182,25 @@ def _is_test(cells: Cells) -> bool:
 
 
 def _stays(
-    seen: View,
-    visits: list[VisitCell],
-    given: Mapping[tuple[str, str, str], int],
-    closing: Callable[[str | None], str],
+    seen: View, visits: list[VisitCell], closing: Callable[[str | None], str], subject: str = ""
 ) -> None:
-    """The stays of all members' visits, and the cancels that took nothing back.
+    """The stays of all visits, and the cancels that took nothing back; in order of time.
 
     A visit is one, under whichever of the patient's numbers it was told: after a merge hospitals
     go on under the one that survives.
     """
-    alone = len(seen.members) == 1
     for group in connected(visits):
-        found = derive(group, closing)
-        for stay in found.stays:
-            stay.subject = seen.patient if alone else _subject(stay, group)
-            if given:
-                stay.given = given.get((stay.subject, stay.facility, stay.visit), 0)
+        found = derive(group, closing, subject)
         seen.stays += found.stays
         if found.orphans and not any(cell.moved for cell in group):
             newest = found.stays[-1].visit if found.stays else newest_of(group).number
             where = (min(group, key=first_seen).under, group[0].facility, newest)
             seen.orphans += [(*where, stamp) for stamp in found.orphans]
-
-
-def _subject(stay: Stay, group: Sequence[VisitCell]) -> str:
-    """The identifier under which a stay is kept: its discharge's, else that of its admission."""
-    if stay.discharge is not None:
-        return stay.discharge.subject
-    return min(group, key=first_seen).under if len(group) > 1 else group[0].under
+    if len(seen.stays) > 1:
+        seen.announced = [stay for stay in seen.stays if value_of(stay.said, "planned") is True]
+        seen.stays.sort(key=IN_TIME)
+    if len(seen.appointments) > 1:
+        seen.appointments.sort(key=starts)
 
 
 def _joined(appointments: list[AppointmentCell]) -> list[AppointmentCell]:
@@ -209,7 +229,7 @@ def _add(seen: View, subject: str, cell: Cell) -> None:
     elif isinstance(cell, FacilityCell):
         seen.facilities.append(cell)
     elif isinstance(cell, GroupCell):
-        seen.conflicts, seen.joins = cell.conflicts, cell.joins
+        seen.group = cell
 
 
 def _person(seen: View, subject: str, cell: PersonCell) -> None:

@@ -47,6 +47,7 @@ class Happening:
     cancelled: Stamp | None = None
     closed: bool = False  # a cancel or a return lies behind it
     apart: int = 0  # when we heard of what lies between the one before it and this one
+    before: "Happening | None" = None
 
     def over(self, instant: int) -> bool:
         """Taken back before *instant*: a discharge said there is another one (ruling 14)."""
@@ -100,6 +101,18 @@ def stated(mark: Mark) -> int:
     return mark.stamp.time if instant is None else instant
 
 
+def first_received(mark: Mark) -> tuple[int, str, str]:
+    """For order: which of several statements we heard first."""
+    return (mark.stamp.receipt, mark.stamp.source, mark.stamp.event)
+
+
+def parted_at(happening: Happening, first: Mark) -> int:
+    """When it became another one than the one before it; 0: *first* was the first of both."""
+    others = [] if happening.before is None else happening.before.statements
+    known = (first_received(mark) for mark in others if mark.said[1])
+    return happening.apart if any(one < first_received(first) for one in known) else 0
+
+
 class Walk:
     """One pass over a visit's marks in order."""
 
@@ -109,6 +122,7 @@ class Walk:
         self.orphans: list[Stamp] = []
         self.current: Segment | None = None
         self.planned = self.pending = False
+        self.last: Happening | None = None
         self.between = 0  # when we heard of what ended or took back the last discharge
         self.amendments: list[Mark] = []  # said of a discharge before the instant it stands at
         # Cancels that name the instant they take back, whenever they were said.
@@ -172,7 +186,8 @@ class Walk:
         if not current.happenings or current.happenings[-1].over(mark.instant):
             last = current.happenings[-1].cancelled if current.happenings else None
             apart = self.between or (0 if last is None else last.receipt)
-            current.happenings.append(Happening(self.amendments, apart=apart))
+            current.happenings.append(Happening(self.amendments, apart=apart, before=self.last))
+            self.last = current.happenings[-1]
             self.amendments = []
             self.between = 0
         happening = current.happenings[-1]

@@ -34,4 +34,4 @@ class Plan:
     # one belongs to somebody else now.  Asked for only where something is not wanted any more.
     visits: Callable[[], set[tuple[str, str, str]]] | None = None
     # Transitions that were another's double: the same discharge, told under two numbers.
-    doubled: set[str] = field(default_factory=set)
+    doubled: frozenset[str] = frozenset()

@@ -68,11 +68,11 @@ def of_lag(sample: Sample) -> Finding:
 
 
 def of_dead_letters(sample: Sample) -> Finding:
-    """How many records wait for somebody; retries are counted elsewhere."""
+    """How many are kept; which of them still wait, `dlq list` knows."""
     kept = sum(one.end - one.first for one in sample.bounds if one.topic == DEAD_LETTER)
     if not kept:
         return Finding("ok", "dead letters", "none")
-    cure = f"`topics read {DEAD_LETTER}` shows each with its reason"
+    cure = "`dlq list` shows those that wait, each with its reason"
     return Finding("warn", "dead letters", f"{kept:,} are kept", cure)
 
 

@@ -32,6 +32,23 @@ def dead_letter(
         "offset": str(record.offset),
         "error": error,
     }
-    raw = orjson.loads(record.value).get("raw")
-    value = raw.encode() if raw is not None else orjson.dumps(event)
+    value = sent_as(record.value) or orjson.dumps(event)
     return Out(DEAD_LETTER, record.key, partition, value, headers)
+
+
+def sent_as(journalled: bytes) -> bytes:
+    """
+    The bytes of the event that a journal record holds: as they were sent, else as they were read.
+
+    Empty where it holds none.
+    """
+    try:
+        entry = orjson.loads(journalled)
+    except orjson.JSONDecodeError:
+        return b""
+    if not isinstance(entry, dict):
+        return b""
+    raw, event = entry.get("raw"), entry.get("event")
+    if isinstance(raw, str):
+        return raw.encode()
+    return orjson.dumps(event) if isinstance(event, dict) else b""

@@ -19,6 +19,7 @@ from events.reject import Reject
 from orchestrator.core.instants import written
 from orchestrator.stream.content import RETRIES
 from orchestrator.stream.intake import parked_as
+from orchestrator.stream.letters import sent_as
 from orchestrator.stream.publish import Row, as_sent, sending_of
 from schemas.facilities import Facilities
 from schemas.topics import INPUTS, JOURNAL, topic_of
@@ -126,9 +127,11 @@ def names(letter: Letter, lay: Lay | None, facilities: Facilities) -> list[str]:
 
 
 def _is_the_same(letter: Letter, lay: Lay) -> bool:
+    """Whether it is what the letter was made of: a restored log gives offsets anew."""
+    value = lay.value
     if letter.headers.get("topic") == JOURNAL:
-        return True  # offsets of the journal are never given twice while its letters are kept
-    return lay.value[: len(letter.value)] == letter.value and len(lay.value) == letter.size
+        value = sent_as(lay.value)
+    return value[: len(letter.value)] == letter.value and len(value) == letter.size
 
 
 def _as_it_lay(topic: str, lay: Lay, facilities: Facilities, receipt: str) -> Again:

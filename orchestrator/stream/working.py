@@ -8,7 +8,6 @@ import structlog
 
 import handlers
 from orchestrator.core import step, stored
-from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import (
     FacilityHeard,
     FieldUnmapped,
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 REMEMBERED: Final = 30 * DAY
 POSTPONED: Final = HOUR
 MESSAGES: Final = frozenset({"home", "group", "item", "state", "ask", "numbers"})
+IDENTITY_RECORDS: Final = MESSAGES | {"marks", "claim"}
 
 logger = structlog.get_logger()
 
@@ -94,11 +94,11 @@ class Working:
     def _record(self, record: JournalRecord, value: dict[str, Any]) -> None:
         kind = value["kind"]
         failures = self.poison.get((record.offset, record.key))
-        if failures is not None and len(failures) > 1 and kind in (*MESSAGES, "marks", "claim"):
-            # Without this record a patient would be lost or be in two places: no way around it.
-            raise Unrecoverable(f"the identity protocol failed: {failures[0]}")
         if kind == "event" and not failures:
             self._event(record, value["event"])
+        elif failures is not None and len(failures) > 1 and kind in IDENTITY_RECORDS:
+            # Without this record a patient would be lost or be in two places: no way around it.
+            raise Unrecoverable(f"the identity protocol failed: {failures[0]}")
         elif kind in MESSAGES:
             self._message(record, value, failures)
         elif kind == "marks":
@@ -249,8 +249,7 @@ class Working:
         for fact in told.facts:
             cell = step.cell_key(fact)
             held = patient.cells.get(cell)
-            bare = named and isinstance(held, VisitCell) and not held.last_update
-            if held is not None and not bare:
+            if held is not None and not (named and claims.is_bare(held)):
                 continue  # as nearly always: known and open
             held = held or patient.sealed.get(cell)
             if held is None and (put_away := self.store.cell(key, *cell)) is not None:
@@ -350,11 +349,11 @@ class Working:
         teams: dict[str, str],
         lane: str,
         receipt: int = 0,
-        partitions: dict[str, int] | None = None,
+        partition: int | None = None,
     ) -> None:
-        """Publish changes, each where its immutable subject lies."""
+        """Publish changes where their immutable subject lies: here, if not elsewhere."""
+        lies = self.partition if partition is None else partition
         for change in changes:
-            lies = partitions[change["subject"]] if partitions else self.partition
             self.round.outputs += outputs(change, lies, teams)
             self.round.made.append(Made(change, lane, receipt))
             if "gap" in change:

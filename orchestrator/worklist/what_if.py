@@ -3,7 +3,7 @@
 It publishes nothing: no task, no gap, no message to anyone follows from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -55,6 +55,9 @@ class BadDay(ValueError):
         super().__init__(_COMPLAINTS[trouble])
         self.field = field
         self.trouble = trouble
+
+
+KeyOf = Callable[[str], str]
 
 
 class Days(NamedTuple):
@@ -148,7 +151,7 @@ def begin(
             raise Problem("unavailable") from away
         if found is None:
             return {}
-        answer = told(found, who, site)
+        answer = told(found, who, site.key_of)
         account = Account(
             {one["patient_key"] for one in answer["items"]}, rows=len(answer["items"])
         )
@@ -158,16 +161,16 @@ def begin(
     return site.jobs.start(who, KIND, work)
 
 
-def told(found: Mapping[str, Any], who: Principal, site: Site) -> dict[str, Any]:
+def told(found: Mapping[str, Any], who: Principal, key_of: KeyOf) -> dict[str, Any]:
     """The answer as *who* sees it."""
     return {
         **found,
         "publishes": "nothing",
-        "items": [_item(one, who, site) for one in found["items"]],
+        "items": [_item(one, who, key_of) for one in found["items"]],
     }
 
 
-def _item(one: Mapping[str, Any], who: Principal, site: Site) -> dict[str, Any]:
+def _item(one: Mapping[str, Any], who: Principal, key_of: KeyOf) -> dict[str, Any]:
     known = one["now"] or one["was"]
     sides = {name: _side(one, name, known, who) for name in ("was", "now")}
     seen = views.item("task", known, None, who)
@@ -179,7 +182,7 @@ def _item(one: Mapping[str, Any], who: Principal, site: Site) -> dict[str, Any]:
         "kind": known["kind"],
         "facility": known["facility"],
         "zone": known["zone"],
-        "patient_key": site.key_of(known["patient"]),
+        "patient_key": key_of(known["patient"]),
         "masked": known["masked"],
         "notice": seen.get("notice"),
         **sides,

@@ -11,7 +11,7 @@ import shutil
 import signal
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +66,6 @@ class Docker:
         self.pages = stack.pages
         self._verbs: dict[str, Callable[[list[str]], Answer]] = {
             "up": self._up,
-            "run": self._run,
             "stop": self._stop,
             "kill": self._kill,
             "restart": self._restart,
@@ -78,8 +77,8 @@ class Docker:
             return self._restart_one(words[1:])
         if words[:2] == ["compose", "exec"]:
             return self._exec(words[2:], given.decode())
-        if words[:2] == ["compose", "run"] and "--entrypoint" in words:
-            return self._run_other(words[2:], given)
+        if words[:2] == ["compose", "run"]:
+            return (self._run_other if "--entrypoint" in words else self._run)(words[2:], given)
         if words[:1] != ["compose"] or words[1:2][0] not in self._verbs:
             raise NotKnown(" ".join(words))
         return self._verbs[words[1]](words[2:])
@@ -93,7 +92,7 @@ class Docker:
         asked = parser.parse_args(words)
         stack = self._stack
         stack.supervise()
-        wanted = asked.services or ["kafka", "access", "topics", *PROCESSES]
+        wanted = self._with_what_they_need(asked.services or PROCESSES)
         counts = {name: int(count) for name, count in (one.split("=") for one in asked.scale)}
         for name in ("kafka", "access", "topics"):
             if name not in wanted or name in stack.running:
@@ -109,6 +108,14 @@ class Docker:
             self._scale(name, counts.get(name, 1))
         return Answer()
 
+    def _with_what_they_need(self, names: Iterable[str]) -> set[str]:
+        needed = {
+            other
+            for name in names
+            for other in self._stack.services[name].raw.get("depends_on", {})
+        }
+        return {*names, *(self._with_what_they_need(needed) if needed else ())}
+
     def _scale(self, name: str, count: int) -> None:
         stack = self._stack
         there = self._replicas(name)
@@ -122,15 +129,16 @@ class Docker:
     def _replicas(self, name: str) -> list[str]:
         return sorted(one for one in self._stack.running if one.split("-")[0] == name)
 
-    def _run(self, words: list[str]) -> Answer:
+    def _run(self, words: list[str], given: bytes) -> Answer:
         parser = _Words()
         parser.add_argument("--rm", action="store_true", required=True)
+        parser.add_argument("-T", action="store_true")
         parser.add_argument("--env", "-e", action="append", default=[])
         parser.add_argument("service", choices=["care", "publish", "worklist"])
         parser.add_argument("words", nargs=argparse.REMAINDER)
         asked = parser.parse_args(words)
         extra = dict(one.split("=", 1) for one in asked.env)
-        done = self._stack.run(asked.service, *asked.words, extra=extra)
+        done = self._stack.run(asked.service, *asked.words, extra=extra, given=given.decode())
         return Answer(done.stdout, done.stderr, done.returncode)
 
     def _run_other(self, words: list[str], given: bytes) -> Answer:
@@ -177,13 +185,12 @@ class Docker:
         return Answer()
 
     def _restart(self, words: list[str]) -> Answer:
-        (name,) = words
-        replicas = self._replicas(name)
+        replicas = [(process, name) for name in words for process in self._replicas(name)]
         with ThreadPoolExecutor() as pool:  # all at once, as Compose does
-            list(pool.map(self._stack.end, replicas))
-        for process in replicas:
+            list(pool.map(self._stack.end, [process for process, _ in replicas]))
+        for process, name in replicas:
             self._stack.start(name, process)
-        for process in self._replicas(name):
+        for process, name in replicas:
             self._stack.wait(process, name)
         return Answer()
 

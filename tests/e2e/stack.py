@@ -125,7 +125,11 @@ class Stack:
             )
 
     def run(
-        self, name: str, *words: str, extra: Mapping[str, str] = MappingProxyType({})
+        self,
+        name: str,
+        *words: str,
+        extra: Mapping[str, str] = MappingProxyType({}),
+        given: str = "",
     ) -> subprocess.CompletedProcess[str]:
         """
         Run a service that ends.
@@ -138,7 +142,7 @@ class Stack:
         command = service.words
         if words:
             command = [*service.raw.get("entrypoint", [NAME]), *words]
-        return self._done(service, command, {**self.environment(service, name), **extra})
+        return self._done(service, command, {**self.environment(service, name), **extra}, given)
 
     def run_in(
         self, name: str, words: list[str], given: str = ""

@@ -1,12 +1,14 @@
 """The worklist over a real broker: what care teams do goes in and comes back, and is kept once."""
 
 import asyncio
+import base64
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
+from aiokafka import AIOKafkaProducer
 
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.kafka.connection import Kafka
@@ -84,6 +86,40 @@ async def test_a_call_is_completed_through_the_broker(kafka: Kafka, tmp_path: Pa
     assert fresh["data_until"] is not None
     assert rows(data / tables.FILE) == rows(tmp_path / "anew" / tables.FILE)
     assert [r["outcome"] for r in audited if r["action"] == "act"] == ["success", "success"]
+
+
+async def test_a_dead_letter_goes_back_through_the_broker(kafka: Kafka, tmp_path: Path) -> None:
+    """As it lay, with its headers; then mended, and the patient's tasks are there."""
+    *_, whole = discharged(90)
+    data = {name: said for name, said in whole["data"].items() if name != "visit_number"}
+    headers = [(f"ce_{name}", str(said).encode()) for name, said in whole.items() if name != "data"]
+    producer = AIOKafkaProducer(**kafka.client())
+    await producer.start()
+    try:
+        await producer.send_and_wait("care.discharge.v1", orjson.dumps(data), headers=headers)
+    finally:
+        await producer.stop()
+    async with (
+        world.workers(kafka, tmp_path) as workers,
+        opened(plan(tmp_path / "data", kafka, workers.group)) as site,
+    ):
+        transport = httpx.ASGITransport(application(site, version="test"))
+        signed = {"Authorization": "Bearer demo-data-steward"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://test/api/v1", headers=signed, timeout=WAIT_S
+        ) as client:
+            listed = "/ops/dead-letters?reason=missing-visit"
+            found = await _until(client, listed, lambda f: f["items"])
+            path = f"/ops/dead-letters/{found['items'][0]['id']}"
+            as_it_was = (await client.post(f"{path}/retry")).json()
+            mended = base64.b64encode(orjson.dumps(whole)).decode()
+            taken = (await client.post(f"{path}/retry", json={"replacement_base64": mended})).json()
+            known = await _until(client, path, lambda f: f["status"] == "retried")
+
+    # Without what stood in its headers it would not even be an event.
+    assert (as_it_was["result"], as_it_was["reason"]) == ("refused", "missing-visit")
+    assert (taken["result"], taken["tasks_changed"] >= 3) == ("accepted", True)
+    assert (known["tries"], len(known["edits"])) == (2, 1)
 
 
 def _to_the_end(path: Path, kafka: Kafka, group: str) -> None:

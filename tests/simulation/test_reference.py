@@ -4,8 +4,9 @@ Two readings of the same documents, written apart: what both say is probably wha
 say.  A difference is shrunk to the smallest history that shows it and printed as a table.
 """
 
-import os
+import re
 from random import Random
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
@@ -14,6 +15,8 @@ from tests.simulation.differential import Finding, disagreements, findings, smal
 from tests.simulation.histories import Events, History, as_of_instants, histories
 from tests.simulation.minimise import fewer, readable
 from tests.simulation.sizes import examples, seeds
+
+ONLY_BLAME: Final = re.compile(r"model: attribution=\w+\n +core:  attribution=\w+$")
 
 
 def assert_core_equals_model(seed: int, *, shrink: bool = True) -> None:
@@ -28,13 +31,10 @@ def test_core_equals_model_at_random_instants(seed: int) -> None:
     assert_core_equals_model(seed)
 
 
-# Hypothesis draws other histories whenever any loaded module holds another constant, and core and
-# model are known to part in some 6 of 1,000 on whose a lateness is (README, decision 16: a class or
-# a visit number that was told late): a search, not a promise about a change.
-@pytest.mark.skipif(
-    "CARE_SIMULATION_SEEDS" not in os.environ,
-    reason="a search for new disagreements: CARE_SIMULATION_SEEDS=100 pytest tests/simulation",
-)
+# Hypothesis draws other histories whenever any loaded module holds another constant, and on whose
+# a lateness is core and model are known to part in one of some 3,000: where a missed visit that had
+# set the due time was kept after all, ruling 28 names the correction, the model who had the task
+# before.  So this one leaves `attribution` to the seeds above.
 @settings(
     max_examples=examples(50),
     deadline=None,
@@ -48,7 +48,7 @@ def test_core_equals_model_on_histories_of_hypothesis(told: History) -> None:
     for trait in told.traits:
         event(trait)
     for as_of in as_of_instants(Random(len(told.events)), told, 2):
-        found = disagreements(told.events, as_of)
+        found = [row for row in disagreements(told.events, as_of) if not ONLY_BLAME.search(row)]
         if found:
             events = smallest(told.events, as_of, found)
             raise AssertionError(Finding(-1, as_of, events, disagreements(events, as_of)).report())

@@ -252,6 +252,17 @@ def test_the_file_is_its_owners_alone(records: list[Record], tmp_path: Path) -> 
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_restored_log_is_read_from_its_beginning(records: list[Record], tmp_path: Path) -> None:
+    """Positions beyond its ends are of the time before: going on there would leave a hole."""
+    path = tmp_path / tables.FILE
+    project(path, ListFeed(records)).close()
+    older = records[: len(records) // 2]
+    project(path, ListFeed(older)).close()
+    project(tmp_path / "other.sqlite", ListFeed(older)).close()
+
+    assert rows(path) == rows(tmp_path / "other.sqlite")
+
+
 def test_a_reader_cannot_write(records: list[Record], tmp_path: Path) -> None:
     """Whatever an answer's SQL is, it changes nothing."""
     project(tmp_path / tables.FILE, ListFeed(records[:50])).close()

@@ -268,7 +268,11 @@ def test_versions_side_by_side_show_what_differs_first() -> None:
 
     changed = [one for one in differences if one.changed]
     assert changed == differences[: len(changed)]
-    assert changed == [policy_words.Difference("No visit booked is a gap after", "24 h", "12 h")]
+    assert changed == [
+        policy_words.Difference(
+            "No visit booked is a gap after", "24 h", "12 h", "visits.no_appointment_after"
+        )
+    ]
 
 
 def test_the_checksum_does_not_depend_on_the_order_of_a_set() -> None:

@@ -35,8 +35,12 @@ def is_news(fact: Fact, held: Cell | None) -> bool:
     """Whether *fact* is the first that an identifier is told of a visit."""
     if not isinstance(fact, OF_VISIT) or isinstance(fact, Contested):
         return False
-    # Nothing but that it was moved away may be known of it.
-    return held is None or (isinstance(held, VisitCell) and not held.last_update)
+    return held is None or is_bare(held)
+
+
+def is_bare(held: Cell) -> bool:
+    """Whether nothing is known of a visit but that it was moved away."""
+    return isinstance(held, VisitCell) and not held.last_update
 
 
 def take(rows: Rows, key: str, message: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ class AtDesk:
         )
         lane = told[0][1] if told else ""
         receipt = told[0][0].receipt if told else 0
-        working.publish(changes, teams, lane, receipt, _partitions(desk))
+        self._publish(desk, changes, teams, lane, receipt)
         working.show(patient, _partitions(desk))
         for cells, member in fresh:
             working.claim(cells, member)
@@ -84,8 +84,20 @@ class AtDesk:
             self._working.recall(member, self._lies(desk, member.subject), until)
         teams = _teams(patient)
         changes = step.clock(patient, until, self._working.processor.rules)
-        self._working.publish(changes, teams, DEADLINE, partitions=_partitions(desk))
+        self._publish(desk, changes, teams, DEADLINE)
         self._working.show(patient, _partitions(desk))
+
+    def _publish(
+        self,
+        desk: Desk,
+        changes: list[dict[str, Any]],
+        teams: dict[str, str],
+        lane: str,
+        receipt: int = 0,
+    ) -> None:
+        lies = _partitions(desk)
+        for change in changes:
+            self._working.publish([change], teams, lane, receipt, lies[change["subject"]])
 
     def settled(self, desk: Desk, *, settled: bool) -> None:
         self._working.tally.moves(desk.key, self._working.stamp, under_way=not settled)

@@ -7,10 +7,10 @@ nothing of each other.
 
 from collections.abc import Iterable
 
-import orjson
 import structlog
 
 from orchestrator.stream.keys import partition_of
+from orchestrator.stream.letters import sent_as
 from orchestrator.stream.rounds import JournalRecord, Out
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from schemas.topics import DEAD_LETTER, JOURNAL
@@ -45,14 +45,4 @@ def _letter(record: JournalRecord, home: int) -> Out:
         "offset": str(record.offset),
         "error": f"its key belongs to partition {home}",
     }
-    return Out(DEAD_LETTER, record.key, None, _sent(record.value), headers)
-
-
-def _sent(value: bytes) -> bytes:
-    """The hospital's bytes, where the journal holds them; else those of the journal."""
-    try:
-        entry = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
-    raw = entry.get("raw") if isinstance(entry, dict) else None
-    return raw.encode() if isinstance(raw, str) else value
+    return Out(DEAD_LETTER, record.key, None, sent_as(record.value) or record.value, headers)

@@ -57,7 +57,9 @@ class Projection:
         self._db = tables.connect(path, write=True)
         self.feed = feed
         self.taken = 0  # records, by this process
-        self.made_anew = tables.prepare(self._db, feed.name, edge.new_id(), rebuilding=rebuilding)
+        self.made_anew = tables.prepare(
+            self._db, feed.name, feed.ends(), edge.new_id(), rebuilding=rebuilding
+        )
         if not rebuilding:
             self.finished()  # whoever serves a file that was left half made goes on with it
         self.positions = self._start()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from orchestrator import private_file
+from orchestrator.worklist.log.feed import Positions
 from orchestrator.worklist.model import tally
 
 FILE: Final = "worklist.sqlite"
@@ -193,12 +194,19 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
 
 
 def prepare(
-    connection: sqlite3.Connection, log: str, generation: str, *, rebuilding: bool = False
+    connection: sqlite3.Connection,
+    log: str,
+    ends: Positions,
+    generation: str,
+    *,
+    rebuilding: bool = False,
 ) -> bool:
     """
     Make the tables for *log* if they are not there or are another's.
 
     Args:
+        ends: Of its topics.  Whoever has read beyond them read what was there before a backup was
+            restored; what is appended now would look as if it had been read.
         generation: Names the file made now: row numbers mean nothing in another one.
         rebuilding: Mark a file made now as one that `rebuild` has not finished.
 
@@ -208,7 +216,7 @@ def prepare(
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     if layout == LAYOUT:
         row = connection.execute("SELECT value FROM meta WHERE name = 'log'").fetchone()
-        if row is not None and row[0] == log:
+        if row is not None and row[0] == log and not _is_ahead(connection, ends):
             return False
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -227,3 +235,8 @@ def prepare(
         connection.execute("ROLLBACK")
         raise
     return True
+
+
+def _is_ahead(connection: sqlite3.Connection, ends: Positions) -> bool:
+    found = connection.execute("SELECT topic, partition, next FROM positions").fetchall()
+    return any(at > ends.get((topic, partition), at) for topic, partition, at in found)

@@ -32,22 +32,23 @@ TICK_S: Final = 0.25
 class SeenQuery(NoQuery):
     """What the page that one comes from has just done: the rows may be a moment behind."""
 
+    done: bool = False
     tries: Annotated[int | None, Field(ge=0, le=1_000_000)] = None
 
 
 @rule("dead-letters", media=HTML)
 async def one(call: PageCallOf, place: Place, query: Annotated[SeenQuery, Query()]) -> Response:
     """One letter without its bytes; whoever may have those is asked what for."""
-    if query.tries is not None:
-        await _until_seen(call, place, query.tries)
+    await _until_seen(call, place, query)
     return await shown(call, place)
 
 
-async def _until_seen(call: PageCall, place: str, tries: int) -> None:
+async def _until_seen(call: PageCall, place: str, query: SeenQuery) -> None:
     end = edge.elapsed() + SEEN_WITHIN_S
-    while edge.elapsed() < end:
+    while (query.done or query.tries is not None) and edge.elapsed() < end:
         letter, _ = await _found(call, place)
-        if letter.status != "open" or letter.tries >= tries:
+        tried = query.tries is not None and letter.tries >= query.tries
+        if letter.status != "open" or (tried and not query.done):
             return
         await call.site.hub.tick(TICK_S)
 
@@ -92,7 +93,6 @@ async def shown(
         original=letter.headers.get(EDITS),
         errors=errors,
         told=None if told is None else dead_letter_words.outcome(told),
-        came_back=None if told is None else told.letter,
         purpose=purpose,
         why=why,
         least=PURPOSE_MIN,
@@ -163,20 +163,22 @@ async def discard(call: PageCallOf, place: Place) -> Response:
     why = " ".join(said(call, "reason").split())
     if not REASON_MIN <= len(why) <= WORDS_MAX:
         return await shown(call, place, 422, errors=(("reason", WHY),), why=why)
-    letter, _ = await _found(call, place)
     try:
         await call.site.retrying.discard(call.who, place, call.account, why)
     except Problem as problem:
         return await _not_done(call, place, problem, why=why)
     call.site.pages.flash(call.who.actor, {"text": "Dropped.", "undo": None})
-    return RedirectResponse(f"/dead-letters/{place}?tries={letter.tries + 1}", 303)
+    return RedirectResponse(f"/dead-letters/{place}?done=true", 303)
 
 
 def _done(call: PageCall, letter: Letter, outcome: Outcome) -> Response:
     text = dead_letter_words.outcome(outcome)
     call.site.pages.flash(call.who.actor, {"text": text, "undo": None})
-    # Came back as a new letter: that one says what is wrong now.
-    return RedirectResponse(f"/dead-letters/{letter.place}?tries={letter.tries + 1}", 303)
+    stays = outcome.result == "refused" and outcome.letter is None
+    seen = f"tries={letter.tries + 1}" if stays else "done=true"
+    # Where deciding refused it, the letter that it became says what is wrong now.
+    place = outcome.letter or letter.place
+    return RedirectResponse(f"/dead-letters/{place}{'' if outcome.letter else f'?{seen}'}", 303)
 
 
 async def _not_done(call: PageCall, place: str, problem: Problem, **more: Any) -> Response:

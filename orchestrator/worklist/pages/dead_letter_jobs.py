@@ -48,12 +48,14 @@ def _to_page(job: Job, filters: Filters) -> Response:
 async def shown(call: PageCallOf, job: JobName, query: Annotated[Filters, Query()]) -> Response:
     """How far it is, or what became of each."""
     found = _job(call, job)
-    result: dict[str, Any] = found.result or {}
+    running = found.state == "running"  # looked at once: it may end while the page is made
+    result: dict[str, Any] = (None if running else found.result) or {}
     return await page(
         call.request,
         "dead_letters_job.html",
         "Dead letters",
         job=found,
+        running=running,
         query=query,
         result=result,
         sentence=dead_letter_words.of_many(result) if result else "",

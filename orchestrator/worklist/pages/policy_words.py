@@ -100,6 +100,7 @@ class Difference(NamedTuple):
     name: str
     was: str
     now: str
+    path: str
 
     @property
     def changed(self) -> bool:
@@ -161,11 +162,27 @@ def compared(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]
     """All that two versions say, what differs first."""
     before, after = flattened(was), flattened(now)
     found = [
-        Difference(_NAMES.get(path, path), before.get(path, "-"), after.get(path, "-"))
+        Difference(_named(path), before.get(path, "-"), after.get(path, "-"), path)
         for path in dict.fromkeys([*before, *after])
         if path not in ("version", "effective_from")
     ]
     return sorted(found, key=lambda one: not one.changed)
+
+
+def _named(path: str) -> str:
+    """What a path of `flattened` is about; as it stands where nobody has a word for it."""
+    match path.split("."):
+        case ["protocols", pack, kind, field]:
+            about = f"{_PACKS.get(pack, pack)}: {wording.kind(kind)}"
+        case ["caused_tasks", kind, field]:
+            about = wording.kind(kind)
+        case ["gaps", code, field]:
+            about = f"Gap, {gap_words.name(code)}"
+        case ["dispositions", codes, field]:
+            about = f"Disposition {codes.replace('+', ', ')}"
+        case _:
+            return _NAMES.get(path, path)
+    return f"{about}, {field.replace('_', ' ')}"
 
 
 def flattened(policy: Mapping[str, Any]) -> dict[str, str]:

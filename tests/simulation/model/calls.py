@@ -41,9 +41,9 @@ class CallRecord:
 
     contact: Event | None
     attempts: tuple[Event, ...]  # those that count
-    wrong_number: bool
+    wrong_number: bool  # since somebody was reached
     declined_at: datetime | None
-    spoken_to: bool  # somebody was reached, if only about scheduling
+    unanswered: int  # attempts that count, since somebody was reached
     contact_by: datetime
     days: int
 
@@ -58,8 +58,8 @@ class CallRecord:
 
     @property
     def unreachable(self) -> bool:
-        tried = len(self.attempts) >= UNREACHABLE_ATTEMPTS and self.days >= UNREACHABLE_DAYS
-        return not self.spoken_to and (tried or self.wrong_number)
+        tried = self.unanswered >= UNREACHABLE_ATTEMPTS and self.days >= UNREACHABLE_DAYS
+        return tried or self.wrong_number
 
 
 def counted_attempts(transition: Transition, tried: list[Event]) -> list[Event]:
@@ -86,18 +86,23 @@ def read_calls(transition: Transition, commands: list[Event]) -> CallRecord:
         return local_date(event.time, transition.zone)
 
     timely = {day(e) for e in counted if e.time < contact_by}
+    spoken = max((e.time for e in commands if e.data.get("reached") in PEOPLE), default=None)
+    unanswered = [e for e in counted if spoken is None or e.time > spoken]
     return CallRecord(
         contact=min(contacts, key=lambda e: e.time, default=None),
         attempts=tuple(counted),
         wrong_number=any(
-            e.data.get("reached") == "wrong-number" and e.time > transition.at for e in tried
+            e.data.get("reached") == "wrong-number"
+            and e.time > transition.at
+            and (spoken is None or e.time > spoken)
+            for e in tried
         ),
         declined_at=max(
             (e.time for e in contacts if e.data.get("outcome") == "declined_followup"),
             default=None,
         ),
-        spoken_to=any(e.data.get("reached") in PEOPLE for e in commands),
+        unanswered=len(unanswered),
         contact_by=contact_by,
-        days=len({day(e) for e in counted}),
+        days=len({day(e) for e in unanswered}),
         attempts_met=len(timely) >= ATTEMPTS_FOR_TCM,
     )

@@ -86,9 +86,8 @@ def verdicts(events: Iterable[Event], tasks_at: TasksAt) -> tuple[Accepted, dict
         return (), {}
     past = _Past()
     # A time ahead of its receipt begins to count at an instant at which nothing is received.
-    instants = sorted(
-        {e.received for e in events} | {e.time for e in events if e.time > e.received}
-    )
+    counts_from = {e.time + BEFORE_DEADLINES for e in events if e.time > e.received}
+    instants = sorted({e.received for e in events} | counts_from)
     for now in instants:
         facts = [e for e in events if e.received <= now and not is_command(e)]
         arrived = [e for e in commands if e.received == now]

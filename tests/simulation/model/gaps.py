@@ -142,7 +142,8 @@ def _disposition_gaps(transition: Transition) -> Iterator[Gap]:
         yield Gap("DISPOSITION_UNKNOWN", transition.id, "", "low")
     end = transition.end
     home = ("01", "06", "08", "81", "86")  # home, or with home health: not a nursing facility
-    said_home = normalised(transition.discharge.disposition) in home
+    over = transition.discharge.heard >= transition.closes  # before anybody heard of it
+    said_home = not over and normalised(transition.discharge.disposition) in home
     if said_home and end and end.reason == "TRANSFERRED" and end.by:
         yield Gap("DISPOSITION_CONFLICT", transition.id, "", "low")
 
@@ -166,7 +167,7 @@ def _stay_gaps(world: World) -> Iterator[Gap]:
         for s in world.stays
         if s.klass in IN_A_BED and s.is_open_at(world.now) and not s.is_stale(world.now)
     ]
-    if len(occupied) > 1:
+    if len({(s.facility, s.visit) for s in occupied}) > 1:
         yield Gap("OVERLAPPING_STAYS", "", "", "low")
     for cancel in world.orphans:
         if world.now >= cancel.received + ORPHAN_AFTER:

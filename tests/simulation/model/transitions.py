@@ -25,10 +25,10 @@ PLANNED_WITHIN = timedelta(days=2)
 # Two ends at one instant: the one that says more about the patient names the reason.
 RANK = (
     "EXPIRED",
+    "DECLINED",
     "TRANSFERRED",
     "PLANNED_READMISSION",
     "READMITTED",
-    "DECLINED",
     "SUPERSEDED",
     "COMPLETED",
     "WINDOW_ENDED",

@@ -1,0 +1,316 @@
+"""Dead letters are found, understood, sent again or put away at a terminal, on the embedded log."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.log.embedded import EmbeddedFeed
+from tests.cli import dlq
+from tests.cli.conftest import Run, bare_environment
+from tests.cli.dlq import NAME, NUMBER, discharge, file_of, without_visit
+
+LETTERS = "care.dead-letter.v1"
+PURPOSE = "looking what the sender mangled"
+UNKNOWN = {**discharge(2), "type": "care.nonsense.recorded.v1"}
+
+
+@pytest.fixture
+def data(run: Run, tmp_path: Path) -> Path:
+    """The folder of a log with two dead letters, 0 and 1."""
+    dlq.facilities(tmp_path)
+    feed = file_of(tmp_path, "feed.ndjson", without_visit(1), UNKNOWN)
+    sent = run("publish", feed, CARE_PARTITIONS=dlq.PARTITIONS)
+    assert sent.code == 1, sent.err
+    return tmp_path / "care-data"
+
+
+def letter(number: int) -> str:
+    return f"{LETTERS}-0-{number}"
+
+
+def statuses(run: Run) -> dict[str, list[str]]:
+    return {
+        status: [
+            one["id"] for one in run("dlq", "list", "--status", status, "--json").json["items"]
+        ]
+        for status in ("open", "retried", "discarded")
+    }
+
+
+def test_the_list_says_what_waits_why_and_what_can_be_done(run: Run, data: Path) -> None:
+    """A line each, the oldest first; the last line says how many, how old, and what to type."""
+    ran = run("dlq", "list", CARE_FACILITIES="facilities.yaml")
+    head, first, second, last = ran.out.splitlines()
+
+    assert ran.code == 0
+    assert head.split() == ["id", "age", "reason", "feed", "where", "tries"]
+    assert first.split()[0] == letter(0)
+    assert first.split()[-5:] == ["missing-visit", "GEN", "publish", "visit_number", "0"]
+    assert second.split()[0] == letter(1)
+    assert "unknown-type" in second
+    assert last.startswith("2 waiting, oldest ")
+    assert last.endswith(". Show: dlq show ID    Retry: dlq retry ID | --reason R [--dry-run]")
+    assert data.is_dir()
+
+
+def test_filters_choose_and_nothing_to_do_is_said(run: Run, data: Path) -> None:
+    """By reason and feed; a list without rows is a sentence, not an empty screen."""
+    assert data.is_dir()
+    by_reason = run("dlq", "list", "--reason", "unknown-type", "--json").json
+    elsewhere = run("dlq", "list", "--facility", "MID")
+    done = run("dlq", "list", "--status", "discarded")
+
+    assert [one["id"] for one in by_reason["items"]] == [letter(1)]
+    assert (elsewhere.code, elsewhere.out) == (0, "No dead letter waits.\n")
+    assert (done.code, done.out) == (0, "0 letters discarded. Show: dlq show ID\n")
+
+
+def test_one_is_told_in_full_without_a_value(run: Run, tmp_path: Path) -> None:
+    """Reason and cure in words, headers, names of segments; nothing of the patient."""
+    message = (
+        f"MSH|^~\\&|EPIC|GEN|||20261120140000||ADT^A03|1|P|2.5\rPID|1||{NUMBER}^^^GEN||{NAME}\r"
+    )
+    (tmp_path / "one.hl7").write_bytes(message.encode())
+    run("publish", "one.hl7")
+    ran = run("dlq", "show", letter(0))
+    told = run("dlq", "show", letter(0), "--json").json
+
+    assert ran.code == 0
+    assert "segments  MSH PID" in ran.out
+    assert f"reason    {told['reason']}: {told['words']}" in ran.out
+    assert f"cure      {told['cure']}" in ran.out
+    assert told["segments"] == ["MSH", "PID"]
+    assert told["headers"]["reason"] == told["reason"]
+    for text in (ran.out, ran.err, orjson.dumps(told).decode()):
+        assert NAME not in text
+        assert NUMBER not in text
+
+
+def test_bytes_are_written_exactly_and_on_record_first(run: Run, data: Path) -> None:
+    """Who looked, and what for; without a purpose nobody does."""
+    unsaid = run("dlq", "show", letter(0), "--raw")
+    short = run("dlq", "show", letter(0), "--raw", "--purpose", " too  few")
+    before = dlq.deeds(data)
+    ran = run("dlq", "show", letter(0), "--raw", "--purpose", PURPOSE)
+    (record,) = dlq.deeds(data)
+
+    assert (unsaid.code, short.code, before) == (2, 2, [])
+    assert (unsaid.out, short.out) == ("", "")
+    assert ran.out.encode() == dlq.lying(data, LETTERS)[0]
+    assert NUMBER in ran.out
+    assert (record["action"], record["outcome"], record["purpose"]) == ("raw", "success", PURPOSE)
+    assert record["objects"] == [f"dead-letter/{letter(0)}"]
+    assert record["actor"].startswith("terminal:")
+
+
+def test_a_terminal_is_shown_nothing_that_it_would_obey(run: Run, data: Path) -> None:
+    """A message may hold escape sequences; on a terminal segments are lines, and escapes are not."""
+    with Log.open(data) as log:
+        headers = {"reason": "malformed", "stage": "publish", "error": "is \x1b[31mred"}
+        log.append(LETTERS, None, b"MSH|^~\\&|\x1b[2J\rPID|1\r", headers)
+    place = letter(2)
+    words = ("dlq", "show", place, "--raw", "--purpose", PURPOSE)
+    code, seen = dlq.on_terminal(data.parent, *words)
+    piped = run(*words)
+    shown = run("dlq", "show", place)
+
+    assert (code, piped.code) == (0, 0)
+    assert "MSH|^~\\&|?[2J\r\nPID|1\r\n" in seen
+    assert piped.out == "MSH|^~\\&|\x1b[2J\rPID|1\r"
+    assert "\x1b" not in shown.out
+    assert "is ?[31mred" in shown.out
+
+
+def test_a_narrow_terminal_keeps_what_is_typed_next(data: Path) -> None:
+    """At 80 columns no line is broken, and the id is whole."""
+    with Log.open(data) as log:
+        reason = "duplicate-id-different-content"
+        log.append(LETTERS, None, b"{}", {"reason": reason, "stage": "decide", "error": "/id"})
+    code, seen = dlq.on_terminal(data.parent, "dlq", "list")
+    rows = [line for line in seen.splitlines() if LETTERS in line]
+
+    assert code == 0
+    assert len(rows) == 3
+    assert all(len(line) <= 80 for line in rows)
+    assert letter(2) in rows[2]
+
+
+def test_what_is_wrong_still_is_refused_and_waits_on(run: Run, data: Path) -> None:
+    """Exit 1, nothing is appended, the try is on record."""
+    ran = run("dlq", "retry", letter(0))
+    listed = run("dlq", "list", "--reason", "missing-visit", "--json").json
+    (record,) = dlq.deeds(data)
+
+    assert (ran.code, ran.out) == (1, "refused: missing-visit: /data/visit_number is missing\n")
+    assert [(one["status"], one["tries"]) for one in listed["items"]] == [("open", 1)]
+    assert (record["action"], record["outcome"]) == ("retry", "refused")
+    assert dlq.lying(data, "care.discharge.v1") == []
+
+
+def test_a_dry_run_changes_nothing(run: Run, data: Path) -> None:
+    """What would become of each is told; the log holds what it held."""
+    mended = file_of(data.parent, "mended.json", discharge(1))
+    before = dlq.lying(data, LETTERS)
+    every = run("dlq", "retry", "--all", "--dry-run")
+    one = run("dlq", "retry", letter(0), "--replacement", mended, "--dry-run")
+
+    assert every.code == 1
+    assert f"  {letter(1)}  would be refused: unknown-type: /type is not known" in every.out
+    assert every.out.splitlines()[-1] == "Would be: 2 refused. Nothing was sent."
+    assert (one.code, one.out) == (0, "would be accepted\n")
+    assert dlq.deeds(data) == []
+    assert dlq.lying(data, LETTERS) == before
+    assert dlq.lying(data, "care.discharge.v1") == []
+
+
+def test_beside_up_a_mended_message_is_taken_once(run: Run, data: Path) -> None:
+    """Its tasks are told; original, edit and who are kept; a second time there is nothing to do."""
+    mended = file_of(data.parent, "mended.json", discharge(1))
+    with dlq.up(data):
+        ran = run("dlq", "retry", letter(0), "--replacement", mended, "--json")
+        again = run("dlq", "retry", letter(0))
+    shown = run("dlq", "show", letter(0), "--json").json
+    (record,) = dlq.deeds(data)
+
+    assert ran.code == 0, ran.err
+    assert ran.json["result"] == "accepted"
+    assert ran.json["tasks_changed"] >= 3
+    assert again.code == 1
+    assert "It was sent again at" in again.err
+    assert "by terminal:" in again.err
+    assert (shown["status"], shown["decided_by"]) == ("retried", record["actor"])
+    assert [one["by"] for one in shown["edits"]] == [record["actor"]]
+    assert [one["outcome"] for one in shown["done"]] == ["success"]
+    assert (len(record["patient_keys"]), record["roles"]) == (1, ["data-steward", "operator"])
+    assert NUMBER not in orjson.dumps(record).decode()
+
+
+def test_many_of_one_reason_are_sent_together(run: Run, data: Path) -> None:
+    """What a new version takes is taken, the rest is told; each has its own record."""
+    with Log.open(data) as log:
+        for number in (11, 12):
+            headers = {"reason": "unknown-type", "stage": "publish", "error": "/type is not known"}
+            log.append(LETTERS, None, orjson.dumps(discharge(number)), headers)
+    with dlq.up(data):
+        ran = run("dlq", "retry", "--reason", "unknown-type")
+    found = statuses(run)
+
+    assert ran.code == 1, ran.err
+    lines = ran.out.splitlines()
+    assert lines[0] == f"  {letter(1)}  refused: unknown-type: /type is not known"
+    assert [line.split()[:2] for line in lines[1:3]] == [
+        [letter(2), "accepted:"],
+        [letter(3), "accepted:"],
+    ]
+    assert lines[-1] == "2 accepted, 1 refused."
+    assert found["retried"] == [letter(2), letter(3)]
+    assert letter(1) in found["open"]
+    outcomes = sorted(one["outcome"] for one in dlq.deeds(data))
+    assert outcomes == ["refused", "success", "success"]
+
+
+def test_what_is_stored_and_not_decided_on_is_said(run: Run, data: Path) -> None:
+    """Without `up` it is taken later; the letter waits no more."""
+    with Log.open(data) as log:
+        log.append(LETTERS, None, orjson.dumps(discharge(3)), {"reason": "malformed"})
+    running = subprocess.Popen(
+        [*dlq.START, "dlq", "retry", letter(2)],
+        cwd=data.parent,
+        env=bare_environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    dlq.until(lambda: dlq.deeds(data))
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)  # nobody has to wait for it
+    out, err = running.communicate(timeout=dlq.WAIT_S)
+
+    assert out.decode().startswith("stored: not decided on yet"), err.decode()
+    assert (running.returncode, b"Traceback" in err) == (0, False)
+    assert statuses(run)["retried"] == [letter(2)]
+    assert len(dlq.lying(data, "care.discharge.v1")) == 1
+
+
+def test_what_is_put_away_is_kept_with_the_reason(run: Run, data: Path) -> None:
+    """It waits for nobody any more; who did it and why is told; a second time is refused."""
+    unsaid = run("dlq", "discard", letter(1))
+    ran = run("dlq", "discard", letter(1), "--reason", "a test of the sender's")
+    again = run("dlq", "discard", letter(1), "--reason", "a test of the sender's")
+    shown = run("dlq", "show", letter(1), "--json").json
+    (record,) = dlq.deeds(data)
+
+    assert (unsaid.code, ran.code, again.code) == (2, 0, 1)
+    assert "dropped" in ran.out
+    assert (shown["status"], shown["purpose"]) == ("discarded", "a test of the sender's")
+    assert (record["action"], record["purpose"]) == ("discard", "a test of the sender's")
+    assert statuses(run) == {"open": [letter(0)], "retried": [], "discarded": [letter(1)]}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["list", "--status", "lost"], 2, "lost"),
+        (["show", "17"], 2, "as `dlq list` prints it"),
+        (["show", "care.dead-letter.v1-0-99"], 1, "no such dead letter is kept"),
+        (["show", "care.dead-letter.v1-0-99", "--raw", "--purpose", PURPOSE], 1, "no such"),
+        (["show", "care.dead-letter.v1-0-0", "--purpose", PURPOSE], 2, "--purpose goes with"),
+        (["show", "care.dead-letter.v1-0-0", "--raw", "--json"], 2, "without --json"),
+        (["retry"], 2, "say which"),
+        (["retry", "care.dead-letter.v1-0-0", "--all"], 2, "say which"),
+        (["retry", "--all", "--replacement", "feed.ndjson"], 2, "goes with one ID"),
+        (["retry", "care.dead-letter.v1-0-0", "--replacement", "nowhere"], 2, "nowhere: No such"),
+        (["retry", "--reason", "mising-visit"], 2, "waiting: missing-visit 1, unknown-type 1"),
+        (["retry", "care.dead-letter.v1-0-99"], 1, "no such dead letter is kept"),
+        (["discard", "care.dead-letter.v1-0-99", "--reason", "why not"], 1, "no such dead letter"),
+        (["list", "--data-dir", "nowhere"], 2, "there is no log here"),
+    ],
+)
+def test_a_mistake_is_told_in_words(
+    run: Run, data: Path, words: list[str], code: int, says: str
+) -> None:
+    """What is wrong and what to do; no traceback, no patient, nothing on record."""
+    ran = run("dlq", *words)
+
+    assert (ran.code, ran.out) == (code, "")
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+    assert NUMBER not in ran.err
+    assert dlq.deeds(data) == []
+
+
+def test_a_log_that_is_away_is_3(run: Run) -> None:
+    """No broker answers: it is said where, and that is not a mistake of who asks."""
+    ran = run(
+        "dlq",
+        "list",
+        CARE_RUNTIME="kafka",
+        CARE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        CARE_KAFKA_SECURITY_PROTOCOL="PLAINTEXT",
+    )
+
+    assert (ran.code, ran.out) == (3, "")
+    assert "127.0.0.1:1" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_the_audit_log_is_read_from_the_oldest_letter_on(data: Path) -> None:
+    """Six years of it are not: reading begins at the first record of that time."""
+    with Log.open(data) as log:
+        for number in range(9):
+            log.append("care.audit.v1", "somebody", b'{"number": %d}' % number)
+        (partition,) = [p for p, end in enumerate(log.end_offsets("care.audit.v1")) if end]
+        stamps = [row.stamp for row in log.read("care.audit.v1", partition, 0, 99)]
+    feed = EmbeddedFeed(data, topics=("care.audit.v1",))
+
+    def begins(at: int) -> Any:
+        return feed.since("care.audit.v1", at)["care.audit.v1", partition]
+
+    assert [begins(stamp) for stamp in stamps] == list(range(9))
+    assert (begins(0), begins(stamps[-1] + 1)) == (0, 9)
+    feed.close()
