@@ -18,7 +18,7 @@ from events.files import records_in
 from events.reject import Reject
 from orchestrator.core.instants import written
 from orchestrator.stream.content import RETRIES
-from orchestrator.stream.intake import parked_as
+from orchestrator.stream.intake import NOTES, parked_as
 from orchestrator.stream.letters import sent_as
 from orchestrator.stream.publish import Row, as_sent, sending_of
 from schemas.facilities import Facilities
@@ -92,6 +92,8 @@ def again(
     """
     if lay is not None and not _is_the_same(letter, lay):
         lay = None  # another record has that offset by now
+    if lay is None and letter.headers.get("topic") in INPUTS and len(letter.value) == letter.size:
+        lay = Lay(letter.value, _of_sender(letter.headers))
     if replacement is not None:
         found = _of_bytes(replacement, facilities, receipt)
     elif lay is None and len(letter.value) < letter.size:
@@ -132,6 +134,15 @@ def _is_the_same(letter: Letter, lay: Lay) -> bool:
     if letter.headers.get("topic") == JOURNAL:
         value = sent_as(lay.value)
     return value[: len(letter.value)] == letter.value and len(value) == letter.size
+
+
+def _of_sender(headers: Mapping[str, str]) -> dict[str, str]:
+    """What of a letter's headers lay beside the bytes: a broker's letter keeps it."""
+    return {
+        name: said
+        for name, said in headers.items()
+        if name.lower() == "content-type" or name.lower().startswith("ce_") or name in NOTES
+    }
 
 
 def _as_it_lay(topic: str, lay: Lay, facilities: Facilities, receipt: str) -> Again:

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tests.cli.conftest import bare_environment
 START: Final = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 WAIT_S: Final = 120.0
 PARTITIONS: Final = "2"
+COLUMNS: Final = 80
 # Nothing of these may ever be printed, or logged.
 NAME: Final = "Zwetschgenbaum"
 NUMBER: Final = "MRN-4711-KANARI"
@@ -110,6 +112,7 @@ def until(holds: Any) -> None:
 def on_terminal(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
     """Run a command whose output is a terminal; its exit code, and what was seen."""
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, COLUMNS))
     seen: list[bytes] = []
 
     def look() -> None:
@@ -122,7 +125,7 @@ def on_terminal(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
                 return
             seen.append(part)
 
-    environment = bare_environment({"TERM": "xterm", "COLUMNS": "80", **settings})
+    environment = bare_environment({"TERM": "xterm", **settings})
     running = subprocess.Popen(
         [*START, *words], cwd=folder, env=environment, stdout=theirs, stderr=theirs, stdin=theirs
     )

@@ -110,7 +110,7 @@ def test_bytes_are_written_exactly_and_on_record_first(run: Run, data: Path) -> 
 
 
 def test_a_terminal_is_shown_nothing_that_it_would_obey(run: Run, data: Path) -> None:
-    """A message may hold escape sequences; on a terminal segments are lines, and escapes are not."""
+    """Messages may hold escape sequences: on a terminal segments are lines, and escapes none."""
     with Log.open(data) as log:
         headers = {"reason": "malformed", "stage": "publish", "error": "is \x1b[31mred"}
         log.append(LETTERS, None, b"MSH|^~\\&|\x1b[2J\rPID|1\r", headers)

@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
+from schemas.topics import DEAD_LETTER, TOPICS
 from tests.deploy.compose import ROOT
 from tests.deploy.metrics import asked, unknown
 
@@ -109,6 +111,18 @@ def test_a_misspelt_metric_is_seen() -> None:
     assert unknown("a_total unless on (job) up") == ["a_total"]
     with pytest.raises(ValueError, match="unclosed"):
         asked("sum(up")
+
+
+def test_a_dead_letter_is_told_of_before_the_brokers_delete_it() -> None:
+    """While there is a day or two left, by the retention that the topic really has."""
+    (rule,) = [rule for rule in RULES if named(rule) == "CareDeadLettersEnd"]
+    days = re.search(r"> (\d+) \* 86400$", rule["expr"])
+    kept = TOPICS[DEAD_LETTER].retention
+    assert days is not None
+    assert kept is not None
+
+    assert timedelta(days=1) <= kept - timedelta(days=int(days[1])) <= timedelta(days=2)
+    assert f"after {kept.days} days" in rule["annotations"]["summary"]
 
 
 def test_rules_of_the_config_are_there() -> None:

@@ -21,10 +21,10 @@ def test_command_lines_of_the_handbook_exist() -> None:
     """Each is read by our program's parser; `tests/e2e` runs all, every test run the first ones."""
     pages = PAGE + GOING_LIVE
     shown = "".join(one.text for one in blocks(pages) if one.language in ("console", "sh"))
-    lines = re.findall(r"docker compose run --rm (?:--env \S+ )?care ([^|>;\n]*)", shown)
+    lines = re.findall(r"docker compose run --rm (?:--env \S+ |-T )?care ([^|<>;\n]*)", shown)
     lines += re.findall(r"worklist care-orchestrator ([^|>;\n]*)", shown)
 
-    assert len(lines) > 25
+    assert len(lines) > 35
     for line in lines:
         assert compose.parse(shlex.split(line))[0], line
 

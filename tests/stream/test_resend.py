@@ -157,3 +157,14 @@ def test_an_event_without_a_readable_id_is_called_by_its_content() -> None:
 def test_only_where_messages_come_in_is_looked(headers: dict[str, str]) -> None:
     """A letter's headers lead to no other topic."""
     assert place_of(headers) is None
+
+
+def test_a_broker_s_letter_tells_what_lay_beside_it() -> None:
+    """It keeps its sender's headers: enough where nothing lies at its place any more."""
+    place = {"stage": "intake", "topic": "care.admission.v1", "partition": "0", "offset": "7"}
+    beside = {f"ce_{name}": str(said) for name, said in WHOLE.items() if name != "data"}
+    raw = orjson.dumps(WHOLE["data"])
+    (row,) = sent(letter(raw, **beside, **place)).rows
+
+    assert (row.topic, row.subject, row.value) == ("care.admission.v1", "GEN|MRN1", raw)
+    assert {name for name in row.headers if name != "retries"} == set(beside)

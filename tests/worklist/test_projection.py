@@ -284,3 +284,20 @@ def test_all_followed_topics_are_folded() -> None:
         "care.change.v1",
         "care.patient-view.v1",
     }
+
+
+def test_what_a_sender_says_beside_a_message_moves_no_letter(tmp_path: Path) -> None:
+    """On Kafka a letter keeps its sender's headers: none hides it, or stops the reading."""
+    said = {"size": "many", "edits": "care.dead-letter.v1-0-0", "editor": "nobody"}
+    ours = {"reason": "malformed", "stage": "intake", "topic": "care.discharge.v1"}
+    feed = ListFeed(
+        [
+            Record("care.dead-letter.v1", 0, 0, None, b"{", 5, {**said, **ours}),
+            Record("care.dead-letter.v1", 0, 1, None, b"{", 5, {**ours, "size": "9" * 5000}),
+        ]
+    )
+    project(tmp_path / tables.FILE, feed).close()
+    with closing(tables.connect(tmp_path / tables.FILE, write=False)) as db:
+        found = db.execute("SELECT status, size, edits FROM letters").fetchall()
+
+    assert found == [("open", 1, None)] * 2

@@ -78,6 +78,8 @@ def fold(db: sqlite3.Connection, record: Record) -> None:
     """Take in one letter; the same one twice is one."""
     place = f"{record.topic}-{record.partition}-{record.offset}"
     raw, headers = record.value or b"", dict(record.headers)
+    # A broker's letter has its sender's headers, too; ours come after them.
+    is_edit = headers.get("stage") == EDIT and EDITS in headers
     db.execute(
         "INSERT INTO letters (place, at, reason, stage, topic, facility, headers, size, value,"
         " edits, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -89,12 +91,19 @@ def fold(db: sqlite3.Connection, record: Record) -> None:
             headers.get("topic", ""),
             _facility(raw),
             orjson.dumps(headers),
-            int(headers.get("size", len(raw))),
+            _size(raw, headers),
             raw[:KEPT],
-            headers.get(EDITS),
-            EDIT if EDITS in headers else _status(db, place),
+            headers.get(EDITS) if is_edit else None,
+            EDIT if is_edit else _status(db, place),
         ),
     )
+
+
+def _size(raw: bytes, headers: Mapping[str, str]) -> int:
+    """How long the message was: told where only its beginning was kept, and believed there only."""
+    said = headers.get("size", "")
+    is_cut = len(raw) == KEPT and said.isascii() and said.isdigit() and len(said) < 16
+    return max(int(said), len(raw)) if is_cut else len(raw)
 
 
 def deed(db: sqlite3.Connection, audit: Mapping[str, Any]) -> None:
