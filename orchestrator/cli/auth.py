@@ -93,14 +93,27 @@ def store_of(here: "Settings") -> "Iterator[AccessStore]":
 
 def _warn_of_unknown(here: "Settings", teams: list[str], facilities: list[str]) -> None:
     """Who is given a team or facility that nobody has sees nothing, and would wonder why."""
+    for text in unknown_of(here, teams, facilities):
+        hint(text)
+
+
+def unknown_of(here: "Settings", teams: list[str], facilities: list[str]) -> list[str]:
+    """What is wrong with *teams* and *facilities*, and which there are."""
     known = site.teams_of(here)
-    for team in teams:
-        if team not in known:
-            hint(f"--team {team}: no policy gives it a task; there are {', '.join(sorted(known))}")
+    found = [
+        f"--team {team}: no policy gives it a task; there are {', '.join(sorted(known))}"
+        for team in teams
+        if team not in known and team != "*"
+    ]
+    if here.facilities is None:  # without a file any may send
+        return found
     listed = site.facilities_of(here)
-    for facility in facilities:
-        if facility != "*" and here.facilities is not None and not listed.listed(facility):
-            hint(f"--facility {facility}: {here.facilities} does not list it")
+    names = ", ".join(sorted(listed.versions)) or "none"
+    return found + [
+        f"--facility {one}: {here.facilities} does not list it; there are {names}, or * for all"
+        for one in facilities
+        if one != "*" and not listed.listed(one)
+    ]
 
 
 def claims_of(

@@ -16,7 +16,7 @@ from orchestrator import log
 from orchestrator.cli import dlq_words as words
 from orchestrator.cli import site
 from orchestrator.cli.console import hint, progress, say, say_json
-from orchestrator.cli.dlq_desk import Desk, opened
+from orchestrator.cli.dlq_desk import Desk, is_nobody, opened
 from orchestrator.cli.dlq_sending import Sending
 from orchestrator.cli.faults import NO, Away, Fault, Mistake, No, as_mistakes
 from orchestrator.worklist import edge
@@ -36,6 +36,8 @@ REASON_MIN: Final = 3
 WORDS_MAX: Final = 1000
 MESSAGE_BYTES: Final = 1024 * 1024
 ALL: Final = sys.maxsize
+STDIN: Final = Path("-")
+_NAME: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _ID: Final = re.compile(r"care\.dead-letter\.v1-\d{1,9}-\d{1,19}")
 
 
@@ -86,9 +88,10 @@ def show(place: str, data_dir: Path | None, *, as_json: bool) -> None:
     _run(data_dir, asked)
 
 
-def raw(place: str, data_dir: Path | None, *, purpose: str | None) -> None:
+def raw(place: str, data_dir: Path | None, *, purpose: str | None, by: str | None) -> None:
     """Write one letter's bytes, once it is recorded who wanted them and what for."""
     _check_id(place)
+    _check_by(by)
     said = _said("--purpose", purpose, PURPOSE_MIN, "what the bytes are needed for")
 
     async def asked(desk: Desk, _: "Progress") -> None:
@@ -104,7 +107,7 @@ def raw(place: str, data_dir: Path | None, *, purpose: str | None) -> None:
         if letter.size > len(value):
             hint(f"only the first {len(value):,} of {letter.size:,} bytes were kept")
 
-    _run(data_dir, asked)
+    _run(data_dir, asked, by=by)
 
 
 def retry(
@@ -115,6 +118,7 @@ def retry(
     everything: bool,
     replacement: Path | None,
     dry_run: bool,
+    by: str | None,
     as_json: bool,
 ) -> None:
     """
@@ -129,39 +133,54 @@ def retry(
         raise Mistake("--replacement goes with one ID: it stands in for that message")
     if place is not None:
         _check_id(place)
+    if not dry_run:
+        _check_by(by)
     mended = None if replacement is None else _read(replacement)
 
     async def asked(desk: Desk, bar: "Progress") -> None:
         sending = Sending(desk, bar, dry_run=dry_run)
         if place is not None:
-            one = await sending.one(place, mended)
-            if as_json:
-                say_json({**one, "dry_run": dry_run})
-            else:
-                say(words.result(one, dry_run=dry_run))
-            refused = one["result"] == "refused"
+            done = await _retried_one(sending, place, mended, as_json=as_json)
         else:
-            if reason is not None:
-                await _check_reason(desk, reason)
-            many = await sending.many(Chosen(reason))
-            if as_json:
-                say_json(many)
-            else:
-                say("\n".join(words.results(many)))
-            if many["ended_by"] is not None:
-                raise Problem(many["ended_by"])
-            if many["left"]:
-                hint(f"stopped: {many['left']:,} not looked at, they wait as before")
-            refused = bool(many["refused"] or many["left"])
-        if refused:
+            done = await _retried_many(desk, sending, reason, as_json=as_json)
+        if not done:
             sys.exit(NO)
 
-    _run(data_dir, asked, sending=True)
+    _run(data_dir, asked, sending=True, by=by)
 
 
-def discard(place: str, data_dir: Path | None, *, reason: str | None, as_json: bool) -> None:
+async def _retried_one(
+    sending: Sending, place: str, mended: bytes | None, *, as_json: bool
+) -> bool:
+    one = await sending.one(place, mended)
+    if as_json:
+        say_json({**one, "dry_run": sending.dry_run})
+    else:
+        say(words.result(one, dry_run=sending.dry_run))
+    return bool(one["result"] != "refused")
+
+
+async def _retried_many(desk: Desk, sending: Sending, reason: str | None, *, as_json: bool) -> bool:
+    if reason is not None:
+        await _check_reason(desk, reason)
+    many = await sending.many(Chosen(reason))
+    if as_json:
+        say_json(many)
+    else:
+        say("\n".join(words.results(many)))
+    if many["ended_by"] is not None:
+        raise Problem(many["ended_by"])
+    if many["left"]:
+        hint(f"stopped: {many['left']:,} not looked at, they wait as before")
+    return not (many["refused"] or many["left"])
+
+
+def discard(
+    place: str, data_dir: Path | None, *, reason: str | None, by: str | None, as_json: bool
+) -> None:
     """Put a letter away for good, with the reason."""
     _check_id(place)
+    _check_by(by)
     said = _said("--reason", reason, REASON_MIN, "why it is not needed")
 
     async def asked(desk: Desk, _: "Progress") -> None:
@@ -173,7 +192,7 @@ def discard(place: str, data_dir: Path | None, *, reason: str | None, as_json: b
         else:
             say(f"{place}  dropped; it is kept as long as the others")
 
-    _run(data_dir, asked)
+    _run(data_dir, asked, by=by)
 
 
 def _run(
@@ -181,6 +200,7 @@ def _run(
     question: "Callable[[Desk, Progress], Awaitable[None]]",
     *,
     sending: bool = False,
+    by: str | None = None,
 ) -> None:
     """Open a desk, and tell in words what keeps *question* from being answered."""
     here = site.load(data_dir=data_dir)
@@ -188,7 +208,7 @@ def _run(
 
     async def run() -> None:
         with progress() as bar:
-            async with opened(here, bar("reading"), sending=sending) as desk:
+            async with opened(here, bar("reading"), sending=sending, by=by) as desk:
                 await question(desk, bar)
 
     try:
@@ -254,6 +274,13 @@ def _check_id(place: str) -> None:
         )
 
 
+def _check_by(by: str | None) -> None:
+    if by is None and is_nobody():
+        raise Mistake("say who you are, it is recorded: --by NAME (this user is a service's own)")
+    if by is not None and not _NAME.fullmatch(by):
+        raise Mistake("--by must be a name of 1 to 64 letters, digits and . _ @ -")
+
+
 def _said(option: str, text: str | None, least: int, what: str) -> str:
     said = " ".join((text or "").split())
     if not least <= len(said) <= WORDS_MAX:
@@ -262,8 +289,11 @@ def _said(option: str, text: str | None, least: int, what: str) -> str:
 
 
 def _read(path: Path) -> bytes:
-    with as_mistakes(), path.open("rb") as file:
-        found = file.read(MESSAGE_BYTES + 1)
+    if path == STDIN:
+        found = sys.stdin.buffer.read(MESSAGE_BYTES + 1)
+    else:
+        with as_mistakes(), path.open("rb") as file:
+            found = file.read(MESSAGE_BYTES + 1)
     if len(found) > MESSAGE_BYTES:
         raise Mistake(f"{path}: has more than 1 MiB, which is the most that a message may have")
     return found

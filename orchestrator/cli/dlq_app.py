@@ -14,6 +14,10 @@ DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", metavar="FOLDER", help="The log's folder [CARE_DATA_DIR]."),
 ]
+By = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who you are, beside the system's user; recorded."),
+]
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `dlq list` prints it.")]
 
 
@@ -44,6 +48,7 @@ def dlq_show(
     purpose: Annotated[
         str | None, typer.Option(metavar="TEXT", help="With --raw: what the bytes are for.")
     ] = None,
+    by: By = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -53,7 +58,7 @@ def dlq_show(
     if raw:
         if as_json:
             raise Mistake("--raw writes the bytes alone: give it without --json")
-        command.raw(place, data_dir, purpose=purpose)
+        command.raw(place, data_dir, purpose=purpose, by=by)
         return
     if purpose is not None:
         raise Mistake("--purpose goes with --raw: nothing else needs one")
@@ -71,11 +76,12 @@ def dlq_retry(
     everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
     replacement: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With ID: the message as it should have been."),
+        typer.Option(metavar="FILE", help="With ID: the message, mended; - is stdin."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would become of them.")
     ] = False,
+    by: By = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -89,6 +95,7 @@ def dlq_retry(
         everything=everything,
         replacement=replacement,
         dry_run=dry_run,
+        by=by,
         as_json=as_json,
     )
 
@@ -99,10 +106,11 @@ def dlq_discard(
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Why it is not needed; required.")
     ] = None,
+    by: By = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Put a dead letter away for good."""
     from orchestrator.cli import dlq as command
 
-    command.discard(place, data_dir, reason=reason, as_json=as_json)
+    command.discard(place, data_dir, reason=reason, by=by, as_json=as_json)

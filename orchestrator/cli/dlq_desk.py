@@ -37,14 +37,29 @@ ROLES: Final = frozenset({"operator", "data-steward"})
 T = TypeVar("T")
 
 
-def somebody() -> Principal:
-    """Whoever sits at the terminal, as the machine knows them."""
+def somebody(by: str | None) -> Principal:
+    """
+    Whoever sits at the terminal, as the machine knows them.
+
+    Args:
+        by: Who they say that they are.
+    """
+    name = _user()[0] if by is None else f"{_user()[0]}/{by}"
+    return principal(f"terminal:{name}", ROLES, frozenset(), frozenset({"*"}))
+
+
+def is_nobody() -> bool:
+    """Whether the machine's user is no person: a service's own, as in a container."""
+    return _user()[1]
+
+
+def _user() -> tuple[str, bool]:
     number = os.getuid()
     try:
-        name = pwd.getpwuid(number).pw_name
+        found = pwd.getpwuid(number)
     except KeyError:  # a container's user need not have a name
-        name = f"uid-{number}"
-    return principal(f"terminal:{name}", ROLES, frozenset(), frozenset({"*"}))
+        return f"uid-{number}", True
+    return found.pw_name, found.pw_shell.endswith(("nologin", "false"))
 
 
 class _Log(NamedTuple):
@@ -65,13 +80,19 @@ class Desk:
         on_tick: Called whenever somebody waits.
     """
 
-    def __init__(self, log: _Log, facilities: "Facilities", key_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        log: _Log,
+        facilities: "Facilities",
+        key_of: Callable[[str], str],
+        by: str | None,
+    ) -> None:
         self._log = log
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dlq")  # the feed's and the rows'
         self._rows: Rows | None = None
         self.stopped = threading.Event()
         self.on_tick: Callable[[], None] = lambda: None
-        self.who = somebody()
+        self.who = somebody(by)
         self.facilities = facilities
         self.key_of = key_of
         self.log_now = log.now
@@ -130,6 +151,7 @@ class Desk:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
+        await self.places.close()
         await self.sender.close()
         if self._rows is not None:
             await self._in_thread(self._rows.close)
@@ -137,12 +159,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def opened(here: "Settings", told: Step, *, sending: bool) -> AsyncIterator[Desk]:
+async def opened(
+    here: "Settings", told: Step, *, sending: bool, by: str | None
+) -> AsyncIterator[Desk]:
     """
     A desk whose rows are there.
 
     Args:
         sending: Something may be sent: what follows from it is read too.
+        by: Who somebody says that they are.
 
     Raises:
         LogAway: The log does not answer.
@@ -150,7 +175,8 @@ async def opened(here: "Settings", told: Step, *, sending: bool) -> AsyncIterato
     """
     key = site_key(here) if sending else None
     log = _kafka(here, key) if on_kafka.is_chosen(here) else _embedded(here, sending=sending)
-    desk = Desk(log, site.facilities_of(here), lambda subject: patient_key(key or b"", subject))
+    facilities = site.facilities_of(here)
+    desk = Desk(log, facilities, lambda subject: patient_key(key or b"", subject), by)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

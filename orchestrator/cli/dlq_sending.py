@@ -28,13 +28,13 @@ class Sending:
     def __init__(self, desk: Desk, bar: Bars, *, dry_run: bool) -> None:
         self._desk = desk
         self._bar = bar
-        self._dry_run = dry_run
+        self.dry_run = dry_run
         desk.on_tick = _Waited(bar("waiting", unit=_SECONDS)).tick
 
     async def one(self, place: str, replacement: bytes | None) -> dict[str, Any]:
         """The letter of *place*, as it was or mended."""
         desk = self._desk
-        if self._dry_run:
+        if self.dry_run:
             sent = Sent(*await desk.retrying.look(desk.who, place, replacement))
             again = sent.again
             if again.reject is None:
@@ -52,8 +52,8 @@ class Sending:
     async def many(self, chosen: "Chosen") -> dict[str, Any]:
         """All of *chosen*, or as many as there was time for."""
         desk = self._desk
-        work = Many(desk, desk.who, chosen, self._dry_run, edge.new_id())
-        return await work.run(_Shown(self._bar("looking" if self._dry_run else "sending"), desk))
+        work = Many(desk, desk.who, chosen, self.dry_run, edge.new_id())
+        return await work.run(_Shown(self._bar("looking" if self.dry_run else "sending"), desk))
 
 
 class _Shown(Progress):

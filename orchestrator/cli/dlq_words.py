@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from orchestrator.worklist.model.letters import Edit, Letter, Try
     from schemas.facilities import Facilities
 
+# Ours: what else stands in headers came from the sender, and may be about the patient.
+_HEADERS: Final = (
+    "reason", "stage", "topic", "partition", "offset", "error", "size", "sha256",
+    letters.EDITS, letters.EDITOR,
+)  # fmt: skip
 _COLUMNS: Final = ("id", "age", "reason", "feed", "where", "tries")
 # On a narrow terminal these go first: `dlq show` says them.
 _SPARED: Final = ("where", "feed", "tries")
@@ -95,7 +100,7 @@ def in_full(shown: Shown, facilities: "Facilities", now: int) -> list[str]:
     words += _line("feed", letters.feed_of(letter, facilities) or "not known")
     words += _line("size", f"{letter.size:,} bytes")
     words += _line("segments", " ".join(shown.segments))
-    words += _line("headers", *(f"{name}={said}" for name, said in sorted(letter.headers.items())))
+    words += _line("headers", *(f"{name}={said}" for name, said in _headers(letter).items()))
     words += _line(
         "edits",
         *(f"{one.place}  {text_of(one.at)}  {one.by}  {one.size:,} bytes" for one in shown.edits),
@@ -114,6 +119,10 @@ def _line(label: str, *texts: str | None) -> Iterable[str]:
     return [f"  {name:{_LABEL}}{text}" for name, text in zip(labels, said, strict=False)]
 
 
+def _headers(letter: "Letter") -> dict[str, str]:
+    return {name: letter.headers[name] for name in _HEADERS if name in letter.headers}
+
+
 def _tries(number: int) -> str:
     return "1 try" if number == 1 else f"{number:,} tries"
 
@@ -125,7 +134,7 @@ def as_plain(shown: Shown, facilities: "Facilities") -> dict[str, Any]:
         **letters.as_plain(shown.letter, facilities),
         "words": dead_letter_words.reason(reason),
         "cure": dead_letter_words.cure(reason),
-        "headers": shown.letter.headers,
+        "headers": _headers(shown.letter),
         "segments": list(shown.segments),
         "edits": [
             {"id": one.place, "at": text_of(one.at), "by": one.by, "size": one.size}

@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from orchestrator.cli import site
-from orchestrator.cli.auth import claims_of, store_of
+from orchestrator.cli.auth import claims_of, store_of, unknown_of
 from orchestrator.cli.console import hint, say, say_json
 from orchestrator.cli.faults import Mistake
 
@@ -32,7 +32,11 @@ def add(
     if not 0 < len(name) <= NAME_MOST or name != name.strip() or not name.isprintable():
         raise Mistake(f"{name!r}: a name has 1 to {NAME_MOST} visible characters")
     claims = claims_of(roles, teams, facilities, view, part2=part2)
-    with store_of(site.load(data_dir)) as store:
+    here = site.load(data_dir)
+    # Whoever signs in to an empty worklist cannot tell that from a quiet day.
+    if unknown := unknown_of(here, teams, facilities):
+        raise Mistake("; ".join(unknown))
+    with store_of(here) as store:
         if store.user(name) is not None:
             raise Mistake(f"{name} is there already; `auth user password` sets another password")
         hash_ = users.hashed(_password())

@@ -77,15 +77,18 @@ def _open(ledger: Ledger) -> bool:
 def _content(patient: Patient, seen: View, rules: Rules, now: int) -> dict[str, Any]:
     facilities = {row["facility"] for row in patient.ledger.transitions.values()}
     facilities |= {stay.facility for stay in seen.stays}
-    for one in patient.others.values():
-        facilities |= {row["facility"] for row in one.ledger.transitions.values()}
+    aliases: list[str] = []
+    if patient.others:
+        aliases = sorted(name for name in patient.others if visit_of(name) is None)
+        for one in patient.others.values():
+            facilities |= {row["facility"] for row in one.ledger.transitions.values()}
     masked = any(is_masked(stay, seen) for stay in seen.stays)
     preferences = {name: seen.said(name) for name in PREFERENCES}
     died = seen.said("died_at")
     return {
         "patient_key": patient.key,
         "patient": patient.subject,
-        "aliases": sorted(name for name in patient.others if visit_of(name) is None),
+        "aliases": aliases,
         "facilities": sorted(facilities),
         "name": seen.said("name"),
         "birth_date": seen.said("birth_date"),

@@ -211,8 +211,8 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
     if not single or newest.moved or newest.claimants:
         _whose(stay, members)
     if segment.admits:
-        stated = [mark for mark in segment.admits if IMPLIED not in mark.said[2]] or segment.admits
-        holding = max(stated, key=attrgetter("stamp"))
+        named = [mark for mark in segment.admits if IMPLIED not in mark.said[2]] or segment.admits
+        holding = max(named, key=attrgetter("stamp"))
         stay.admitted_at, _, flags = holding.said
         stay.flags = tuple(flag for flag in flags if flag != IMPLIED)
         opened = [mark for mark in segment.admits if mark.rank == ADMIT]
@@ -235,6 +235,8 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
     known = [d.at for d in stay.taken_back]
     if stay.discharge is not None:
         known.append(stay.discharge.at)
+    if not known:  # an account closed, or an interim bill, is all that was heard of it
+        known = [stated(mark) for one in segment.happenings for mark in one.statements]
     stay.start = stay.admitted_at if stay.admitted_at is not None else min(known, default=0)
     return stay
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from orchestrator.core import shares
-from orchestrator.core.announce import Announcer, Joined
+from orchestrator.core.announce import Announcer
 from orchestrator.core.cells import (
     AppointmentCell,
     Cell,
@@ -37,8 +36,11 @@ from orchestrator.core.policy import Rules
 from orchestrator.core.reconcile import Change, Ledger, reconcile
 from orchestrator.core.registers import MATERIAL, NOTHING
 from orchestrator.core.sealing import seal
+from orchestrator.core.wanted import Plan
 
 OF_FACILITY = (FacilityHeard, FieldUnmapped)
+# Whose ledger has the task or the gap, what it is, and why not.
+Verdict = tuple[Patient, dict[str, Any] | None, Refusal | Literal["waits"] | None]
 
 
 def cell_key(fact: Fact) -> CellKey:
@@ -53,62 +55,25 @@ def cell_key(fact: Fact) -> CellKey:
 
 
 def fact(
-    patient: Patient,
-    told: Sequence[Told],
-    now: int,
-    stamp: int,
-    rules: Rules,
-    joined: Joined | None = None,
+    patient: Patient, told: Sequence[Told], now: int, stamp: int, rules: Rules
 ) -> list[dict[str, Any]]:
     """
     Take in what one journal record tells (of files: all that one instant tells).
 
     Args:
-        patient: Changed in place.
+        patient: Changed in place; joined with nobody (else: `together`).
         told: Facts count together; commands follow, one by one, by time, source and id.  What
             stands after all of them is published once: no alarm for what the same instant settled.
         now: The partition's clock; stays.
         stamp: The log's append time, monotone.
         rules: Policies and facilities.
-        joined: That the patient's members are others than at the last step, and why.
 
     Returns:
         The change records to publish, in order.
     """
     patient.at = max(patient.at, stamp)
-    if patient.others:
-        patient.at = max(one.at for one in patient.members())
-    step = _Step(patient, rules, now, patient.at)
-    if joined is not None:
-        step.joined = joined
-    facts: list[Told] = []
-    commands: list[Told] = []
-    for one in told:
-        under = patient.member(one.under) if one.under else patient
-        step.recorded(one, under)
-        if (mended := _mended(under, one)) is not None:
-            facts.append(mended)
-        if one.effective > max(one.receipt, now):
-            under.held.append(one)
-            step.rewake = True
-            if one.at_once:
-                facts.append(replace(one, facts=one.at_once))
-        elif one.command is not None:
-            commands.append(one)
-        else:
-            facts.append(one)
-    waits = commands or patient.waiting or (patient.others and step.anything_waits())
-    together = waits and (facts or joined)
-    if together:
-        step.begin()
-    step.join(facts)
-    commands.sort(key=lambda one: (one.time, one.source, one.event))
-    for one in commands:
-        if one.command is not None:
-            step.command(one.command, patient.member(one.under))
-    if together:
-        step.settle()
-    step.close()
+    step = Step(patient, rules, now, patient.at)
+    step.take(told, patient.waiting)
     return step.changes
 
 
@@ -117,14 +82,14 @@ def clock(patient: Patient, until: int, rules: Rules) -> list[dict[str, Any]]:
     changes: list[dict[str, Any]] = []
     while patient.wake is not None and patient.wake <= until:
         now = patient.wake
-        step = _Step(patient, rules, now, max(now, patient.at))
+        step = Step(patient, rules, now, max(now, patient.at))
         step.due()
         step.close()
         changes += step.changes
     return changes
 
 
-class _Step(Announcer):
+class Step(Announcer):
     """One step: joins, plans, reconciles, and collects the change records."""
 
     def __init__(self, patient: Patient, rules: Rules, now: int, at: int) -> None:
@@ -137,14 +102,45 @@ class _Step(Announcer):
         self.acted: list[tuple[Command, Patient]] = []
         self.facts: list[str] = []
 
-    def anything_waits(self) -> bool:
-        """Whether a command waits for a task."""
-        return any(one.waiting for one in self.patient.members())
+    def members(self) -> Sequence[Patient]:
+        """All that are planned together."""
+        return (self.patient,)
+
+    def take(self, told: Sequence[Told], waiting: Sequence[Waiting]) -> None:
+        """What is told now counts now; *waiting* commands may have got their task by it."""
+        patient = self.patient
+        facts: list[Told] = []
+        commands: list[Told] = []
+        for one in told:
+            under = patient.member(one.under) if one.under else patient
+            self.recorded(one, under)
+            if (mended := _mended(under, one)) is not None:
+                facts.append(mended)
+            if one.effective > max(one.receipt, self.now):
+                under.held.append(one)
+                self.rewake = True
+                if one.at_once:
+                    facts.append(replace(one, facts=one.at_once))
+            elif one.command is not None:
+                commands.append(one)
+            else:
+                facts.append(one)
+        together = facts and (commands or waiting)
+        if together:
+            self.begin()
+        self.join(facts)
+        commands.sort(key=lambda one: (one.time, one.source, one.event))
+        for one in commands:
+            if one.command is not None:
+                self.command(one.command, patient.member(one.under))
+        if together:
+            self.settle()
+        self.close()
 
     def begin(self) -> None:
         """Facts and commands come together: nothing is published before all of them count."""
         self.before = []
-        for one in self.patient.members():
+        for one in self.members():
             published = one.ledger
             self.before.append(published)
             one.ledger = Ledger(
@@ -154,7 +150,7 @@ class _Step(Announcer):
     def settle(self) -> None:
         """Publish the difference that facts and commands made together."""
         assert self.before is not None
-        for one, published in zip(self.patient.members(), self.before, strict=True):
+        for one, published in zip(self.members(), self.before, strict=True):
             one.ledger = published
         self.before = None
         self.causes = [*self.facts, *(command.stamp.event for command, _ in self.acted)]
@@ -164,21 +160,17 @@ class _Step(Announcer):
             for command, under in self.acted:
                 self.accepted(command, under)
 
-    def join(self, told: Sequence[Told]) -> None:
+    def join(self, told: Sequence[Told], changed: int = NOTHING) -> None:
         """Join facts into their cells and plan again if any rule may answer differently."""
-        changed = NOTHING
         self.causes = self.facts = []
-        if self.joined is not None:
-            changed = MATERIAL
-            self.facts.append(self.joined.event)
         for one in told:
             if one.event not in self.facts:
                 self.facts.append(one.event)
             member = self.patient.member(one.under) if one.under else self.patient
             for said in one.facts:
                 changed = max(changed, self.tell(said, member))
-        if changed == MATERIAL or (changed and self._has_stale()):
-            waited_for = self.before is not None or self.joined is not None
+        if changed == MATERIAL or (changed and self.has_stale()):
+            waited_for = self.before is not None
             if not waited_for and told[0].lane == "backfill" and all(map(_is_history, told)):
                 # A long history comes fact by fact; one plan at the next clock does for all.
                 self.patient.plan_wake = self.now
@@ -206,11 +198,9 @@ class _Step(Announcer):
                 self.rewake = True
         return changed
 
-    def _has_stale(self) -> bool:
-        patient = self.patient
-        return _is_stale(patient.ledger) or (
-            bool(patient.others) and any(_is_stale(one.ledger) for one in patient.others.values())
-        )
+    def has_stale(self) -> bool:
+        """Whether a stay of which nothing was heard for long was published."""
+        return is_stale(self.patient.ledger)
 
     def plan(self) -> None:
         """Plan at ``now`` and publish the difference; then let waiting commands try again."""
@@ -219,17 +209,15 @@ class _Step(Announcer):
         wanted = plan(patient.seen, self.rules, self.now)
         patient.plan_wake = wanted.wake
         self.rewake = True
-        if patient.others or self.joined is not None:
-            joined = self.joined is not None
-            changed = False
-            for one, made in shares.changed(patient, wanted, self.at, regrouped=joined):
-                changed |= self._publish(one, made)
-        else:
-            changed = self._publish(patient, reconcile(patient.ledger, wanted, self.at))
-        if changed:
-            self._retry()
+        if self.stand(wanted):
+            self.retry()
 
-    def _publish(self, one: Patient, changes: list[Change]) -> bool:
+    def stand(self, wanted: Plan) -> bool:
+        """Bring what was published to what should stand; whether that changes anything."""
+        return self.publish(self.patient, reconcile(self.patient.ledger, wanted, self.at))
+
+    def publish(self, one: Patient, changes: list[Change]) -> bool:
+        """What changes in the ledger of one identifier."""
         if self.before is None:
             for change in changes:
                 self.changed(change, one)
@@ -239,7 +227,7 @@ class _Step(Announcer):
 
     def command(self, command: Command, told: Patient) -> None:
         """Judge one command, said of the member *told*, and publish the verdict."""
-        under, thing, refusal = self._judged(command, told)
+        under, thing, refusal = self.judged(command, told)
         self.causes = [command.stamp.event]
         if refusal == "waits":
             until = command.stamp.receipt + self.rules.newest.command_wait
@@ -277,17 +265,9 @@ class _Step(Announcer):
         elif not changed:
             self.accepted(command, under)
 
-    def _judged(
-        self, command: Command, told: Patient
-    ) -> tuple[Patient, dict[str, Any] | None, Refusal | Literal["waits"] | None]:
-        """The verdict, and the member whose task it is: a team may name any of the patient's."""
-        thing, refusal = judge(command, told.ledger, self.rules)
-        if thing is None and self.patient.others:
-            for one in self.patient.members():
-                found, why_not = judge(command, one.ledger, self.rules)
-                if found is not None:
-                    return one, found, why_not
-        return told, thing, refusal
+    def judged(self, command: Command, told: Patient) -> Verdict:
+        """The verdict, and the member whose task it is."""
+        return told, *judge(command, told.ledger, self.rules)
 
     def _acknowledge(self, gap: dict[str, Any], command: Command, under: Patient) -> None:
         facility = under.cells.get(("facility", gap["facility"]))
@@ -302,16 +282,18 @@ class _Step(Announcer):
         cell.acknowledged[gap["gap_id"]] = command.stamp.receipt
         under.dirty.add(key)
 
-    def _retry(self) -> None:
+    def retry(self) -> None:
         """Commands that wait for a task: some may have got it now."""
-        patient = self.patient
-        if not patient.waiting and not patient.others:
-            return
+        if self.patient.waiting:
+            self.retry_of([self.patient])
+
+    def retry_of(self, members: Sequence[Patient]) -> None:
+        """Try again what waits under *members*."""
         causes = self.causes
-        for told in [one for one in patient.members() if one.waiting]:
+        for told in members:
             waiting, told.waiting = told.waiting, []
             for one in waiting:
-                _, _, refusal = self._judged(one.command, told)
+                _, _, refusal = self.judged(one.command, told)
                 if refusal == "waits":
                     told.waiting.append(one)
                 else:
@@ -323,7 +305,7 @@ class _Step(Announcer):
         """What waited for this instant: held facts, expired commands, deadlines, seals."""
         patient = self.patient
         ready: list[Told] = []
-        for one in patient.members():
+        for one in self.members():
             due = [told for told in one.held if told.effective <= self.now]
             if due:
                 one.held = [told for told in one.held if told.effective > self.now]
@@ -335,7 +317,7 @@ class _Step(Announcer):
             for told in sorted(ready, key=lambda told: (told.time, told.source, told.event)):
                 if told.command is not None:
                     self.command(told.command, patient.member(told.under))
-        for one in patient.members():
+        for one in self.members():
             for late in [waits for waits in one.waiting if waits.until <= self.now]:
                 one.waiting.remove(late)
                 self.refused(late.command, "unknown-task", one)
@@ -343,9 +325,9 @@ class _Step(Announcer):
         if patient.plan_wake is not None and patient.plan_wake <= self.now:
             self.causes = []
             self.plan()
-        for one in patient.members():
+        for one in self.members():
             if one.seal_at is not None and one.seal_at <= self.now:
-                seal(one, self.rules, self.now, patient.members())
+                seal(one, self.rules, self.now, self.members())
                 self.rewake = True
 
     def close(self) -> None:
@@ -354,9 +336,6 @@ class _Step(Announcer):
         if not self.rewake and patient.wake is not None and patient.wake > self.now:
             return
         candidates = [patient.plan_wake, *patient.wakes()]
-        if patient.others:
-            for one in patient.others.values():
-                candidates += one.wakes()
         patient.wake = min((at for at in candidates if at is not None), default=None)
 
 
@@ -371,7 +350,8 @@ def _mended(patient: Patient, told: Told) -> Told | None:
     return replace(told, facts=(Mended(events, told.receipt),), command=None, effective=0)
 
 
-def _is_stale(ledger: Ledger) -> bool:
+def is_stale(ledger: Ledger) -> bool:
+    """Whether a stay of which nothing was heard for long was published of one identifier."""
     gaps = ledger.gaps.values()
     return any(gap["code"] == "STALE_STAY" and gap["status"] == "open" for gap in gaps)
 

@@ -119,7 +119,7 @@ def duties(transition: Transition, view: View, horizon: Horizon) -> Duties:
                 duty.moved_receipt = max(duty.moved_receipt, back)
     if transition.restricted:
         # Ruling 20: very late or backfilled, only what is still ahead when we hear of it.
-        found.tasks = [duty for duty in found.tasks if duty.due_at > duty.anchor_receipt]
+        found.tasks = [duty for duty in found.tasks if duty.due_at > transition.receipt]
     return found
 
 

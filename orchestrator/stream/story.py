@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from orchestrator.core import picture, step
+from orchestrator.core import picture, step, together
 from orchestrator.core.facts import OF_VISIT, Contested, Told
 from orchestrator.core.instants import read
 from orchestrator.core.joining import Joining, said_of
@@ -138,7 +138,8 @@ class Story:
 
     def _clock(self, until: int) -> None:
         for patient in self._joining.homes():
-            self.changes += step.clock(patient, until, self._rules)
+            clock = together.clock if patient.others else step.clock
+            self.changes += clock(patient, until, self._rules)
 
     def _instant(
         self,
@@ -153,9 +154,14 @@ class Story:
         for patient in self._joining.homes():
             here = [one for name in _names(patient) for one in _told(name, told, patient)]
             joined = changed.get(patient.subject)
-            if here or joined is not None:
-                here.sort(key=lambda one: (one.time, one.source, one.event))
-                self.changes += step.fact(patient, here, receipt - 1, receipt, self._rules, joined)
+            if not here and joined is None:
+                continue
+            here.sort(key=lambda one: (one.time, one.source, one.event))
+            now, rules = receipt - 1, self._rules
+            if patient.others or joined is not None:
+                self.changes += together.fact(patient, here, now, receipt, rules, joined)
+            else:
+                self.changes += step.fact(patient, here, now, receipt, rules)
 
     def _said(self, subject: str, told: Told) -> Iterator[Mark]:
         """What it says of who is whom and, each once, what other numbers visits go by."""

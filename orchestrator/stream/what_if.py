@@ -28,7 +28,7 @@ from orchestrator.stream.keys import patient_key
 from orchestrator.stream.replay import REPLAY_KEY, Input, Run
 from orchestrator.stream.rules import rules
 from orchestrator.stream.shelf import Journal, Shelf
-from orchestrator.stream.story import Story
+from orchestrator.stream.story import History, Story
 from schemas.facilities import Facilities
 from schemas.policy import Policy
 
@@ -116,11 +116,8 @@ class _Tally:
     def take(self, shelf: Shelf, names: Sequence[str]) -> None:
         """Decide about one patient, under all names that were ever theirs."""
         asked = self._asked
-        run = Run(self._was, asked.facilities, asked.now)
-        run.take(Input(list(shelf.events(names))))
-        told = {name: run.subjects[name] for name in names if name in run.subjects}
-        shelf.contest(told)
         try:
+            told = self._told(shelf, names)
             was, now = (self._decided(one, told) for one in (self._was, self._now))
         except Exception:
             # A bug of ours at one patient keeps nobody from the answer about the others.
@@ -138,7 +135,14 @@ class _Tally:
                 if kind == "task" and one.way != "same" and len(listed) < LISTED:
                     listed.append(one.told())
 
-    def _decided(self, under: Rules, told: Mapping[str, Any]) -> Standing:
+    def _told(self, shelf: Shelf, names: Sequence[str]) -> dict[str, History]:
+        run = Run(self._was, self._asked.facilities, self._asked.now)
+        run.take(Input(list(shelf.events(names))))
+        told = {name: run.subjects[name] for name in names if name in run.subjects}
+        shelf.contest(told)
+        return told
+
+    def _decided(self, under: Rules, told: Mapping[str, History]) -> Standing:
         zone = under.facility("", self._asked.now).zone
         story = Story(under, partial(patient_key, REPLAY_KEY), zone)
         story.run(told, self._asked.now)

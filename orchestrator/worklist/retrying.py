@@ -82,14 +82,14 @@ class Sent(NamedTuple):
     Attributes:
         again: What was appended; nothing where it would be refused, or means nothing here.
         behind: The last row of the change log before it.
-        since: The log's time before it, and
-        until: after it.
+        letters_behind: The last letter before it.
+        until: The log's time after it.
     """
 
     letter: Letter
     again: resend.Again
     behind: int = 0
-    since: int = 0
+    letters_behind: int = 0
     until: int = 0
 
 
@@ -230,8 +230,7 @@ class Retrying:
         if again.reject is not None:
             account.outcome = "refused"
             return Sent(letter, again)
-        since = site.log_now()
-        behind = await site.reader.ask(stories.end)
+        behind, before = await site.reader.ask(lambda db: (stories.end(db), letters.end(db)))
         try:
             if replacement is not None:
                 await self._keep(who, letter, replacement)
@@ -240,7 +239,7 @@ class Retrying:
                 await site.sender.send(row.topic, key, row.value, row.headers)
         except LogAway:
             raise Problem("unavailable") from None
-        return Sent(letter, again, behind, since, site.log_now())
+        return Sent(letter, again, behind, before, site.log_now())
 
     async def _keep(self, who: Principal, letter: Letter, replacement: bytes) -> None:
         """What somebody made of a letter lies beside it, for as long."""
@@ -273,7 +272,7 @@ class Retrying:
 
 def _outcome(db: sqlite3.Connection, *, sent: Sent, known: bool) -> Outcome:
     again = sent.again
-    back = letters.parked_again(db, [row.value for row in again.rows], sent.since)
+    back = letters.parked_again(db, [row.value for row in again.rows], sent.letters_behind)
     if back is not None:
         return Outcome("refused", back.reason, back.headers.get("error"), letter=back.place)
     changes, tasks = stories.brought(db, again.events, sent.behind)

@@ -71,7 +71,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
     projector = Projector(path, plan.feed, plan.key_of, freshness, hub.from_thread)
     store = AccessStore(plan.folder)
     pages = PagesStore(plan.folder)
-    sender = plan.sender()
+    sender, places = plan.sender(), plan.places()
     projector.start()
     watch = None if plan.sampler is None else watching(plan.sampler, freshness, plan.log_now)
     try:
@@ -82,7 +82,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
             projector=projector,
             freshness=freshness,
             sender=sender,
-            places=plan.places(),
+            places=places,
             hub=hub,
             audit=Audit(sender),
             store=store,
@@ -114,6 +114,7 @@ async def opened(plan: Plan) -> AsyncIterator[Site]:
         if watch is not None:
             await asyncio.to_thread(watch.sampler.stop)
         await asyncio.to_thread(projector.stop)
+        await places.close()
         await sender.close()
         store.close()
         pages.close()

@@ -108,7 +108,7 @@ def test_of_two_who_accept_one_gets_it(own: Open) -> None:
     expect(nurse.page.locator(row_of(task))).to_contain_text("you")
     expect(other.page.locator(row_of(task))).to_contain_text("Taken by someone else at")
     expect(other.page.locator("h1")).to_have_text("My work")
-    other.page.keyboard.press("j")
+    other.page.get_by_role("button", name="Next task (j)").click()
     here = "() => document.activeElement.closest('tbody.task')?.dataset.task"
     assert other.page.evaluate(here) not in (None, task)
 

@@ -1,5 +1,7 @@
 """Dead letters are found, understood, sent again or put away at a terminal, on the embedded log."""
 
+import pwd
+import re
 import signal
 import subprocess
 import time
@@ -9,6 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
+from orchestrator.cli import dlq as command
+from orchestrator.cli.dlq_desk import somebody
+from orchestrator.cli.faults import Mistake
 from orchestrator.stream.sqlite_log import Log
 from orchestrator.worklist.log.embedded import EmbeddedFeed
 from tests.cli import dlq
@@ -17,6 +22,7 @@ from tests.cli.dlq import NAME, NUMBER, discharge, file_of, without_visit
 
 LETTERS = "care.dead-letter.v1"
 PURPOSE = "looking what the sender mangled"
+BY = ("--by", "anna")  # whoever runs the tests may be no person of the machine
 UNKNOWN = {**discharge(2), "type": "care.nonsense.recorded.v1"}
 
 
@@ -92,12 +98,38 @@ def test_one_is_told_in_full_without_a_value(run: Run, tmp_path: Path) -> None:
         assert NUMBER not in text
 
 
+def test_what_the_sender_put_into_headers_is_not_told(run: Run, data: Path) -> None:
+    """A dead letter keeps them, and they may name the patient: only ours are shown."""
+    with Log.open(data) as log:
+        headers = {"reason": "malformed", "stage": "intake", "ce_subject": NUMBER, "name": NAME}
+        log.append(LETTERS, None, b"{}", headers)
+    ran = run("dlq", "show", letter(2))
+    told = run("dlq", "show", letter(2), "--json")
+    listed = run("dlq", "list")
+
+    assert told.json["headers"] == {"reason": "malformed", "stage": "intake"}
+    for text in (ran.out, told.out, listed.out):
+        assert NAME not in text
+        assert NUMBER not in text
+
+
+def test_a_service_s_user_has_to_say_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container everybody is the same user: nothing is done in that name alone."""
+    service = pwd.struct_passwd(("care", "x", 10_001, 10_001, "", "/", "/usr/sbin/nologin"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: service)
+
+    with pytest.raises(Mistake, match="--by NAME"):
+        command.discard(letter(0), None, reason="not needed", by=None, as_json=False)
+    assert somebody("anna").actor == "terminal:care/anna"
+    assert somebody("anna").facilities is None
+
+
 def test_bytes_are_written_exactly_and_on_record_first(run: Run, data: Path) -> None:
     """Who looked, and what for; without a purpose nobody does."""
-    unsaid = run("dlq", "show", letter(0), "--raw")
-    short = run("dlq", "show", letter(0), "--raw", "--purpose", " too  few")
+    unsaid = run("dlq", "show", letter(0), "--raw", *BY)
+    short = run("dlq", "show", letter(0), "--raw", "--purpose", " too  few", *BY)
     before = dlq.deeds(data)
-    ran = run("dlq", "show", letter(0), "--raw", "--purpose", PURPOSE)
+    ran = run("dlq", "show", letter(0), "--raw", "--purpose", PURPOSE, *BY)
     (record,) = dlq.deeds(data)
 
     assert (unsaid.code, short.code, before) == (2, 2, [])
@@ -106,7 +138,7 @@ def test_bytes_are_written_exactly_and_on_record_first(run: Run, data: Path) -> 
     assert NUMBER in ran.out
     assert (record["action"], record["outcome"], record["purpose"]) == ("raw", "success", PURPOSE)
     assert record["objects"] == [f"dead-letter/{letter(0)}"]
-    assert record["actor"].startswith("terminal:")
+    assert re.fullmatch("terminal:.+/anna", record["actor"])
 
 
 def test_a_terminal_is_shown_nothing_that_it_would_obey(run: Run, data: Path) -> None:
@@ -115,7 +147,7 @@ def test_a_terminal_is_shown_nothing_that_it_would_obey(run: Run, data: Path) ->
         headers = {"reason": "malformed", "stage": "publish", "error": "is \x1b[31mred"}
         log.append(LETTERS, None, b"MSH|^~\\&|\x1b[2J\rPID|1\r", headers)
     place = letter(2)
-    words = ("dlq", "show", place, "--raw", "--purpose", PURPOSE)
+    words = ("dlq", "show", place, "--raw", "--purpose", PURPOSE, *BY)
     code, seen = dlq.on_terminal(data.parent, *words)
     piped = run(*words)
     shown = run("dlq", "show", place)
@@ -143,7 +175,7 @@ def test_a_narrow_terminal_keeps_what_is_typed_next(data: Path) -> None:
 
 def test_what_is_wrong_still_is_refused_and_waits_on(run: Run, data: Path) -> None:
     """Exit 1, nothing is appended, the try is on record."""
-    ran = run("dlq", "retry", letter(0))
+    ran = run("dlq", "retry", letter(0), *BY)
     listed = run("dlq", "list", "--reason", "missing-visit", "--json").json
     (record,) = dlq.deeds(data)
 
@@ -159,11 +191,15 @@ def test_a_dry_run_changes_nothing(run: Run, data: Path) -> None:
     before = dlq.lying(data, LETTERS)
     every = run("dlq", "retry", "--all", "--dry-run")
     one = run("dlq", "retry", letter(0), "--replacement", mended, "--dry-run")
+    piped = run(
+        "dlq", "retry", letter(0), "--replacement", "-", "--dry-run", stdin=mended.read_bytes()
+    )
 
     assert every.code == 1
     assert f"  {letter(1)}  would be refused: unknown-type: /type is not known" in every.out
     assert every.out.splitlines()[-1] == "Would be: 2 refused. Nothing was sent."
     assert (one.code, one.out) == (0, "would be accepted\n")
+    assert (piped.code, piped.out) == (0, "would be accepted\n")
     assert dlq.deeds(data) == []
     assert dlq.lying(data, LETTERS) == before
     assert dlq.lying(data, "care.discharge.v1") == []
@@ -173,8 +209,8 @@ def test_beside_up_a_mended_message_is_taken_once(run: Run, data: Path) -> None:
     """Its tasks are told; original, edit and who are kept; a second time there is nothing to do."""
     mended = file_of(data.parent, "mended.json", discharge(1))
     with dlq.up(data):
-        ran = run("dlq", "retry", letter(0), "--replacement", mended, "--json")
-        again = run("dlq", "retry", letter(0))
+        ran = run("dlq", "retry", letter(0), "--replacement", mended, "--json", *BY)
+        again = run("dlq", "retry", letter(0), *BY)
     shown = run("dlq", "show", letter(0), "--json").json
     (record,) = dlq.deeds(data)
 
@@ -198,7 +234,7 @@ def test_many_of_one_reason_are_sent_together(run: Run, data: Path) -> None:
             headers = {"reason": "unknown-type", "stage": "publish", "error": "/type is not known"}
             log.append(LETTERS, None, orjson.dumps(discharge(number)), headers)
     with dlq.up(data):
-        ran = run("dlq", "retry", "--reason", "unknown-type")
+        ran = run("dlq", "retry", "--reason", "unknown-type", *BY)
     found = statuses(run)
 
     assert ran.code == 1, ran.err
@@ -220,7 +256,7 @@ def test_what_is_stored_and_not_decided_on_is_said(run: Run, data: Path) -> None
     with Log.open(data) as log:
         log.append(LETTERS, None, orjson.dumps(discharge(3)), {"reason": "malformed"})
     running = subprocess.Popen(
-        [*dlq.START, "dlq", "retry", letter(2)],
+        [*dlq.START, "dlq", "retry", letter(2), *BY],
         cwd=data.parent,
         env=bare_environment({}),
         stdout=subprocess.PIPE,
@@ -239,9 +275,9 @@ def test_what_is_stored_and_not_decided_on_is_said(run: Run, data: Path) -> None
 
 def test_what_is_put_away_is_kept_with_the_reason(run: Run, data: Path) -> None:
     """It waits for nobody any more; who did it and why is told; a second time is refused."""
-    unsaid = run("dlq", "discard", letter(1))
-    ran = run("dlq", "discard", letter(1), "--reason", "a test of the sender's")
-    again = run("dlq", "discard", letter(1), "--reason", "a test of the sender's")
+    unsaid = run("dlq", "discard", letter(1), *BY)
+    ran = run("dlq", "discard", letter(1), "--reason", "a test of the sender's", *BY)
+    again = run("dlq", "discard", letter(1), "--reason", "a test of the sender's", *BY)
     shown = run("dlq", "show", letter(1), "--json").json
     (record,) = dlq.deeds(data)
 
@@ -258,16 +294,26 @@ def test_what_is_put_away_is_kept_with_the_reason(run: Run, data: Path) -> None:
         (["list", "--status", "lost"], 2, "lost"),
         (["show", "17"], 2, "as `dlq list` prints it"),
         (["show", "care.dead-letter.v1-0-99"], 1, "no such dead letter is kept"),
-        (["show", "care.dead-letter.v1-0-99", "--raw", "--purpose", PURPOSE], 1, "no such"),
+        (["show", "care.dead-letter.v1-0-99", "--raw", "--purpose", PURPOSE, *BY], 1, "no such"),
         (["show", "care.dead-letter.v1-0-0", "--purpose", PURPOSE], 2, "--purpose goes with"),
         (["show", "care.dead-letter.v1-0-0", "--raw", "--json"], 2, "without --json"),
         (["retry"], 2, "say which"),
+        (["discard", "care.dead-letter.v1-0-0", "--reason", "no", *BY], 2, "3 to 1,000"),
+        (["retry", "--all", "--by", "a b"], 2, "--by must be a name"),
         (["retry", "care.dead-letter.v1-0-0", "--all"], 2, "say which"),
         (["retry", "--all", "--replacement", "feed.ndjson"], 2, "goes with one ID"),
-        (["retry", "care.dead-letter.v1-0-0", "--replacement", "nowhere"], 2, "nowhere: No such"),
-        (["retry", "--reason", "mising-visit"], 2, "waiting: missing-visit 1, unknown-type 1"),
-        (["retry", "care.dead-letter.v1-0-99"], 1, "no such dead letter is kept"),
-        (["discard", "care.dead-letter.v1-0-99", "--reason", "why not"], 1, "no such dead letter"),
+        (
+            ["retry", "care.dead-letter.v1-0-0", "--replacement", "nowhere", *BY],
+            2,
+            "nowhere: No such",
+        ),
+        (["retry", "--reason", "mising-visit", *BY], 2, "waiting: missing-visit 1, unknown-type 1"),
+        (["retry", "care.dead-letter.v1-0-99", *BY], 1, "no such dead letter is kept"),
+        (
+            ["discard", "care.dead-letter.v1-0-99", "--reason", "why not", *BY],
+            1,
+            "no such dead letter",
+        ),
         (["list", "--data-dir", "nowhere"], 2, "there is no log here"),
     ],
 )

@@ -163,6 +163,20 @@ def test_nobody_waits_for_what_cannot_come(service: Service) -> None:
             assert not other.goes_on
 
 
+def test_what_ends_is_waited_for_by_what_goes_on() -> None:
+    """`up --wait` takes the end of a service for a failure, but where another one waits for it."""
+    ending = {n for n, one in SERVICES.items() if not one.goes_on and "profiles" not in one.raw}
+    waited_for = {
+        other
+        for one in SERVICES.values()
+        for other, how in one.raw.get("depends_on", {}).items()
+        if one.goes_on and how["condition"] == "service_completed_successfully"
+    }
+
+    assert ending
+    assert ending <= waited_for
+
+
 def test_workers_start_over_checked_topics_and_users_that_exist() -> None:
     """kafka, then access, then topics, then what needs them."""
     for name in ("intake", "decide", "lag", "worklist"):

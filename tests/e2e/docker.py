@@ -76,7 +76,7 @@ class Docker:
         if words[:1] == ["restart"]:
             return self._restart_one(words[1:])
         if words[:2] == ["compose", "exec"]:
-            return self._exec(words[2:], given.decode())
+            return self._exec(words[2:], given)
         if words[:2] == ["compose", "run"]:
             return (self._run_other if "--entrypoint" in words else self._run)(words[2:], given)
         if words[:1] != ["compose"] or words[1:2][0] not in self._verbs:
@@ -92,6 +92,10 @@ class Docker:
         asked = parser.parse_args(words)
         stack = self._stack
         stack.supervise()
+        ending = [name for name in asked.services if not stack.services[name].goes_on]
+        if ending:
+            # Compose waits for what runs; what ends and is nobody's `depends_on` fails it.
+            raise NotKnown(f"up --wait {' '.join(ending)}")
         wanted = self._with_what_they_need(asked.services or PROCESSES)
         counts = {name: int(count) for name, count in (one.split("=") for one in asked.scale)}
         for name in ("kafka", "access", "topics"):
@@ -134,7 +138,7 @@ class Docker:
         parser.add_argument("--rm", action="store_true", required=True)
         parser.add_argument("-T", action="store_true")
         parser.add_argument("--env", "-e", action="append", default=[])
-        parser.add_argument("service", choices=["care", "publish", "worklist"])
+        parser.add_argument("service", choices=["access", "care", "publish", "worklist"])
         parser.add_argument("words", nargs=argparse.REMAINDER)
         asked = parser.parse_args(words)
         extra = dict(one.split("=", 1) for one in asked.env)
@@ -155,12 +159,12 @@ class Docker:
         done = self._stack.run_raw(asked.service, [asked.entrypoint, *asked.words], given)
         return Answer(done.stdout, done.stderr.decode(), done.returncode)
 
-    def _exec(self, words: list[str], given: str) -> Answer:
+    def _exec(self, words: list[str], given: bytes) -> Answer:
         name, *command = [word for word in words if word != "-T"]
         if name not in self._stack.running:
             raise NotKnown(" ".join(words))
-        done = self._stack.run_in(name, command, given)
-        return Answer(done.stdout, done.stderr, done.returncode)
+        done = self._stack.run_raw(name, command, given)
+        return Answer(done.stdout, done.stderr.decode(), done.returncode)
 
     def _stop(self, words: list[str]) -> Answer:
         names = words or [*PROCESSES, "kafka"]

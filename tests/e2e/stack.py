@@ -144,17 +144,15 @@ class Stack:
             command = [*service.raw.get("entrypoint", [NAME]), *words]
         return self._done(service, command, {**self.environment(service, name), **extra}, given)
 
-    def run_in(
-        self, name: str, words: list[str], given: str = ""
-    ) -> subprocess.CompletedProcess[str]:
+    def run_in(self, name: str, words: list[str]) -> subprocess.CompletedProcess[str]:
         """Run a command in the container of a service, as `compose exec` does."""
         service = self.services[name]
-        return self._done(service, words, self.environment(service, name), given)
+        return self._done(service, words, self.environment(service, name))
 
     def run_raw(
         self, name: str, words: list[str], given: bytes
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run another program beside a service's folders; bytes in and out."""
+        """The same, or a program beside a service that stands; bytes in and out."""
         service = self.services[name]
         return subprocess.run(
             [self.here(service, word) for word in words],

@@ -1,5 +1,6 @@
 """The processes of the compose file, from an empty broker to a nurse's task and its metrics."""
 
+import base64
 import json
 import signal
 import ssl
@@ -22,6 +23,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from orchestrator.cli.app import NAME
 from orchestrator.ops.names import METRICS
 from tests.deploy.compose import ROOT
+from tests.e2e.flow import CALL, SENT_TO, Flow
 from tests.e2e.prometheus import Prometheus, scraping
 from tests.e2e.stack import Stack, metrics
 from tests.worklist.world import ANSWERS
@@ -118,6 +120,11 @@ class Door:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def post(self, path: str, body: Any, status: int = 200) -> Any:
+        answer = self.client.post(path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
     def act(self, task: dict[str, Any], action: str, body: Any) -> dict[str, Any]:
         """Do *action*, and wait for the task as it then is."""
         path, version = f"/tasks/{task['task_id']}", task["version"]
@@ -177,6 +184,53 @@ def test_the_worklist_sees_how_far_the_workers_are(product: Stack, sent: int) ->
         "care-orchestrator-decide",
     }
     assert "UNKNOWN" not in {state for _, state in seen}
+
+
+async def test_the_worklist_sends_a_dead_letter_again(product: Stack, sent: int) -> None:
+    """With its own rights it reads the original where it lay, and appends there what mends it."""
+    assert sent
+    event = orjson.loads(Flow("AGAIN").event(1)[1])
+    lacking = {**event, "data": {"disposition": {"code": "01"}}}
+    async with AIOKafkaProducer(**product.kafka("hospital").client()) as producer:
+        await producer.send_and_wait(SENT_TO, orjson.dumps(lacking))
+    with door(product, "data-steward") as api:
+
+        def ours() -> list[dict[str, Any]]:
+            letters = api.get("/ops/dead-letters?reason=missing-visit&limit=500")["items"]
+            return [one for one in letters if one["topic"] == SENT_TO]
+
+        until(lambda: bool(ours()), "intake has put it aside, and the worklist shows it")
+        path = f"/ops/dead-letters/{ours()[-1]['id']}"
+        as_it_is = api.post(f"{path}/retry", {})
+        mended = base64.b64encode(orjson.dumps(event)).decode()
+        as_it_should_be = api.post(f"{path}/retry", {"replacement_base64": mended})
+        until(lambda: api.get(path)["status"] == "retried", "it waits no more")
+
+    assert (as_it_is["result"], as_it_is["reason"]) == ("refused", "missing-visit")
+    assert as_it_should_be["result"] in ("accepted", "pending")
+    until(lambda: "AGAIN000001" in calls(product), "the call is due")
+    assert calls(product).count("AGAIN000001") == 1
+
+
+def calls(product: Stack) -> list[str]:
+    """Of which visits a call was asked for."""
+    tasks = [one["value"] for one in records(product, "care.task.v1") if one["value"]]
+    return [one["visit_number"] for one in tasks if one["kind"] == CALL and one["version"] == 1]
+
+
+def test_another_policy_is_tried_on_the_journal(product: Stack, sent: int) -> None:
+    """With its own rights the worklist reads the whole journal, and writes nothing of it."""
+    assert sent
+    policy = (ROOT / "schemas/policies/P0.yaml").read_text(encoding="utf-8")
+    today = datetime.now(UTC).date()
+    days = {"from": f"{today - timedelta(days=DAYS)}", "to": f"{today}"}
+    with door(product, "supervisor") as api:
+        job = api.post("/policy/what-if", {"policy": policy, **days}, 202)
+        until(lambda: api.get(f"/jobs/{job['id']}")["state"] != "running", "it has ended")
+        ended = api.get(f"/jobs/{job['id']}")
+
+    assert ended["state"] == "done", ended
+    assert ended["result"]["tasks"]["same"] > 0
 
 
 async def test_the_worklist_cannot_write_what_is_decided(product: Stack, sent: int) -> None:
@@ -264,6 +318,7 @@ MAY_BE_SILENT: Final = {
     "Oldest of them",
     "Dead letters per hour, by reason",
     "Dead letters per hour, by where",
+    "Dead letters sent again per hour, by result",
 }
 
 

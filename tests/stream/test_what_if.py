@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
+import handlers
 from events.files import Record
 from orchestrator.core.instants import DAY, HOUR, read, written
 from orchestrator.stream import shelf, what_if_process
@@ -316,6 +317,22 @@ def test_a_patient_whom_nobody_can_decide_keeps_nobody_from_an_answer(
         real(self, told, until)
 
     monkeypatch.setattr(Story, "run", run)
+    answer = ask([*discharge(1, D), *discharge(2, D)], D, D, D + DAY)
+    assert (answer["failed"], answer["transitions"]) == (1, 1)
+
+
+def test_an_event_that_nobody_can_read_keeps_nobody_from_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same, met while the journal is read."""
+    real = handlers.told
+
+    def told(event: Event, facilities: Facilities) -> Any:
+        if event["subject"] == "GEN|P1":
+            raise KeyError("GEN|P1")
+        return real(event, facilities)
+
+    monkeypatch.setattr(handlers, "told", told)
     answer = ask([*discharge(1, D), *discharge(2, D)], D, D, D + DAY)
     assert (answer["failed"], answer["transitions"]) == (1, 1)
 

@@ -29,6 +29,11 @@ BODIES: Final[dict[str, Any]] = {
     "/api/v1/tasks/{task_id}/reassign": {"to": "pharmacy"},
     "/api/v1/tasks/{task_id}/note": {"note": "x"},
     "/api/v1/patients/{key}/break-glass": {"reason": "found on the street"},
+    "/api/v1/policy/what-if": {
+        "policy": "version: P9\neffective_from: 2031-01-01T00:00:00Z\n",
+        "from": "2026-10-01",
+        "to": "2026-10-31",
+    },
     "/fhir/Task/{task_id}": [{"op": "replace", "path": "/status", "value": "accepted"}],
 }
 OPEN: Final = {

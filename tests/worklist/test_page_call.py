@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from orchestrator.worklist.access.roles import principal
 from tests.worklist.test_my_work import SCRIPT, page, words
 from tests.worklist.world import WAIT_S, World, discharged, happened, world
 
@@ -73,6 +74,35 @@ async def test_symptoms_that_say_nothing_are_asked_again(
     assert f'id="{field}"' in asked.text
     for one in symptoms:
         assert f'name="answer-symptoms" value="{one}" checked' in asked.text
+
+
+async def test_what_a_caller_needs_stands_beside_the_script(shared: World) -> None:
+    """Numbers that a telephone dials, the practice, and from when to when the patient was there;
+    where the role may not know of stays, it says so; once withdrawn, no number is a link."""
+    shared.send(*discharged(67))
+    pcp = {"name": "Dr Hazel", "organization": "West Clinic"}
+    said = {"pcp": pcp, "phones": [{"number": "202-555-0167", "use": "home"}]}
+    shared.send(*happened("GEN", 67, ("patient.updated", 1, said)))
+    key = shared.site.key_of("GEN|MRN67")
+    calls = f"/tasks?kind=CALL_48H&patient_key={key}"
+    found = await shared.until(
+        calls, lambda told: told["total"] and (told["items"][0]["contact"] or {}).get("phones")
+    )
+    path = f"/tasks/{found['items'][0]['task_id']}"
+    told = await page(shared, path)
+    assert '<a href="tel:2025550167">202-555-0167</a> (home)' in told.text
+    assert "PCP Dr Hazel, West Clinic" in words(told)
+    assert re.search(r"Stay GEN, inpatient: .* to .* Earlier", words(told))
+    teams = frozenset({"nurse-outreach"})
+    who = principal("m", frozenset({"scheduler"}), teams, frozenset({"*"}))
+    shared.people.known["m"] = who
+    assert "Stay Hidden for your role" in words(await page(shared, path, "m"))
+    story = await page(shared, f"/patients/{key}")
+    assert 'href="tel:2025550167"' in story.text
+    assert "PCP Dr Hazel, West Clinic" in words(story)
+    shared.send(*happened("GEN", 67, ("discharge.cancelled", 0, {"visit_number": "V67"})))
+    await shared.until(path, lambda one: one["status"] == "cancelled")
+    assert "tel:" not in (await page(shared, path)).text
 
 
 async def test_words_of_another_time_are_marked_as_such(shared: World) -> None:

@@ -267,3 +267,26 @@ async def test_a_message_of_the_largest_size_can_be_mended(shared: World) -> Non
     outcome = await asked(shared, path, body)
 
     assert outcome["result"] == "accepted"
+
+
+async def test_a_letter_of_a_joined_record_closes_the_survivor_s_gap(shared: World) -> None:
+    """The number was retired since; what is sent again under it finds its patient."""
+    letter = await letter_of(shared, without_visit(30))
+    await gap_of(shared, 30, "open")
+    (*_, other) = events = discharged(32)
+    merge = {
+        **other,
+        "id": "join-30-32",
+        "type": "care.patient.merged.v1",
+        "data": {"retired": discharge(30)["subject"]},
+    }
+    shared.send(*events, merge)
+    key = shared.site.key_of(other["subject"])
+    path = f"/gaps?code=EVENT_PARKED&patient_key={key}"
+    (gap,) = (await shared.until(path, lambda found: found["items"]))["items"]
+    outcome = await retried(shared, letter, discharge(30))
+    found = await shared.until(path, lambda found: found["items"][0]["status"] == "closed")
+
+    assert gap["status"] == "open"
+    assert outcome["result"] == "accepted"
+    assert [one["gap_id"] for one in found["items"]] == [gap["gap_id"]]

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.core.instants import read
-from orchestrator.worklist.pages import medicines, rows, visits
+from orchestrator.worklist.pages import calling, medicines, rows, visits
 from orchestrator.worklist.site import Site
 from schemas.facilities import Facilities
 from schemas.policy import load_policies
@@ -133,3 +133,30 @@ def test_what_is_due_while_nobody_works_says_when_it_escalates(
     assert rows.team_back(cast(Site, site), task, now) == told
     always = SimpleNamespace(facilities=Facilities.load(None), policies=[POLICY])
     assert rows.team_back(cast(Site, always), task, now) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("202-555-0147 (home)", '<a href="tel:2025550147">202-555-0147</a> (home)'),
+        ("daughter, (202) 555-0148", 'daughter, <a href="tel:2025550148">(202) 555-0148</a>'),
+        ("+1 202 555 0149", '<a href="tel:+12025550149">+1 202 555 0149</a>'),
+        ("by <b>post</b>", "by &lt;b&gt;post&lt;/b&gt;"),
+        ('"><i>2025550147', '&#34;&gt;&lt;i&gt;<a href="tel:2025550147">2025550147</a>'),
+    ],
+)
+def test_a_number_can_be_dialled(text: str, link: str) -> None:
+    """Whatever stands around it is text, and stays so."""
+    assert str(calling.dial(text)) == link
+
+
+def test_a_provider_is_told_as_far_as_known() -> None:
+    """Name, practice and number; of one that is only on file nothing is made up."""
+    said = {"name": {"family": "Hazel", "given": "Ann"}, "organization": "West Clinic"}
+
+    assert calling.provider_words(said) == "Ann Hazel, West Clinic"
+    assert calling.provider_words({**said, "phone": "202-555-0150"}) == (
+        "Ann Hazel, West Clinic, 202-555-0150"
+    )
+    assert calling.provider_words({"npi": "1234567893"}) is None
+    assert calling.provider_words("1234567893") is None

@@ -72,6 +72,11 @@ def test_somebody_is_added_listed_disabled_and_let_in_again(tmp_path: Path) -> N
         (("add", "ann", "--role", "rn", "--facility", "GEN"), "", "12 to 256 characters"),
         (("add", " ann", "--role", "rn", "--facility", "GEN"), PASSWORD, "visible characters"),
         (("password", "nobody"), PASSWORD, "nobody is not known"),
+        (
+            ("add", "ann", "--role", "rn", "--facility", "GEN", "--team", "nurses"),
+            PASSWORD,
+            "--team nurses: no policy gives it a task; there are case-management, nurse-outreach,",
+        ),
     ],
 )
 def test_what_cannot_be_is_said(
@@ -82,3 +87,22 @@ def test_what_cannot_be_is_said(
 
     assert ran.returncode == 2
     assert says in ran.stderr
+
+
+def test_a_facility_that_is_not_listed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is given it would see nothing and not know why; `*` is all, without a file any."""
+    some = ("--role", "rn", "--team", "nurse-outreach", "--facility")
+    freely = auth(tmp_path, "add", "joe", *some, "GNE", typed=f"{PASSWORD}\n")
+    listed = tmp_path / "facilities.yaml"
+    listed.write_text("GEN: {zone: America/New_York}\n")
+    monkeypatch.setenv("CARE_FACILITIES", str(listed))
+    refused = auth(tmp_path, "add", "ann", *some, "GNE", typed=f"{PASSWORD}\n")
+    every = auth(tmp_path, "add", "ann", *some, "*", typed=f"{PASSWORD}\n")
+    given = auth(tmp_path, "add", "bea", *some, "GEN", typed=f"{PASSWORD}\n")
+
+    assert [one.returncode for one in (freely, refused, every, given)] == [0, 2, 0, 0]
+    assert f"--facility GNE: {listed} does not list it; there are GEN, or * for all" in " ".join(
+        refused.stderr.split()
+    )

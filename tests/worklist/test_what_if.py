@@ -242,16 +242,24 @@ async def test_a_stopped_job_leaves_no_process(shared: World, monkeypatch: Any) 
     monkeypatch.setattr(trial, "PROGRAM", "import time; time.sleep(600)")
     response = await asked(shared)
     where = response.headers["location"].removeprefix("/api/v1")
-    end = asyncio.get_running_loop().time() + WAIT_S
-    while True:
-        if children := _children():
-            break
-        assert asyncio.get_running_loop().time() < end
-        await asyncio.sleep(0.05)
+    children = await _some_children()
     async with shared.client() as client:
         assert (await client.post(f"{where}/stop")).status_code == 200
     job = await ended(shared, where)
     assert job["state"] == "stopped"
+    assert not any(_lives(child) for child in children)
+
+
+async def test_the_end_of_the_server_is_the_end_of_the_job(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Nothing goes on deciding for nobody."""
+    from orchestrator.worklist.log import trial
+
+    monkeypatch.setattr(trial, "PROGRAM", "import time; time.sleep(600)")
+    async with world(tmp_path, patients=0) as made:
+        assert (await asked(made)).status_code == 202
+        children = await _some_children()
     assert not any(_lives(child) for child in children)
 
 
@@ -263,6 +271,15 @@ async def test_a_process_that_dies_is_a_failed_job(shared: World, monkeypatch: A
     response = await asked(shared)
     job = await ended(shared, response.headers["location"])
     assert (job["state"], job["reason"]) == ("failed", "unavailable")
+
+
+async def _some_children() -> list[int]:
+    end = asyncio.get_running_loop().time() + WAIT_S
+    while True:
+        if found := _children():
+            return found
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.05)
 
 
 def _children() -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.core import step
+from orchestrator.core import together
 from orchestrator.core.announce import Joined
 from orchestrator.core.facts import Told
 from orchestrator.core.marks import visit_of
@@ -62,7 +62,7 @@ class AtDesk:
                 fresh.append((found, member))
                 working.say(one, patient.floor)
         teams = _teams(patient)
-        changes = step.fact(
+        changes = together.fact(
             patient,
             [one for one, _ in told],
             patient.floor,
@@ -83,7 +83,7 @@ class AtDesk:
         for member in patient.members():
             self._working.recall(member, self._lies(desk, member.subject), until)
         teams = _teams(patient)
-        changes = step.clock(patient, until, self._working.processor.rules)
+        changes = together.clock(patient, until, self._working.processor.rules)
         self._publish(desk, changes, teams, DEADLINE)
         self._working.show(patient, _partitions(desk))
 

@@ -244,6 +244,9 @@ class EmbeddedPlaces:
     async def record(self, topic: str, partition: int, offset: int) -> Record | None:
         return await asyncio.to_thread(self._record, topic, partition, offset)
 
+    async def close(self) -> None:
+        """Nothing is held."""
+
     def _record(self, topic: str, partition: int, offset: int) -> Record | None:
         try:
             with Log.open(self._folder) as log:

@@ -161,3 +161,7 @@ class Places(Protocol):
             LogAway: The log cannot be read.
         """
         ...
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...

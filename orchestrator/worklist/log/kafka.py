@@ -290,40 +290,37 @@ class KafkaSender:
 
 
 class KafkaPlaces:
-    """Single records of a cluster; a consumer for each, as nobody asks often."""
+    """Single records of a cluster, one after the other: by one consumer that nobody waits for."""
 
     def __init__(self, kafka: Kafka, wait_s: float) -> None:
         self._kafka = kafka
         self._wait_s = wait_s
+        self._consumer: AIOKafkaConsumer | None = None
+        self._turn = asyncio.Lock()
 
     async def record(self, topic: str, partition: int, offset: int) -> Record | None:
-        try:
-            async with asyncio.timeout(self._wait_s):
-                return await self._record(TopicPartition(topic, partition), offset)
-        except (TopicAuthorizationFailedError, OffsetOutOfRangeError):
-            return None
-        except (KafkaError, OSError, TimeoutError) as problem:
-            raise LogAway(type(problem).__name__) from problem
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._wait_s):
+                    return await self._record(TopicPartition(topic, partition), offset)
+            except (TopicAuthorizationFailedError, OffsetOutOfRangeError):
+                return None
+            except (KafkaError, OSError, TimeoutError) as problem:
+                await self.close()  # the next one begins anew
+                raise LogAway(type(problem).__name__) from problem
 
     async def _record(self, tp: TopicPartition, offset: int) -> Record | None:
-        consumer = AIOKafkaConsumer(
-            **self._kafka.client(),
-            client_id="care-worklist-places",
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed",
-        )
-        await consumer.start()
+        consumer = await self._started()
+        firsts = await consumer.beginning_offsets([tp])
+        ends = await consumer.end_offsets([tp])
+        if not firsts[tp] <= offset < ends[tp]:
+            return None
+        consumer.assign([tp])
         try:
-            firsts = await consumer.beginning_offsets([tp])
-            ends = await consumer.end_offsets([tp])
-            if not firsts[tp] <= offset < ends[tp]:
-                return None
-            consumer.assign([tp])
             consumer.seek(tp, offset)
             row = await consumer.getone(tp)
         finally:
-            await stop(consumer)
+            consumer.unsubscribe()
         if row.offset != offset:
             return None  # compacted away
         key = None if row.key is None else row.key.decode(errors="replace")
@@ -331,3 +328,25 @@ class KafkaPlaces:
         return Record(
             tp.topic, tp.partition, offset, key, row.value, row.timestamp * MILLISECOND, headers
         )
+
+    async def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **self._kafka.client(),
+                client_id="care-worklist-places",
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await stop(consumer)
+                raise
+            self._consumer = consumer
+        return self._consumer
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await stop(consumer)

@@ -261,13 +261,19 @@ def tries(db: sqlite3.Connection, place: str) -> list[Try]:
     return [Try(*row) for row in rows]
 
 
-def parked_again(db: sqlite3.Connection, values: Sequence[bytes], since: int) -> Letter | None:
-    """A letter with one of these bytes that was written since: what was sent again came back."""
+def end(db: sqlite3.Connection) -> int:
+    """The row of the last letter."""
+    (number,) = db.execute("SELECT coalesce(max(id), 0) FROM letters").fetchone()
+    return int(number)
+
+
+def parked_again(db: sqlite3.Connection, values: Sequence[bytes], behind: int) -> Letter | None:
+    """A letter with one of these bytes behind row *behind*: what was sent again came back."""
     for value in values:
         row = db.execute(
-            f"SELECT {_COLUMNS} FROM letters WHERE status = 'open' AND at >= ? AND size = ?"
+            f"SELECT {_COLUMNS} FROM letters WHERE status = 'open' AND id > ? AND size = ?"
             " AND value = ? ORDER BY id LIMIT 1",
-            (since, len(value), value[:KEPT]),
+            (behind, len(value), value[:KEPT]),
         ).fetchone()
         if row is not None:
             return _letter(row)

@@ -109,7 +109,8 @@ CREATE TABLE letters (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, reason TEXT NOT NULL,
     stage TEXT NOT NULL, topic TEXT NOT NULL, facility TEXT, headers BLOB NOT NULL,
     size INTEGER NOT NULL, value BLOB NOT NULL, edits TEXT, status TEXT NOT NULL);
-CREATE INDEX letters_status ON letters (status, reason, id, at, facility);
+CREATE INDEX letters_status ON letters (status, id);
+CREATE INDEX letters_reason ON letters (status, reason, at, facility);
 CREATE INDEX letters_edits ON letters (edits) WHERE edits IS NOT NULL;
 CREATE TABLE letter_deeds (
     place TEXT NOT NULL, at INTEGER NOT NULL, audit_id TEXT NOT NULL, actor TEXT NOT NULL,

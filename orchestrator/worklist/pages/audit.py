@@ -36,7 +36,7 @@ COLUMNS: Final = (
     "request_id",
 )  # fmt: skip
 DEEDS: Final = (
-    "read", "search", "act", "export", "raw", "break-glass", "sign-in",
+    "read", "search", "act", "export", "raw", "retry", "discard", "break-glass", "sign-in",
 )  # fmt: skip
 SHOWN: Final = 3
 _IDENTIFIER: Final = re.compile(r"[^|]+\|.+")

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
+from markupsafe import Markup
+
 # No calls before 8 a.m. or after 9 p.m. at the called party's: 47 CFR 64.1200(c)(1).
 USUAL: Final = (8 * 60, 21 * 60)
+_NUMBER: Final = re.compile(r"\+?\(?\d[\d ().-]{5,}\d")
 _TIME: Final = re.compile(r"(\d{1,2})(?::(\d\d))?\s*([ap]m)?", re.IGNORECASE)
 
 LANGUAGES: Final = {
@@ -114,6 +117,24 @@ def phone(one: Any) -> str | None:
             return None
         return f"{number} ({use})" if isinstance(use, str) and use else number
     return one if isinstance(one, str) and one else None
+
+
+def dial(text: str) -> Markup:
+    """*text*, its telephone number a link that a telephone understands (RFC 3966)."""
+    found = _NUMBER.search(text)
+    if found is None:
+        return Markup.escape(text)
+    number = "".join(char for char in found[0] if char.isdigit() or char == "+")
+    link = Markup('<a href="tel:{}">{}</a>').format(number, found[0])
+    return Markup("{}{}{}").format(text[: found.start()], link, text[found.end() :])
+
+
+def provider_words(said: Any) -> str | None:
+    """``Dr Hazel, West Clinic, 202-555-0150``; nothing where only that there is one is known."""
+    if not isinstance(said, Mapping):
+        return None
+    parts = [name_words(said.get("name")), said.get("organization"), phone(said.get("phone"))]
+    return ", ".join(part for part in parts if isinstance(part, str) and part) or None
 
 
 def caregiver(one: Any) -> str | None:

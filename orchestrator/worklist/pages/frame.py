@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from orchestrator.worklist.access.roles import Permission
 from orchestrator.worklist.api.answers import freshness
 from orchestrator.worklist.instants import micros
-from orchestrator.worklist.pages import assets, wording
+from orchestrator.worklist.pages import assets, calling, wording
 from orchestrator.worklist.pages.banner import FEED, banner_of
 from orchestrator.worklist.pages.fresh import Fresh, fresh_words, silences
 from orchestrator.worklist.pages.store import Around
@@ -60,7 +60,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters |= {"kind_words": wording.kind, "flag_words": wording.flag}
+    made.filters |= {"dial": calling.dial, "kind_words": wording.kind, "flag_words": wording.flag}
     made.globals |= {
         "asset": assets.url,
         "product": PRODUCT,

@@ -88,6 +88,8 @@ def _read(call: PageCall, db: sqlite3.Connection, key: str, query: StoryQuery) -
         "fresh": freshness(call, db),
         "person": person,
         "view": view,
+        "pcp": calling.provider_words((view or {}).get("pcp"))
+        or ("on file" if (view or {}).get("pcp") else "none on file"),
         "hidden": hidden,
         "active": active,
         "windows": [

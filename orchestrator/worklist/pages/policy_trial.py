@@ -62,12 +62,9 @@ async def _typed(call: PageCall) -> tuple[Typed, list[tuple[str, str]]]:
 async def shown(call: PageCallOf, job: JobName) -> Response:
     """How far it is, or what would change."""
     found = _job(call, job)
-    if found.state == "running":
-        return await page(
-            call.request, "policy_trial.html", "What if", job=found, answer=None, ended=""
-        )
-    answer = None
-    if found.result:
+    # Looked at once: it may end while the page is made.
+    running, answer = found.state == "running", None
+    if not running and found.result:
         call.account.patient_keys.update(one["patient_key"] for one in found.result["items"])
         call.account.rows = len(found.result["items"])
         zone = zone_of(call.site, None)
@@ -77,8 +74,9 @@ async def shown(call: PageCallOf, job: JobName) -> Response:
         "policy_trial.html",
         "What if",
         job=found,
+        running=running,
         answer=answer,
-        ended=policy_trial_words.ended(found),
+        ended="" if running else policy_trial_words.ended(found),
         may=call.who.may,
     )
 

@@ -16,7 +16,15 @@ from orchestrator.worklist.api.queries import GapQuery
 from orchestrator.worklist.instants import micros
 from orchestrator.worklist.model import lists, said
 from orchestrator.worklist.model.filters import gaps_of, tasks_of
-from orchestrator.worklist.pages import gap_words, medicines, rows, script, visits, wording
+from orchestrator.worklist.pages import (
+    calling,
+    gap_words,
+    medicines,
+    rows,
+    script,
+    visits,
+    wording,
+)
 from orchestrator.worklist.pages.acts import Id
 from orchestrator.worklist.pages.frame import page
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
@@ -140,7 +148,8 @@ def _read(
         "teams": sorted(policy.get("teams", ())),
         "gaps": _gaps(call, db, task),
         "next_visit": _next_visit(view, task, now),
-        "pcp": _pcp(view),
+        "pcp": pcp_words(view),
+        "stay": _stay(view, task, who, now),
         "scores": (view or {}).get("scores") or [],
         "event": event_of(db, task_id),
         "earlier": earlier([*of_call, *told], task, who, now),
@@ -245,12 +254,30 @@ def event_of(db: sqlite3.Connection, task_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _pcp(view: Mapping[str, Any] | None) -> str | None:
+def pcp_words(view: Mapping[str, Any] | None) -> str | None:
+    """The primary-care provider; ``None``: nothing is known of this patient here."""
     if view is None:
         return None
     pcp = view.get("pcp")
-    named = pcp.get("name") if isinstance(pcp, dict) else None
-    return str(named or "on file") if pcp else "not on file"
+    return (calling.provider_words(pcp) or "on file") if pcp else "not on file"
+
+
+def _stay(
+    view: Mapping[str, Any] | None, task: Mapping[str, Any], who: Principal, now: int
+) -> str | None:
+    """From when to when, and as what, the patient was there; ``None``: it is not known."""
+    if view is None:
+        return None
+    if view.get("stays") is None:
+        return "Hidden for your role" if who.view != "clinical" else "Restricted by law"
+    numbers = [one for one in view["stays"] if one["visit_number"] == task["visit_number"]]
+    if not numbers:
+        return None
+    zone, stay = str(task["zone"]), numbers[0]
+    ends = [stay.get(name) for name in ("admitted_at", "discharged_at")]
+    begin, end = (None if at is None else wording.moment(micros(at), zone, now) for at in ends)
+    told = f"{stay['facility']}, {str(stay.get('class') or '').lower()}".rstrip(", ")
+    return f"{told}: {begin or 'not known'} to {end or 'not known'}"
 
 
 TOLD: Final = ("attempted", "completed", "rejected", "noted")

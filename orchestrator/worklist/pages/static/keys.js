@@ -9,6 +9,7 @@
     const at = rows.indexOf(care.row());
     care.focus(rows[Math.min(rows.length - 1, Math.max(0, at + step))]);
   };
+  document.addEventListener("click", (event) => { if (event.target.closest?.("[data-next]")) move(1); });
   const press = (key) => {
     const row = care.row();
     const own = row?.querySelector(`[data-key="${CSS.escape(key)}"]`);
