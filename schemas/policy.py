@@ -267,12 +267,17 @@ def _policy(said: Any, base: dict[str, Any]) -> Policy:
         field = first["loc"]
         if first["type"] == _UNKNOWN:
             field = (*field, first["ctx"]["field"])
-        raise _Fault(field, first["msg"]) from None
+        raise _Fault(field, _plain(first["msg"])) from None
     for code in base.get("gaps", ()):
         if code not in policy.gaps:
             raise _Fault(("gaps",), f"{code} is missing")
     _check_references(policy)
     return policy
+
+
+def _plain(message: str) -> str:
+    """What the library says of a value, in the words of our own complaints."""
+    return message.removeprefix("Value error, ").replace("Input should", "must")
 
 
 KINDS: Final = frozenset(

@@ -84,7 +84,12 @@ async def test_the_same_earlier_and_gone_are_counted(shared: World) -> None:
 
 BAD_FILES: Final = [
     (HEAD + "colour: blue\n", "line 3", "colour", "known: version"),
-    (HEAD + "weekend_escalation_hour: 31\n", "line 3", "weekend_escalation_hour", "23"),
+    (
+        HEAD + "weekend_escalation_hour: 31\n",
+        "line 3",
+        "weekend_escalation_hour",
+        "must be less than or equal to 23",
+    ),
     (
         HEAD + "caused_tasks:\n  - kind: RESCHEDULE\n    team: Zoé Müller\n    rule: r\n"
         "    due: {clock: business, length: P1D}\n",

@@ -36,7 +36,14 @@ class WhatIf(Body):
 
 @rule("what-if", "search")
 async def what_if_under(call: CallOf, body: WhatIf, query: Annotated[NoQuery, Query()]) -> Response:
-    """Decide past discharges anew under another policy, compare, publish nothing."""
+    """
+    Decide past discharges anew under another policy, compare, publish nothing.
+
+    The job's `result`: how many `tasks` are `same`, due `earlier` or `later`, `new`, `gone` or
+    `changed` otherwise; how many `gaps`; `differing` in all, and in `items` the first hundred of
+    each way, with what each `was` and would be `now` (`due_at` null: no such task) and both
+    reasons.  `journal_from` is as far back as anything is known.
+    """
     del query
     zone = call.site.facilities.get("default").zone
     try:

@@ -21,7 +21,7 @@ from orchestrator.worklist.api.bodies import Body
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.model import lists
 from orchestrator.worklist.model.filters import tasks_of
-from orchestrator.worklist.pages import filters, rows, wording
+from orchestrator.worklist.pages import filters, rows, whom, wording
 from orchestrator.worklist.pages.frame import fragment, html
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf, own_path
 from orchestrator.worklist.pages.store import Wait
@@ -86,6 +86,8 @@ async def carried_out(
         await asyncio.to_thread(call.site.pages.wait_for, call.who.actor, wait, edge.now())
     elif outcome.thing["owner"] != call.who.actor or outcome.thing["status"] == "completed":
         await asyncio.to_thread(call.site.pages.drop_person, call.who.actor, asked.name)
+    else:
+        await call.site.reader.ask(lambda db: whom.keep(call, db, [asked.name]))
     return outcome
 
 
@@ -284,6 +286,9 @@ async def bulk(call: PageCallOf) -> Response:
             name, event = result["task_id"], result["event_id"]
             wait = Wait(event, name, body.action, call.site.log_now(), {})
             await asyncio.to_thread(pages.wait_for, actor, wait, edge.now())
+    if body.action == "accept":
+        taken = [result["task_id"] for result in results if result["status"] == 200]
+        await call.site.reader.ask(lambda db: whom.keep(call, db, taken))
     pages.flash(actor, {"text": _bulk_words(body.action, results), "undo": None})
     return RedirectResponse(back_of(call), 303)
 

@@ -86,10 +86,10 @@ def answer(result: Mapping[str, Any], zone: str, now: int) -> Answer:
         version=result["version"],
         sentence=", ".join([f"{tasks(counts['same'])} the same", *ways]) + ".",
         gaps=_gaps(result["gaps"]),
-        scope=f"{result['transitions']:,} {many} from {wording.day(first, zone, now)}"
-        f" to {wording.day(last, zone, now)},"
+        scope=f"{result['transitions']:,} {many} from {wording.day(first, zone)}"
+        f" to {wording.day(last, zone)},"
         f" as of {wording.moment(micros(result['as_of']), zone)}.",
-        notes=_notes(result, zone, now),
+        notes=_notes(result, zone),
         groups=[_group(result, way, now) for way in _WAYS if counts[way]],
     )
 
@@ -103,13 +103,13 @@ def _gaps(counts: Mapping[str, int]) -> str:
     return "Gaps: " + ", ".join([f"{counts['same']:,} the same", *ways]) + "."
 
 
-def _notes(result: Mapping[str, Any], zone: str, now: int) -> list[str]:
+def _notes(result: Mapping[str, Any], zone: str) -> list[str]:
     begins = result["journal_from"]
     notes = []
     if begins is None:
         notes.append("The journal holds nothing yet.")
     elif micros(begins) > micros(result["from"]):
-        day = wording.day(micros(begins), zone, now)
+        day = wording.day(micros(begins), zone)
         notes.append(f"The journal begins on {day}: what was received before is not known here.")
     if result["failed"]:
         notes.append(

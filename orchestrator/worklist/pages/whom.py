@@ -5,11 +5,17 @@ Whoever holds the withdrawn task must still know which call not to make: the nam
 seen is kept for them alone, until they say `Got it`, or the task ends otherwise.
 """
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from orchestrator.worklist import edge
+from orchestrator.worklist.api.answers import contacts
 from orchestrator.worklist.api.guard import Call
+from orchestrator.worklist.model import lists
+from orchestrator.worklist.model.filters import tasks_of
 from orchestrator.worklist.pages import calling, wording
 from orchestrator.worklist.pages.calling import Person
 from schemas.tasks import TERMINAL
@@ -37,6 +43,19 @@ def of(call: Call, tasks: Sequence[Mapping[str, Any]], now: int, seen: People) -
         if named is not None and named != kept.get(name):
             pages.keep_person(actor, name, named, edge.now())
     return found
+
+
+def keep(call: Call, db: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Note whom the tasks are about that the reader has just taken: the next page may not."""
+    for name in names:
+        row = lists.one(db, "tasks", name, tasks_of(call.who))
+        task = None if row is None else orjson.loads(row.value)
+        if task is None or task["owner"] != call.who.actor:
+            continue
+        key = task["patient_key"]
+        named = to_keep({"contact": contacts(db, [key], call.who).get(key)})
+        if named is not None:
+            call.site.pages.keep_person(call.who.actor, name, named, edge.now())
 
 
 def person_of(task: Mapping[str, Any], now: int, seen: Person | None = None) -> Person:
