@@ -31,8 +31,8 @@ def run(paths: list[Path], policy: Path | None, *, as_json: bool) -> None:
         return
     for word, one in (("was", was), ("now", now)):
         say(f"{word}  {one.version}, for {whose(one)}")
-    for one in changed:
-        say(f"\n  {one.name}\n    was  {one.was}\n    now  {one.now}")
+    for row in changed:
+        say(f"\n  {row.name}\n    was  {row.was}\n    now  {row.now}")
     say(f"\n{counted(len(changed), 'difference')}, {same:,} others are the same.")
 
 

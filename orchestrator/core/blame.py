@@ -29,7 +29,8 @@ def due_known(transition: Transition, rule: TaskRule, due: int, visit_at: int | 
 
     def by(row: TaskRule, at: int) -> int:
         ends = row.due.after(at, transition.facility)
-        if visit_at is None or not 1 <= day_number(visit_at, at, zone) <= transition.visit_days:
+        last_day = row.due.length if row.due.clock == "calendar" else transition.visit_days
+        if visit_at is None or not 1 <= day_number(visit_at, at, zone) <= last_day:
             return ends
         return min(ends, end_of_day(visit_at, 0, zone))
 

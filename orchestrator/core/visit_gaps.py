@@ -66,7 +66,7 @@ def visit_gaps(scope: Scope, transition: Transition, found: Duties, clock: Horiz
         if last_day and slot.missed is not None and replacement(slot, found.slots) is None:
             scope.add(
                 "PCP_NO_SHOW",
-                slot.starts_at,
+                min(slot.starts_at, slot.missed.stamp.time),  # it may have been moved since
                 why.says("The visit of {at} was not kept.", zone, at=slot.starts_at),
                 subject=slot.id,
                 evidence={"appointment_id": slot.id},

@@ -3,6 +3,7 @@
 It publishes nothing: no task, no gap, no message to anyone follows from it.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -24,6 +25,7 @@ from schemas.yaml_node import FieldFault
 
 KIND: Final = "what-if"
 MOST_DAYS: Final = 90
+LONGEST: Final = 200_000  # of a file; the built-in one is a thirtieth of it
 # Ninety days over the end of summer time are an hour longer.
 _MOST: Final = (MOST_DAYS * 24 + 1) * 3600 * SECOND
 
@@ -114,20 +116,22 @@ def _instant(field: str, text: str) -> int:
         raise BadDay(field, "form") from None
 
 
-def read_policy(said: Any) -> tuple[Policy, ...]:
+async def read_policy(said: Any) -> tuple[Policy, ...]:
     """
     The proposed policy: the text of a file, or what it means as JSON.
 
     Raises:
         FieldFault: It cannot be used; says in which line and field, and what is allowed.
     """
-    if isinstance(said, str):
-        return parse_policies(said)
+    is_text = isinstance(said, str)
+    # Every JSON is YAML, but has no lines that its author knows.
+    text: str = said if is_text else orjson.dumps(said).decode()
+    if len(text) > LONGEST:
+        raise FieldFault(None, "", f"must be at most {LONGEST:,} characters")
     try:
-        # Every JSON is YAML, but has no lines that its author knows.
-        return parse_policies(orjson.dumps(said).decode())
+        return await asyncio.to_thread(parse_policies, text)
     except FieldFault as fault:
-        raise FieldFault(None, fault.field, fault.complaint) from None
+        raise FieldFault(fault.line if is_text else None, fault.field, fault.complaint) from None
 
 
 def begin(

@@ -98,6 +98,8 @@ BAD_FILES: Final = [
         "must be one of case-management",
     ),
     ("version: [\n", "line 2", "", "is not YAML"),
+    (HEAD + "teams: &a [x]\nacute_types: *a\n", "line 4", "", "aliases are not read"),
+    (HEAD + "version: P10\n", "line 3", "version", "is given twice"),
     ("effective_from: 2031-01-01T00:00:00Z\n", "line 1", "version", "is missing"),
 ]
 
@@ -145,6 +147,13 @@ async def test_ninety_days_are_taken_also_over_the_end_of_summer_time(shared: Wo
     response = await asked(shared, **{"from": "2026-09-01", "to": "2026-11-29"})
     assert response.status_code == 202, response.text
     await ended(shared, response.headers["location"])
+
+
+async def test_a_file_that_is_none_by_its_size_is_refused(shared: World) -> None:
+    """Before anything reads it: reading YAML is slow."""
+    response = await asked(shared, policy=HEAD + "#" * 200_000)
+    assert response.status_code == 422
+    assert "at most 200,000 characters" in response.json()["detail"]
 
 
 async def test_an_unknown_member_is_refused(shared: World) -> None:

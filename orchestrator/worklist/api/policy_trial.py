@@ -48,7 +48,7 @@ async def what_if_under(call: CallOf, body: WhatIf, query: Annotated[NoQuery, Qu
     zone = call.site.facilities.get("default").zone
     try:
         days = what_if.days_of(body.since, body.until, zone)
-        proposed = what_if.read_policy(body.policy)
+        proposed = await what_if.read_policy(body.policy)
     except what_if.BadDay as fault:
         raise _refused("/" + fault.field, str(fault)) from None
     except FieldFault as fault:

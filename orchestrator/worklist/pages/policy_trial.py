@@ -29,7 +29,7 @@ async def begin(call: PageCallOf) -> Response:
     days, proposed = None, None
     if not errors:
         try:
-            proposed = what_if.read_policy(typed.policy)
+            proposed = await what_if.read_policy(typed.policy)
         except FieldFault as fault:
             errors.append(("policy", policy_trial_words.fault(fault)))
         try:

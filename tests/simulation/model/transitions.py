@@ -257,7 +257,8 @@ def ended(transition: Transition, world: World, others: list[Transition]) -> Tra
         return replace(transition, end=End(transition.at, "EXPIRED"))
     past = [end for end in _ends(transition, world, others) if end.at <= world.now]
     past.sort(key=lambda e: (e.at, RANK.index(e.reason)))
-    if transition.kind == "hospice":
+    died_before = bool(past) and past[0] == End(transition.at, "EXPIRED")
+    if transition.kind == "hospice" and not died_before:
         past.insert(0, End(transition.at, "HOSPICE"))
     if not past:
         return transition
