@@ -2,13 +2,16 @@
 
 Both trees take the same accepted events, by turns, in processes of their own; the ratio is that of
 the best turns.  *Processor* is all that decide does in memory, what it sends itself included.  On a
-busy machine ``--counted`` counts instructions of Python's virtual machine instead: always the same.
+busy machine ``--counted`` counts instructions of Python's virtual machine instead, ``--machine``
+those of the machine (needs valgrind): always the same, or nearly.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -79,6 +82,10 @@ def counted(run):
     return count / len(events)
 
 runs = (lambda: decide(told)), process
+if sys.argv[2] == "machine":  # valgrind counts: so many turns of one of them
+    for _ in range(int(sys.argv[4])):
+        runs[int(sys.argv[3])]()
+    sys.exit()
 for run in runs:
     run()
 if sys.argv[2] == "counted":
@@ -94,18 +101,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("other", type=Path, help="e.g. what `git archive COMMIT` unpacks to")
     parser.add_argument("--events", type=int, default=6_000)
     parser.add_argument("--turns", type=int, default=6)
-    parser.add_argument("--counted", action="store_true", help="instructions, one turn")
+    exact = parser.add_mutually_exclusive_group()
+    exact.add_argument("--counted", action="store_true", help="Python's instructions, one turn")
+    exact.add_argument("--machine", action="store_true", help="the machine's, one turn")
     chosen = parser.parse_args(arguments)
-    how, unit = ("counted", "instructions") if chosen.counted else ("timed", "µs CPU")
+    once = chosen.counted or chosen.machine
+    unit = "instructions" if once else "µs CPU"
     trees = {"this tree": HERE, "the other": chosen.other.resolve()}
     taken: dict[str, list[list[float]]] = {name: [] for name in trees}
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "accepted.ndjson"
         events = feed.accepted(feed.happenings(chosen.events))
         lines.write_bytes(b"\n".join(map(orjson.dumps, events)))
-        for _ in range(1 if chosen.counted else chosen.turns):
+        for _ in range(1 if once else chosen.turns):
             for name, tree in trees.items():
-                taken[name].append(_turn(tree, lines, how))
+                if chosen.machine:
+                    taken[name].append([_executed(tree, lines, n) / len(events) for n in (0, 1)])
+                else:
+                    taken[name].append(_turn(tree, lines, "counted" if once else "timed"))
     for number, what in enumerate(("core", "processor")):
         turns = [[turn[number] for turn in taken[name]] for name in trees]
         ours, theirs = map(min, turns)
@@ -118,15 +131,38 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _turn(tree: Path, lines: Path, how: str) -> list[float]:
-    run = subprocess.run(
-        [sys.executable, "-c", ARM, str(lines), how],
+    return [float(word) for word in _ran(tree, [str(lines), how]).stdout.split()]
+
+
+def _executed(tree: Path, lines: Path, number: int) -> int:
+    """Instructions of the machine in one more turn."""
+    valgrind = [
+        "valgrind",
+        "--tool=cachegrind",
+        "--cache-sim=no",
+        "--cachegrind-out-file=/dev/null",
+    ]
+    counts = []
+    for turns in ("1", "2"):
+        said = _ran(tree, [str(lines), "machine", str(number), turns], valgrind).stderr
+        (found,) = re.findall(r"I +refs: +([\d,]+)", said)
+        counts.append(int(found.replace(",", "")))
+    return counts[1] - counts[0]
+
+
+def _ran(
+    tree: Path, arguments: list[str], under: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    fixed = {"PYTHONHASHSEED": "0"} if under else {}
+    return subprocess.run(
+        [*under, sys.executable, "-c", ARM, *arguments],
         cwd=tree,
-        env={"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(tree), "PATH": "/usr/bin:/bin", **fixed},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if under else None,
         check=True,
         text=True,
     )
-    return [float(word) for word in run.stdout.split()]
 
 
 if __name__ == "__main__":

@@ -32,7 +32,13 @@ BUILT_IN: Final = Path(__file__).parent / "policies" / "P0.yaml"
 _UNKNOWN: Final = "unknown"
 Way = tuple[int | str, ...]  # the way to a field of the file
 
-Length = Annotated[timedelta, BeforeValidator(lambda text: parse_duration(str(text)))]
+# More than ten years after a discharge nobody follows it up, and calendars come to an end.
+Length = Annotated[
+    timedelta,
+    BeforeValidator(lambda text: parse_duration(str(text))),
+    Field(le=timedelta(days=3_650)),
+]
+Days = Annotated[int, Field(ge=0, le=3_650)]
 
 
 class _Part(BaseModel):
@@ -123,10 +129,10 @@ class VisitsPart(_Part):
 class WindowsPart(_Part):
     """Windows in local days."""
 
-    tcm_period_days: int
-    readmission_days: int
-    snf_silent_days: int
-    planned_within_days: int
+    tcm_period_days: Days
+    readmission_days: Days
+    snf_silent_days: Days
+    planned_within_days: Days
 
 
 class LatenessPart(_Part):
@@ -165,7 +171,7 @@ class Policy(_Part):
     lateness: LatenessPart
     elective_admit_types: frozenset[str]
     weekend_escalation_hour: Annotated[int, Field(ge=0, le=23)]
-    seal_after_days: Annotated[int, Field(ge=100)]
+    seal_after_days: Annotated[int, Field(ge=100, le=36_500)]
 
 
 def load_policies(path: str | Path | None) -> tuple[Policy, ...]:
@@ -209,8 +215,9 @@ def parse_policies(text: str) -> tuple[Policy, ...]:
             found.append(_policy(one, base))
         except _Fault as fault:
             raise fault.found(root, (number,) if listed else ()) from None
-    first = min((policy.effective_from for policy in found), default=None)
-    if first is None or first > built_in.effective_from:
+    if not found:
+        raise FieldFault(None, "", "holds no policy")
+    if min(policy.effective_from for policy in found) > built_in.effective_from:
         found.append(built_in)
     found.sort(key=lambda policy: policy.effective_from)
     for one, two in pairwise(found):

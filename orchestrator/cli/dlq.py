@@ -7,10 +7,10 @@ anything is said of it; no byte of a letter is printed but by ``--raw``.
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import log
 from orchestrator.cli import dlq_words as words
@@ -26,6 +26,7 @@ from orchestrator.worklist.model import letters
 from orchestrator.worklist.model.letters import OBJECT, Chosen, Letter, Status
 from orchestrator.worklist.pages import dead_letter_words
 from orchestrator.worklist.problems import Problem
+from orchestrator.worklist.retrying_many import MOST
 
 if TYPE_CHECKING:
     from orchestrator.cli.console import Progress
@@ -37,6 +38,7 @@ WORDS_MAX: Final = 1000
 MESSAGE_BYTES: Final = 1024 * 1024
 ALL: Final = sys.maxsize
 STDIN: Final = Path("-")
+Tell = Callable[[], None]  # prints the answer
 _NAME: Final = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 _ID: Final = re.compile(r"care\.dead-letter\.v1-\d{1,9}-\d{1,19}")
 
@@ -51,16 +53,15 @@ def listed(
 ) -> None:
     """Print the letters of that status, the oldest first."""
 
-    async def asked(desk: Desk, _: "Progress") -> None:
+    async def asked(desk: Desk, _: "Progress") -> Tell:
         chosen = Chosen(reason, facility, None, status)
         found = await _listed(desk, chosen)
-        now = desk.log_now()
         if as_json:
             items = [letters.as_plain(one, desk.facilities) for one in found]
-            say_json({"items": items, "count": len(items)})
-            return
+            return partial(say_json, {"items": items, "count": len(items)})
+        now = desk.log_now()
         lines = words.table(found, desk.facilities, now) if found else []
-        say("\n".join([*lines, words.last_line(status, found, now)]))
+        return partial(say, "\n".join([*lines, words.last_line(status, found, now)]))
 
     _run(data_dir, asked)
 
@@ -74,18 +75,17 @@ def show(place: str, data_dir: Path | None, *, as_json: bool) -> None:
     """Print all that is told of one letter without a value of its."""
     _check_id(place)
 
-    async def asked(desk: Desk, _: "Progress") -> None:
+    async def asked(desk: Desk, _: "Progress") -> Tell:
         letter = await _letter(desk, place)
         edits = await desk.ask(lambda db: letters.edits(db, place))
         tries = await desk.ask(lambda db: letters.tries(db, place))
         segments = dead_letter_words.segments((await _lying(desk, place)).value or b"")
         shown = words.Shown(letter, edits, tries, segments)
         if as_json:
-            say_json(words.as_plain(shown, desk.facilities))
-        else:
-            say("\n".join(words.in_full(shown, desk.facilities, desk.log_now())))
+            return partial(say_json, words.as_plain(shown, desk.facilities))
+        return partial(say, "\n".join(words.in_full(shown, desk.facilities, desk.log_now())))
 
-    _run(data_dir, asked)
+    _run(data_dir, asked, place=place)
 
 
 def raw(place: str, data_dir: Path | None, *, purpose: str | None, by: str | None) -> None:
@@ -94,20 +94,24 @@ def raw(place: str, data_dir: Path | None, *, purpose: str | None, by: str | Non
     _check_by(by)
     said = _said("--purpose", purpose, PURPOSE_MIN, "what the bytes are needed for")
 
-    async def asked(desk: Desk, _: "Progress") -> None:
+    async def asked(desk: Desk, _: "Progress") -> Tell:
         letter = await _letter(desk, place)
         value = (await _lying(desk, place)).value or b""
         account = Account(objects=[f"{OBJECT}/{place}"], purpose=said, rows=1)
         await desk.audit.write(desk.who, "raw", "success", account, edge.new_id())
-        if sys.stdout.isatty():
-            say(words.readable(value))
-        else:
-            sys.stdout.buffer.write(value)
-            sys.stdout.buffer.flush()
-        if letter.size > len(value):
-            hint(f"only the first {len(value):,} of {letter.size:,} bytes were kept")
+        return partial(_write, value, letter.size)
 
-    _run(data_dir, asked, by=by)
+    _run(data_dir, asked, place=place, by=by)
+
+
+def _write(value: bytes, size: int) -> None:
+    if sys.stdout.isatty():
+        say(words.readable(value))
+    else:
+        sys.stdout.buffer.write(value)
+        sys.stdout.buffer.flush()
+    if size > len(value):
+        hint(f"only the first {len(value):,} of {size:,} bytes were kept")
 
 
 def retry(
@@ -137,42 +141,40 @@ def retry(
         _check_by(by)
     mended = None if replacement is None else _read(replacement)
 
-    async def asked(desk: Desk, bar: "Progress") -> None:
+    async def asked(desk: Desk, bar: "Progress") -> Tell:
         sending = Sending(desk, bar, dry_run=dry_run)
         if place is not None:
-            done = await _retried_one(sending, place, mended, as_json=as_json)
-        else:
-            done = await _retried_many(desk, sending, reason, as_json=as_json)
-        if not done:
-            sys.exit(NO)
+            one = await sending.one(place, mended)
+            return partial(_tell_one, one, dry_run=dry_run, as_json=as_json)
+        if reason is not None:
+            await _check_reason(desk, reason)
+        return partial(_tell_many, await sending.many(Chosen(reason)), as_json=as_json)
 
-    _run(data_dir, asked, sending=True, by=by)
+    _run(data_dir, asked, place=place, sending=True, by=by)
 
 
-async def _retried_one(
-    sending: Sending, place: str, mended: bytes | None, *, as_json: bool
-) -> bool:
-    one = await sending.one(place, mended)
+def _tell_one(one: Mapping[str, Any], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        say_json({**one, "dry_run": sending.dry_run})
+        say_json({**one, "dry_run": dry_run})
     else:
-        say(words.result(one, dry_run=sending.dry_run))
-    return bool(one["result"] != "refused")
+        say(words.result(one, dry_run=dry_run))
+    if one["result"] == "refused":
+        sys.exit(NO)
 
 
-async def _retried_many(desk: Desk, sending: Sending, reason: str | None, *, as_json: bool) -> bool:
-    if reason is not None:
-        await _check_reason(desk, reason)
-    many = await sending.many(Chosen(reason))
+def _tell_many(many: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         say_json(many)
     else:
         say("\n".join(words.results(many)))
     if many["ended_by"] is not None:
         raise Problem(many["ended_by"])
+    if many["letters"] + many["left"] == MOST:
+        hint(f"at most {MOST:,} are dealt with at once: again for the rest")
     if many["left"]:
         hint(f"stopped: {many['left']:,} not looked at, they wait as before")
-    return not (many["refused"] or many["left"])
+    if many["refused"] or many["left"]:
+        sys.exit(NO)
 
 
 def discard(
@@ -183,22 +185,22 @@ def discard(
     _check_by(by)
     said = _said("--reason", reason, REASON_MIN, "why it is not needed")
 
-    async def asked(desk: Desk, _: "Progress") -> None:
+    async def asked(desk: Desk, _: "Progress") -> Tell:
         account = Account()
         await desk.retrying.discard(desk.who, place, account, said)
         await desk.audit.write(desk.who, "discard", "success", account, edge.new_id())
         if as_json:
-            say_json({"id": place, "status": "discarded", "reason": said})
-        else:
-            say(f"{place}  dropped; it is kept as long as the others")
+            return partial(say_json, {"id": place, "status": "discarded", "reason": said})
+        return partial(say, f"{place}  dropped; it is kept as long as the others")
 
-    _run(data_dir, asked, by=by)
+    _run(data_dir, asked, place=place, by=by)
 
 
 def _run(
     data_dir: Path | None,
-    question: "Callable[[Desk, Progress], Awaitable[None]]",
+    question: "Callable[[Desk, Progress], Awaitable[Tell]]",
     *,
+    place: str | None = None,
     sending: bool = False,
     by: str | None = None,
 ) -> None:
@@ -206,30 +208,31 @@ def _run(
     here = site.load(data_dir=data_dir)
     log.configure("error", here.log_format)
 
-    async def run() -> None:
+    async def run() -> Tell:
         with progress() as bar:
             async with opened(here, bar("reading"), sending=sending, by=by) as desk:
-                await question(desk, bar)
+                return await question(desk, bar)
 
     try:
-        asyncio.run(run())
+        tell = asyncio.run(run())
+        tell()  # not while a bar is on the screen: it would take the lines for its own
     except Problem as problem:
-        raise _fault(problem) from None
+        raise _fault(problem, place) from None
     except LogAway as problem:
         raise Away(f"the log does not answer: {problem}") from None
     except KeyboardInterrupt:
         raise No("ended at once; what was sent stays sent, `dlq list` says what waits") from None
 
 
-def _fault(problem: Problem) -> Fault:
+def _fault(problem: Problem, place: str | None) -> Fault:
     match problem.reason:
         case "not-found":
-            return No(
-                "no such dead letter is kept; `dlq list --status open` prints those that wait"
-            )
+            return No(f"{place}: no such dead letter is kept; `dlq list` prints those that wait")
         case "not-possible-now":
             said = problem.more.get("why", "").rpartition(" by ")[2]
-            return No(f"{problem.detail.rstrip('.')}{f', by {said}' if said else ''}")
+            by = f", by {said}" if said else ""
+            detail = problem.detail.rstrip(".")
+            return No(f"{place}: {detail[:1].lower()}{detail[1:]}{by}")
         case "audit-unavailable":
             return Away(
                 "it could not be recorded who did this, so nothing is shown; the letter waits as"

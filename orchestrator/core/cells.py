@@ -26,6 +26,7 @@ from orchestrator.core.facts import (
     Stamp,
     VisitMark,
     VisitSaid,
+    parked_name,
 )
 from orchestrator.core.identity import GroupCell
 from orchestrator.core.registers import MATERIAL, NOTHING, STAMPED, Registers
@@ -264,7 +265,7 @@ class PersonCell:
     """The person, what was parked of theirs, and which gaps somebody acknowledged."""
 
     said: Registers = field(default_factory=dict)
-    parked: dict[str, tuple[int, str]] = field(default_factory=dict)  # event id -> receipt, reason
+    parked: dict[str, tuple[int, str]] = field(default_factory=dict)  # name -> receipt, reason
     acknowledged: dict[str, int] = field(default_factory=dict)  # gap id -> receipt
     # Every word about outreach, wish or consent, with its stamp: the last of them is not all.
     wishes: dict[str, tuple[str | None, Stamp]] = field(default_factory=dict)
@@ -278,10 +279,11 @@ class PersonCell:
                 del self.parked[event]
             return MATERIAL if mended else NOTHING
         if isinstance(fact, Parked):
-            held, said = self.parked.get(fact.stamp.event), (fact.stamp.receipt, fact.reason)
+            name = parked_name(fact.stamp.source, fact.stamp.event)
+            held, said = self.parked.get(name), (fact.stamp.receipt, fact.reason)
             if held is not None and held <= said:
                 return NOTHING
-            self.parked[fact.stamp.event] = said
+            self.parked[name] = said
             if len(self.parked) > MOST_PARKED:
                 del self.parked[min(self.parked, key=lambda event: (self.parked[event], event))]
             return MATERIAL

@@ -106,9 +106,19 @@ class Parked:
     stamp: Stamp
 
 
+def parked_name(source: str, event: str) -> str:
+    """What a parked event is called: ids are the sender's own, and two may give the same."""
+    return f"{source}\0{event}" if source else event
+
+
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """Events that were parked, and one that counts stands for now: they were sent again."""
+    """
+    Events that were parked, and one that counts stands for now: they were sent again.
+
+    Attributes:
+        events: By `parked_name`.
+    """
 
     events: tuple[str, ...]
     receipt: int
@@ -194,7 +204,7 @@ class Told:
     lane: str = "live"
     under: str = ""  # the member of a patient that it was told of; empty: the patient's own
     marks: tuple[Mark, ...] = ()  # what it says of who is whom
-    retries: tuple[str, ...] = ()  # parked events for which it was sent again, mended perhaps
+    retries: tuple[str, ...] = ()  # parked events (`parked_name`) for which it was sent again
 
 
 OF_VISIT = (VisitSaid, Admitted, DischargeSaid, VisitMark, Contested)

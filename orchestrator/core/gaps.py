@@ -50,6 +50,8 @@ def transition_gaps(
         masked=is_masked(transition.stay, view),
     )
     _facts(scope, transition, found)
+    if reason == "MERGED":
+        _alerts(scope, transition, found, horizon)
     if transition.status == "closed" and reason != "DECLINED":
         return scope.found
     clock = horizon
@@ -79,9 +81,13 @@ def transition_gaps(
         )
     # What a clinician must hear of is never suppressed (scenario 21).
     scope.status = "open"
+    _alerts(scope, transition, found, horizon)
+    return scope.found
+
+
+def _alerts(scope: Scope, transition: Transition, found: Duties, horizon: Horizon) -> None:
     _overdue(scope, transition, [d for d in found.tasks if _is_alert(d)], found, horizon)
     _red_flag(scope, found)
-    return scope.found
 
 
 def _is_alert(duty: Duty) -> bool:

@@ -107,6 +107,6 @@ def _episode(chain: Sequence[Stay]) -> dict[str, Any]:
     visits = dict.fromkeys(number for stay in chain for number in stay.visits)
     return {
         "visits": list(visits),
-        "started_at": written(chain[0].start),
+        "started_at": written(chain[0].began),
         "ended_at": None if last.discharge is None else written(last.discharge.at),
     }

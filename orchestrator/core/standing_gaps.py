@@ -146,7 +146,7 @@ def _person_gaps(view: View, rules: Rules) -> list[Wanted]:
             min(at for at, _ in parked.values()),
             why.says("A message about this patient could not be used; somebody must look."),
             evidence={"count": len(events), "reason": newest[1]},
-            caused_by=tuple(events),
+            caused_by=tuple(name.rpartition("\0")[2] for name in events),
             known=newest[0],
         )
         found += scope.found

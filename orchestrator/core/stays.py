@@ -23,6 +23,7 @@ from orchestrator.core.visit_walk import (
     Mark,
     Segment,
     Walk,
+    about_the_discharge,
     first_received,
     marks_of,
     parted_at,
@@ -78,6 +79,7 @@ class Stay:
     given: int = 0  # when we heard that it is this patient's, where it came under another
     claimants: frozenset[str] = frozenset()
     start: int = 0  # for order: admission, else the earliest that is known
+    began: int = 0  # under an earlier number, where it had one (an ED visit that became this)
     # The class that holds; a discharge without any admission counts as INPATIENT.
     cls: str = field(init=False, default="INPATIENT")
 
@@ -149,7 +151,10 @@ def _derive(members: list[VisitCell], closing: Callable[[str | None], str]) -> D
     marks = marks_of(members)
     segments, orphans = Walk(marks).run()
     stays = [_stay(members, segment, closing) for segment in segments]
-    _share_classes(stays)
+    if len(stays) > 1:
+        _share_classes(stays)
+        for stay, segment in zip(stays, segments, strict=True):
+            _take_ends(stay, segment, closing)  # what ends it hangs on its own class
     if not stays:
         planned = [cell for cell in members if any(key[0] == "planned" for key in cell.marks)]
         if planned:
@@ -222,8 +227,15 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
             stay.admit, stay.admit_at = first.stamp, first.said[0]
     elif segment.returned_from is not None:
         stay.admitted_at = segment.returned_from
+    _take_ends(stay, segment, closing)
+    return stay
+
+
+def _take_ends(stay: Stay, segment: Segment, closing: Callable[[str | None], str]) -> None:
+    """The discharges of a stay, and since when it is known."""
+    stay.discharge, stay.taken_back = None, []
     for happening in segment.happenings:
-        discharge = _discharge(happening, newest.number, closing)
+        discharge = _discharge(happening, stay.visit, closing)
         if discharge is None:
             continue
         if closing(discharge.disposition) == "none" and stay.cls == "INPATIENT":
@@ -238,7 +250,8 @@ def _stay(members: list[VisitCell], segment: Segment, closing: Callable[[str | N
     if not known:  # an account closed, or an interim bill, is all that was heard of it
         known = [stated(mark) for one in segment.happenings for mark in one.statements]
     stay.start = stay.admitted_at if stay.admitted_at is not None else min(known, default=0)
-    return stay
+    earlier = (mark.said[0] for mark in segment.admits if mark.visit != stay.visit)
+    stay.began = min([stay.start, *earlier])
 
 
 def _whose(stay: Stay, members: list[VisitCell]) -> None:
@@ -249,45 +262,10 @@ def _whose(stay: Stay, members: list[VisitCell]) -> None:
     stay.claimants = frozenset().union(*(cell.claimants for cell in members))
 
 
-def _about_the_discharge(
-    marks: list[Mark], newest: str, closing: Callable[[str | None], str]
-) -> list[Mark]:
-    """
-    The statements of a happening without those that are about something else.
-
-    Closing the account of an earlier number (admitted here, 09) says nothing of the visit that
-    went on under a later one; nor does an account closed, or an interim bill (30), at an instant
-    at which no discharge stands.  At the same instant, or said as a correction, either is one.
-    """
-
-    def aside(mark: Mark) -> bool:
-        return bool(mark.said[3]) and closing(mark.said[4]) in ("none", "interim")
-
-    stands = {
-        stated(mark)
-        for mark in marks
-        if mark.said[1] and CORRECTED not in mark.said[2] and not aside(mark)
-    }
-    return [
-        mark
-        for mark in marks
-        if not aside(mark)
-        or (
-            mark.visit == newest
-            and (
-                CORRECTED in mark.said[2]
-                or not mark.said[1]
-                or not stands
-                or stated(mark) in stands
-            )
-        )
-    ]
-
-
 def _discharge(
     happening: Happening, newest: str, closing: Callable[[str | None], str]
 ) -> Discharge | None:
-    statements = _about_the_discharge(happening.statements, newest, closing)
+    statements = about_the_discharge(happening.statements, newest, closing)
     opening = [mark for mark in statements if mark.said[1]]
     if not opening:
         return None

@@ -28,6 +28,7 @@ from orchestrator.core.facts import (
     FieldUnmapped,
     Mended,
     Told,
+    parked_name,
 )
 from orchestrator.core.instants import DAY
 from orchestrator.core.patient import CellKey, Patient, Waiting
@@ -344,7 +345,8 @@ def _mended(patient: Patient, told: Told) -> Told | None:
     cell = patient.cells.get(("person", ""))
     if not isinstance(cell, PersonCell) or not cell.parked or not told.source:
         return None
-    events = tuple(cell.mended(dict.fromkeys((told.event, *told.retries)), told.receipt))
+    own = parked_name(told.source, told.event)
+    events = tuple(cell.mended(dict.fromkeys((own, *told.retries)), told.receipt))
     if not events:
         return None
     return replace(told, facts=(Mended(events, told.receipt),), command=None, effective=0)

@@ -369,8 +369,9 @@ def _close_with(transition: Transition, duty: Duty, horizon: Horizon) -> None:
     if transition.status != "closed":
         return
     reason = transition.stop_reason or transition.close_reason or ""
-    if reason == "DECLINED" and duty.kind == "CLINICAL_ESCALATION":
-        # Outreach is declined, not safety: a clinician still hears of the red flag (scenario 21).
+    if reason in ("DECLINED", "MERGED") and duty.kind == "CLINICAL_ESCALATION":
+        # Outreach is declined, not safety: a clinician still hears of the red flag (scenario 21),
+        # which the joining of two records does not answer either.
         if not horizon.reached(transition.window_end):
             return
         reason = "WINDOW_ENDED"

@@ -5,6 +5,7 @@ takes back the one that stands at the instant it names, else the latest at or be
 whenever either arrives (``contract.md`` §2, rulings 6, 14, 35).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -111,6 +112,41 @@ def parted_at(happening: Happening, first: Mark) -> int:
     others = [] if happening.before is None else happening.before.statements
     known = (first_received(mark) for mark in others if mark.said[1])
     return happening.apart if any(one < first_received(first) for one in known) else 0
+
+
+def about_the_discharge(
+    marks: list[Mark], newest: str, closing: Callable[[str | None], str]
+) -> list[Mark]:
+    """
+    The statements of a happening without those that are about something else.
+
+    Closing the account of an earlier number (admitted here, 09) says nothing of the visit that
+    went on under a later one; nor does an account closed, or an interim bill (30), at an instant
+    at which no discharge stands.  At the same instant, or said as a correction, either is one.
+    """
+
+    def aside(mark: Mark) -> bool:
+        return bool(mark.said[3]) and closing(mark.said[4]) in ("none", "interim")
+
+    stands = {
+        stated(mark)
+        for mark in marks
+        if mark.said[1] and CORRECTED not in mark.said[2] and not aside(mark)
+    }
+    return [
+        mark
+        for mark in marks
+        if not aside(mark)
+        or (
+            mark.visit == newest
+            and (
+                CORRECTED in mark.said[2]
+                or not mark.said[1]
+                or not stands
+                or stated(mark) in stands
+            )
+        )
+    ]
 
 
 class Walk:

@@ -6,17 +6,17 @@ from typing import Any
 
 import orjson
 
+from orchestrator.stream import retries
+
 # Stamps of receipt: they differ between copies of one event.
 RECEIPTS = ("receivedtime", "sentreceivedtime")
-# For which parked event it was sent again: said by whoever did that, not by the sender.
-RETRIES = "retries"
 
 
 def content_hash(event: Mapping[str, Any]) -> str:
     """32 hex digits over the accepted event, stamps of receipt aside, members in any order."""
     # ``stamps`` names times that the sender did not state: they were taken from MSH-7, which a
     # message sent again has anew.
-    left_out = {*RECEIPTS, RETRIES, *event.get("stamps", ())}
+    left_out = {*RECEIPTS, retries.HEADER, *event.get("stamps", ())}
     said = {name: value for name, value in event.items() if name not in left_out}
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 

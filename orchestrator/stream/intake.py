@@ -15,6 +15,7 @@ that.  What it appends (value, under the key of):
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -25,7 +26,7 @@ from events.cloudevents import decode_message
 from events.reject import REASONS, Reject
 from orchestrator.core.instants import MINUTE, written
 from orchestrator.log import debugs, describe
-from orchestrator.stream.content import RETRIES
+from orchestrator.stream import retries
 from orchestrator.stream.identity import IDENTITY
 from orchestrator.stream.keys import facility_key, patient_key
 from orchestrator.stream.sqlite_log import Record
@@ -35,7 +36,7 @@ from schemas.topics import BACKFILL, MAX_MESSAGE_BYTES
 # A too large record is kept by its beginning; its size and hash tell which it was (contract §1).
 DEAD_LETTER_BYTES: Final = 65_536
 # What an adapter at the door found out and no sender may say; it comes in headers of these names.
-NOTES: Final = ("timeflags", "unmapped", "stamps", RETRIES)
+NOTES: Final = ("timeflags", "unmapped", "stamps")
 # Header of a record that only says: a message of this patient was refused at the door.
 REFUSED: Final = "refused"
 # The journal's limit, less what Kafka adds to a record.
@@ -99,6 +100,7 @@ class Intake:
     def __init__(self, facilities: Facilities, site_key: bytes, signs: Signs) -> None:
         self._facilities = facilities
         self._site_key = site_key
+        self._key_of = partial(patient_key, site_key)
         self.signs = signs
 
     def take(self, record: Record, headers: Headers | None = None) -> Taken:
@@ -126,6 +128,9 @@ class Intake:
         event |= {
             name: orjson.loads(record.headers[name]) for name in NOTES if name in record.headers
         }
+        again_for = retries.read(record.headers, event["subject"], self._key_of)
+        if again_for:
+            event[retries.HEADER] = again_for
         if record.topic == BACKFILL and event["lane"] == "live":
             event["lane"] = "backfill"
         entry = self._entry_of(event, record.value or b"")
@@ -176,7 +181,7 @@ class Intake:
 
     def _told_of_refusal(self, record: Record, receipt: str) -> list[Entry]:
         told = orjson.loads(record.value or b"{}")
-        names = ("subject", "reason", "event_id", "facility")
+        names = ("subject", "reason", "event_id", "source", "facility")
         value = {"kind": "parked", **{name: told.get(name) for name in names}}
         if not isinstance(value["subject"], str) or value["reason"] not in REASONS:
             return []
@@ -214,6 +219,7 @@ def refusal(reject: Reject, raw: bytes) -> tuple[bytes, dict[str, str]]:
         "subject": reject.subject,
         "reason": reject.reason,
         "event_id": parked_as(reject, raw),
+        "source": reject.source,
         "facility": reject.facility,
     }
     return orjson.dumps(value), {REFUSED: reject.reason}

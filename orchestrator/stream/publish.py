@@ -23,6 +23,7 @@ from events.canonical import MAX_BYTES
 from events.files import Record as FileRecord
 from events.reject import Reject
 from orchestrator.core.instants import written
+from orchestrator.stream import retries
 from orchestrator.stream.failpoints import hit
 from orchestrator.stream.intake import NOTES, dead_letter, refusal
 from orchestrator.stream.sqlite_log import Log
@@ -168,7 +169,7 @@ def as_sent(event: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
     content travels in headers, because senders may not say it.
     """
     sent = {"specversion": "1.0", **event, **event.get("extensions", {})}
-    for name in ("receivedtime", "sentreceivedtime", "extensions", *NOTES):
+    for name in ("receivedtime", "sentreceivedtime", "extensions", retries.HEADER, *NOTES):
         sent.pop(name, None)
     return orjson.dumps(sent), {
         name: orjson.dumps(event[name]).decode() for name in NOTES if name in event

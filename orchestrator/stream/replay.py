@@ -19,7 +19,7 @@ import handlers
 from events import decode_record
 from events.files import Record
 from events.reject import Reject
-from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Parked, Stamp
+from orchestrator.core.facts import FacilityHeard, FieldUnmapped
 from orchestrator.core.instants import DAY, read, written
 from orchestrator.core.policy import Rules
 from orchestrator.log import describe
@@ -27,6 +27,7 @@ from orchestrator.stream.content import content_hash
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.rules import rules as made_rules
 from orchestrator.stream.story import History, Story, connected, contest, in_order, silent
+from orchestrator.stream.telling import parked
 from schemas.facilities import Facilities
 from schemas.policy import load_policies
 
@@ -192,7 +193,8 @@ class Run:
             reason = "duplicate-id-different-content"
             detail = "the same source and id came with other content"
             self.rejected.append({"where": where, "reason": reason, "detail": detail})
-            self._parked(event["subject"], reason, event["id"], receipt)
+            names = (event["source"], event["id"])
+            self._parked(event["subject"], reason, names, receipt)
         for reject, where in found.rejects.values():
             self._refused(reject, where)
 
@@ -220,12 +222,11 @@ class Run:
         self.rejected.append({"where": where, "reason": reject.reason, "detail": reject.detail})
         if reject.subject is not None:
             name = reject.event_id or f"{reject.reason} at {written(receipt)}"
-            self._parked(reject.subject, reject.reason, name, receipt)
+            names = (reject.source or "", name)
+            self._parked(reject.subject, reject.reason, names, receipt)
 
-    def _parked(self, subject: str, reason: str, event: str, receipt: int) -> None:
-        stamp = Stamp(receipt, -1, "", event, receipt, receipt)
-        told = silent([Parked(reason, stamp)], receipt, event)
-        self._history(subject).add(receipt, told)
+    def _parked(self, subject: str, reason: str, names: tuple[str, str], receipt: int) -> None:
+        self._history(subject).add(receipt, parked(reason, *names, receipt))
 
     def _history(self, subject: str) -> History:
         return self.subjects.setdefault(subject, History())

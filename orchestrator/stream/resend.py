@@ -16,8 +16,9 @@ from events import decode_record
 from events.cloudevents import decode_message
 from events.files import records_in
 from events.reject import Reject
+from orchestrator.core.facts import parked_name
 from orchestrator.core.instants import written
-from orchestrator.stream.content import RETRIES
+from orchestrator.stream import retries
 from orchestrator.stream.intake import NOTES, parked_as
 from orchestrator.stream.letters import sent_as
 from orchestrator.stream.publish import Row, as_sent, sending_of
@@ -56,11 +57,13 @@ class Again(NamedTuple):
     Attributes:
         events: Ids of the events among *rows*; none: the message is legal, and not used here.
         subjects: Whose they are.
+        facilities: What they say of where it happened; ``None``: nothing.
     """
 
     rows: tuple[Row, ...] = ()
     events: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
+    facilities: frozenset[str | None] = frozenset()
     reject: Reject | None = None
 
 
@@ -78,6 +81,7 @@ def again(
     letter: Letter,
     lay: Lay | None,
     facilities: Facilities,
+    key_of: retries.KeyOf,
     *,
     receipt: str,
     replacement: bytes | None = None,
@@ -87,6 +91,7 @@ def again(
 
     Args:
         lay: What lies at the place that it names (`place_of`), if that can be read.
+        key_of: The key of a patient's identifier.
         receipt: Now, UTC.
         replacement: What a person made of it.
     """
@@ -104,28 +109,36 @@ def again(
         found = _as_it_lay(letter.headers["topic"], lay, facilities, receipt)
     if found.reject is not None:
         return found
-    noted = {RETRIES: orjson.dumps(names(letter, lay, facilities)).decode()}
-    rows = tuple(row._replace(headers={**row.headers, **noted}) for row in found.rows)
-    return found._replace(rows=rows)
+    called = names(letter, lay, facilities)
+
+    def said(row: Row) -> Row:
+        noted = retries.header(called, row.subject or "", key_of)
+        return row._replace(headers={**row.headers, **noted})
+
+    return found._replace(rows=tuple(map(said, found.rows)))
 
 
 def names(letter: Letter, lay: Lay | None, facilities: Facilities) -> list[str]:
     """What the parked events of *letter* are called in the gaps of their patients."""
     then = written(letter.at)  # a time that was ahead need not be any more
     if lay is not None and (event := _journalled(letter.headers["topic"], lay)) is not None:
-        return [event["id"]]
+        return [parked_name(event["source"], event["id"])]
     if lay is not None:
         try:
             decoded = decode_message(lay.headers.items(), lay.value, facilities, receipt=then)
         except Reject as reject:
-            return [parked_as(reject, lay.value)]
-        return [decoded["id"]]
+            return [_called(reject, lay.value)]
+        return [parked_name(decoded["source"], decoded["id"])]
     found: list[str] = []
     for record in records_in(letter.value):
         one = decode_record(record.kind, record.raw, facilities, then)
-        found += [event["id"] for event in one.events]
-        found += [parked_as(reject, letter.value) for reject in one.rejects]
+        found += [parked_name(event["source"], event["id"]) for event in one.events]
+        found += [_called(reject, letter.value) for reject in one.rejects]
     return found
+
+
+def _called(reject: Reject, raw: bytes) -> str:
+    return parked_name(reject.source or "", parked_as(reject, raw))
 
 
 def _is_the_same(letter: Letter, lay: Lay) -> bool:
@@ -153,9 +166,9 @@ def _as_it_lay(topic: str, lay: Lay, facilities: Facilities, receipt: str) -> Ag
         decoded = decode_message(lay.headers.items(), lay.value, facilities, receipt=receipt)
     except Reject as reject:
         return Again(reject=reject)
-    kept = {name: value for name, value in lay.headers.items() if name != RETRIES}
+    kept = {name: value for name, value in lay.headers.items() if name != retries.HEADER}
     row = Row(topic, decoded["subject"], lay.value, kept)
-    return Again((row,), (decoded["id"],), (decoded["subject"],))
+    return _again(row, decoded)
 
 
 def _journalled(topic: str, lay: Lay) -> dict[str, Any] | None:
@@ -172,10 +185,8 @@ def _journalled(topic: str, lay: Lay) -> dict[str, Any] | None:
 def _of_event(event: dict[str, Any]) -> Again:
     topic = topic_of(event["type"], event["lane"])
     assert topic is not None, "an accepted event has a topic"
-    value, headers = as_sent({name: said for name, said in event.items() if name != RETRIES})
-    return Again(
-        (Row(topic, event["subject"], value, headers),), (event["id"],), (event["subject"],)
-    )
+    value, headers = as_sent(event)
+    return _again(Row(topic, event["subject"], value, headers), event)
 
 
 def _of_bytes(raw: bytes, facilities: Facilities, receipt: str) -> Again:
@@ -186,5 +197,15 @@ def _of_bytes(raw: bytes, facilities: Facilities, receipt: str) -> Again:
     sending = sending_of(record, facilities, receipt)
     if sending.rejects:
         return Again(reject=sending.rejects[0])
-    ids = tuple(orjson.loads(row.value)["id"] for row in sending.events)
-    return Again(tuple(sending.events), ids, tuple(row.subject or "" for row in sending.events))
+    said = [orjson.loads(row.value) for row in sending.events]
+    return Again(
+        tuple(sending.events),
+        tuple(event["id"] for event in said),
+        tuple(row.subject or "" for row in sending.events),
+        frozenset(event.get("facility") for event in said),
+    )
+
+
+def _again(row: Row, event: Mapping[str, Any]) -> Again:
+    facility = frozenset({event.get("facility")})
+    return Again((row,), (event["id"],), (event["subject"],), facility)

@@ -5,7 +5,7 @@ A journal is in the order of receipts; deciding anew goes patient by patient.  T
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -13,9 +13,9 @@ import orjson
 import structlog
 
 import handlers
-from orchestrator.core.facts import OF_VISIT, Told
+from orchestrator.core.facts import Told
 from orchestrator.core.instants import DAY, read
-from orchestrator.stream.story import History, connected, contested
+from orchestrator.stream.story import History, connected
 from schemas.facilities import Facilities
 
 logger = structlog.get_logger()
@@ -54,13 +54,8 @@ class Shelf:
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute(f"PRAGMA cache_size = {PAGES}")
         self._db.execute("CREATE TABLE told (subject TEXT, event BLOB)")
-        self._db.execute(
-            "CREATE TABLE claims (facility TEXT, visit TEXT, subject TEXT, receipt INT,"
-            " PRIMARY KEY (facility, visit, subject)) WITHOUT ROWID"
-        )
         self._marked: dict[str, History] = {}
         self._wanted: set[str] = set()
-        self._contested: dict[str, list[tuple[int, Told]]] = {}
         self.first: int | None = None
 
     def __enter__(self) -> Self:
@@ -84,8 +79,6 @@ class Shelf:
             if number % STEP == 0:
                 yield number
         self._db.execute("CREATE INDEX by_subject ON told (subject)")
-        for subject, receipt, told in contested(self._claims()):
-            self._contested.setdefault(subject, []).append((receipt, told))
         yield number
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -107,13 +100,6 @@ class Shelf:
     def _note(self, event: dict[str, Any], told: Told, subject: str, receipt: int) -> None:
         if told.marks:
             self._marked.setdefault(subject, History()).add(receipt, told)
-        visits = {(one.facility, one.visit) for one in told.facts if isinstance(one, OF_VISIT)}
-        for facility, visit in visits:
-            self._db.execute(
-                "INSERT INTO claims VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET receipt = min(receipt, excluded.receipt)",
-                (facility, visit, subject, receipt),
-            )
         if subject not in self._wanted and told.command is None and self._near(event):
             self._wanted.add(subject)
 
@@ -127,18 +113,6 @@ class Shelf:
         said = [event["time"], *(v for n, v in event["data"].items() if n.endswith("_at"))]
         return any(first <= at <= last for one in said if (at := _instant(one)) is not None)
 
-    def _claims(self) -> Iterator[tuple[tuple[str, str], dict[str, int]]]:
-        """The visits that came under several identifiers, with the first receipt of each."""
-        found = self._db.execute(
-            "SELECT facility, visit, subject, receipt FROM claims JOIN"
-            " (SELECT facility, visit FROM claims GROUP BY 1, 2 HAVING count(*) > 1)"
-            " USING (facility, visit) ORDER BY 1, 2"
-        )
-        each: dict[tuple[str, str], dict[str, int]] = {}
-        for facility, visit, subject, receipt in found:
-            each.setdefault((facility, visit), {})[subject] = receipt
-        yield from each.items()
-
     def groups(self) -> list[list[str]]:
         """Who has anything in the window: each patient with all names that were ever theirs."""
         joined = connected(dict(self._marked))
@@ -151,12 +125,6 @@ class Shelf:
         for name in names:
             for (event,) in self._db.execute("SELECT event FROM told WHERE subject = ?", (name,)):
                 yield orjson.loads(event), ""
-
-    def contest(self, told: Mapping[str, History]) -> None:
-        """Tell those whose visits others claim, too."""
-        for name, history in told.items():
-            for receipt, one in self._contested.get(name, ()):
-                history.add(receipt, one)
 
 
 def _instant(text: Any) -> int | None:

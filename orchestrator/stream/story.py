@@ -80,20 +80,7 @@ def contest(subjects: Mapping[str, History]) -> None:
                     if isinstance(fact, OF_VISIT) and told.type:
                         first = claims.setdefault((fact.facility, fact.visit), {})
                         first[subject] = min(first.get(subject, receipt), receipt)
-    for subject, at, told in contested(sorted(claims.items())):
-        subjects[subject].add(at, told)
-
-
-def contested(
-    claims: Iterable[tuple[tuple[str, str], Mapping[str, int]]],
-) -> Iterator[tuple[str, int, Told]]:
-    """
-    Who is to be told that a visit of theirs came under other identifiers too, when, and what.
-
-    Args:
-        claims: By facility and visit number, who said so and when they first did.
-    """
-    for (facility, visit), since in claims:
+    for (facility, visit), since in sorted(claims.items()):
         held: list[str] = []
         for at, name in sorted((at, name) for name, at in since.items()):
             known = [*held, name]
@@ -102,7 +89,7 @@ def contested(
             if len(known) > 1:
                 told = silent([Contested(facility, visit, frozenset(known))], at)
                 for one in held if len(known) <= MOST else (name,):
-                    yield one, at, told
+                    subjects[one].add(at, told)
 
 
 class Story:

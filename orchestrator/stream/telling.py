@@ -29,15 +29,18 @@ def told(
         if not failed:
             return handlers.told(event, facilities), lane
         receipt = read(event["receivedtime"])
-        return _parked("handler-failed", event["id"], receipt), lane
+        return parked("handler-failed", event["source"], event["id"], receipt), lane
     if body["kind"] == "contested":
         claimants = frozenset(body["claimants"])
         return _silent(Contested(body["facility"], body["visit"], claimants), "", stamp), ""
-    return _parked(body["reason"], body["event"], body["receipt"]), ""
+    source, name = body["names"]
+    return parked(body["reason"], source, name, body["receipt"]), ""
 
 
-def _parked(reason: str, event: str, receipt: int) -> Told:
-    return _silent(Parked(reason, Stamp(receipt, -1, "", event, receipt, receipt)), event, receipt)
+def parked(reason: str, source: str, event: str, receipt: int) -> Told:
+    """That an event was parked."""
+    stamp = Stamp(receipt, -1, source, event, receipt, receipt)
+    return _silent(Parked(reason, stamp), event, receipt)
 
 
 def _silent(fact: Fact, event: str, receipt: int) -> Told:

@@ -8,11 +8,7 @@ import structlog
 
 import handlers
 from orchestrator.core import step, stored
-from orchestrator.core.facts import (
-    FacilityHeard,
-    FieldUnmapped,
-    Told,
-)
+from orchestrator.core.facts import FacilityHeard, FieldUnmapped, Told
 from orchestrator.core.instants import DAY, HOUR, MINUTE, read, written
 from orchestrator.core.marks import Mark
 from orchestrator.core.patient import CellKey, Patient
@@ -108,9 +104,9 @@ class Working:
         elif failures:
             self._parked_as_failed(record, value, failures)
         elif kind == "parked":
-            receipt = read(value["receipt"])
-            event = value["event_id"] or f"{record.partition}-{record.offset}"
-            self._parked(record, value["subject"], value["reason"], event, receipt)
+            name = value["event_id"] or f"{record.partition}-{record.offset}"
+            names = (value.get("source") or "", name)
+            self._parked(record, value["subject"], value["reason"], names, read(value["receipt"]))
         elif kind == "contested":
             told, _ = self.told(value)
             self._take(record.key, value["subject"], value, told)
@@ -173,7 +169,7 @@ class Working:
             receipt + REMEMBERED,
         )
         self._dead_letter(record, event, reason, "the same source and id came with other content")
-        self._parked(record, event["subject"], reason, event["id"], receipt)
+        self._parked(record, event["subject"], reason, (event["source"], event["id"]), receipt)
         return True
 
     def _parked_as_failed(
@@ -187,7 +183,8 @@ class Working:
             self._count(event, "parked")
         if "event" in value and len(failures) == 1:
             receipt = read(event["receivedtime"])
-            self._parked(record, event["subject"], "handler-failed", event["id"], receipt)
+            names = event["source"], event["id"]
+            self._parked(record, event["subject"], "handler-failed", names, receipt)
 
     def _dead_letter(
         self, record: JournalRecord, event: dict[str, Any], reason: str, error: str
@@ -196,9 +193,9 @@ class Working:
         self.round.outputs.append(letter)
 
     def _parked(
-        self, record: JournalRecord, subject: str, reason: str, event: str, receipt: int
+        self, record: JournalRecord, subject: str, reason: str, names: tuple[str, str], receipt: int
     ) -> None:
-        body = {"kind": "parked", "reason": reason, "event": event, "receipt": receipt}
+        body = {"kind": "parked", "reason": reason, "names": names, "receipt": receipt}
         self._take(record.key, subject, body, self.told(body)[0])
 
     def _silent(self, record: JournalRecord, subject: str, fact: Any, receipt: int) -> None:

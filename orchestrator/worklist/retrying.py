@@ -18,7 +18,7 @@ from orchestrator.worklist import measures
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.audit import Account
 from orchestrator.worklist.instants import text_of
-from orchestrator.worklist.log.feed import LETTERS, LogAway, Places, Record, Sender
+from orchestrator.worklist.log.feed import LETTERS, OUTCOMES, LogAway, Places, Record, Sender
 from orchestrator.worklist.model import letters, stories
 from orchestrator.worklist.model.letters import Letter
 from orchestrator.worklist.problems import Problem
@@ -206,6 +206,7 @@ class Retrying:
             original,
             None if lay is None else resend.Lay(lay.value or b"", lay.headers),
             site.facilities,
+            site.key_of,
             receipt=text_of(site.log_now()),
             replacement=replacement,
         )
@@ -230,6 +231,7 @@ class Retrying:
         if again.reject is not None:
             account.outcome = "refused"
             return Sent(letter, again)
+        _refuse_foreign(who, letter, again)
         behind, before = await site.reader.ask(lambda db: (stories.end(db), letters.end(db)))
         try:
             if replacement is not None:
@@ -268,6 +270,19 @@ class Retrying:
                 return outcome
             await site.hub.tick(min(TICK_S, left))
             left -= TICK_S
+
+
+def _refuse_foreign(who: Principal, letter: Letter, again: resend.Again) -> None:
+    """
+    What somebody mends stays what it was: of their facilities, and of a hospital or a care team.
+
+    Raises:
+        Problem: ``facility-not-allowed``, ``unprocessable``.
+    """
+    if not all(map(who.sees_facility, again.facilities)):
+        raise Problem("facility-not-allowed")
+    if letter.topic != OUTCOMES and any(row.topic == OUTCOMES for row in again.rows):
+        raise Problem("unprocessable", "A hospital's message is not mended into a care team's.")
 
 
 def _outcome(db: sqlite3.Connection, *, sent: Sent, known: bool) -> Outcome:

@@ -3,13 +3,10 @@
 It publishes nothing: no task, no gap, no message to anyone follows from it.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from orchestrator.worklist import views
 from orchestrator.worklist.access.roles import Principal
@@ -20,12 +17,10 @@ from orchestrator.worklist.log.feed import LogAway
 from orchestrator.worklist.log.trial import Window
 from orchestrator.worklist.problems import Problem
 from orchestrator.worklist.site import Site
-from schemas.policy import Policy, parse_policies
-from schemas.yaml_node import FieldFault
+from schemas.policy import Policy
 
 KIND: Final = "what-if"
 MOST_DAYS: Final = 90
-LONGEST: Final = 200_000  # of a file; the built-in one is a thirtieth of it
 # Ninety days over the end of summer time are an hour longer.
 _MOST: Final = (MOST_DAYS * 24 + 1) * 3600 * SECOND
 
@@ -114,24 +109,6 @@ def _instant(field: str, text: str) -> int:
         return micros(text)
     except (ValueError, OverflowError):
         raise BadDay(field, "form") from None
-
-
-async def read_policy(said: Any) -> tuple[Policy, ...]:
-    """
-    The proposed policy: the text of a file, or what it means as JSON.
-
-    Raises:
-        FieldFault: It cannot be used; says in which line and field, and what is allowed.
-    """
-    is_text = isinstance(said, str)
-    # Every JSON is YAML, but has no lines that its author knows.
-    text: str = said if is_text else orjson.dumps(said).decode()
-    if len(text) > LONGEST:
-        raise FieldFault(None, "", f"must be at most {LONGEST:,} characters")
-    try:
-        return await asyncio.to_thread(parse_policies, text)
-    except FieldFault as fault:
-        raise FieldFault(fault.line if is_text else None, fault.field, fault.complaint) from None
 
 
 def begin(

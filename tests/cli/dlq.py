@@ -8,7 +8,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,8 +109,15 @@ def until(holds: Any) -> None:
         time.sleep(0.1)
 
 
-def on_terminal(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
-    """Run a command whose output is a terminal; its exit code, and what was seen."""
+def on_terminal(
+    folder: Path, *words: str, out: Path | None = None, **settings: str
+) -> tuple[int, str]:
+    """
+    Run a command whose output is a terminal; its exit code, and what was seen.
+
+    Args:
+        out: Where results go instead, as with ``> FILE``.
+    """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, COLUMNS))
     seen: list[bytes] = []
@@ -126,9 +133,12 @@ def on_terminal(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
             seen.append(part)
 
     environment = bare_environment({"TERM": "xterm", **settings})
-    running = subprocess.Popen(
-        [*START, *words], cwd=folder, env=environment, stdout=theirs, stderr=theirs, stdin=theirs
-    )
+    with ExitStack() as stack:
+        stdout = theirs if out is None else stack.enter_context(out.open("wb"))
+        running = subprocess.Popen(
+            [*START, *words], cwd=folder, env=environment,
+            stdout=stdout, stderr=theirs, stdin=theirs,
+        )  # fmt: skip
     os.close(theirs)
     looking = threading.Thread(target=look)
     looking.start()

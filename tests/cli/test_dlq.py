@@ -4,7 +4,6 @@ import pwd
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,24 @@ def data(run: Run, tmp_path: Path) -> Path:
 
 def letter(number: int) -> str:
     return f"{LETTERS}-0-{number}"
+
+
+def stopped(data: Path, *words: str) -> tuple[int, bytes, bytes]:
+    """Run a command and press Ctrl-C once something is on record."""
+    with subprocess.Popen(
+        [*dlq.START, *words],
+        cwd=data.parent,
+        env=bare_environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        try:
+            dlq.until(lambda: running.poll() is not None or dlq.deeds(data))
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=dlq.WAIT_S)
+        finally:
+            running.kill()
+    return running.returncode, out, err
 
 
 def statuses(run: Run) -> dict[str, list[str]]:
@@ -159,6 +176,17 @@ def test_a_terminal_is_shown_nothing_that_it_would_obey(run: Run, data: Path) ->
     assert "is ?[31mred" in shown.out
 
 
+def test_results_go_where_they_are_sent(data: Path, tmp_path: Path) -> None:
+    """With results in a file and a terminal for the rest, the file has all, the terminal none."""
+    out = tmp_path / "list.txt"
+    code, seen = dlq.on_terminal(data.parent, "dlq", "list", out=out)
+
+    assert code == 0
+    assert letter(0) in out.read_text()
+    assert "2 waiting" in out.read_text()
+    assert letter(0) not in seen
+
+
 def test_a_narrow_terminal_keeps_what_is_typed_next(data: Path) -> None:
     """At 80 columns no line is broken, and the id is whole."""
     with Log.open(data) as log:
@@ -218,7 +246,7 @@ def test_beside_up_a_mended_message_is_taken_once(run: Run, data: Path) -> None:
     assert ran.json["result"] == "accepted"
     assert ran.json["tasks_changed"] >= 3
     assert again.code == 1
-    assert "It was sent again at" in again.err
+    assert f"{letter(0)}: it was sent again at" in again.err
     assert "by terminal:" in again.err
     assert (shown["status"], shown["decided_by"]) == ("retried", record["actor"])
     assert [one["by"] for one in shown["edits"]] == [record["actor"]]
@@ -255,22 +283,30 @@ def test_what_is_stored_and_not_decided_on_is_said(run: Run, data: Path) -> None
     """Without `up` it is taken later; the letter waits no more."""
     with Log.open(data) as log:
         log.append(LETTERS, None, orjson.dumps(discharge(3)), {"reason": "malformed"})
-    running = subprocess.Popen(
-        [*dlq.START, "dlq", "retry", letter(2), *BY],
-        cwd=data.parent,
-        env=bare_environment({}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    dlq.until(lambda: dlq.deeds(data))
-    time.sleep(0.5)
-    running.send_signal(signal.SIGINT)  # nobody has to wait for it
-    out, err = running.communicate(timeout=dlq.WAIT_S)
+    code, out, err = stopped(data, "dlq", "retry", letter(2), *BY)  # nobody has to wait for it
 
     assert out.decode().startswith("stored: not decided on yet"), err.decode()
-    assert (running.returncode, b"Traceback" in err) == (0, False)
+    assert (code, b"Traceback" in err) == (0, False)
     assert statuses(run)["retried"] == [letter(2)]
     assert len(dlq.lying(data, "care.discharge.v1")) == 1
+
+
+def test_ctrl_c_ends_many_after_the_one_at_hand(data: Path) -> None:
+    """What was sent is told and on record; the rest waits as before, and is counted."""
+    number = 1_000
+    with Log.open(data) as log, log.transaction() as transaction:
+        for one in range(number):
+            headers = {"reason": "bad-time", "stage": "publish"}
+            transaction.append(LETTERS, None, orjson.dumps(discharge(100 + one)), headers)
+    code, out, err = stopped(data, "dlq", "retry", "--reason", "bad-time", "--json", *BY)
+    told = orjson.loads(out)
+
+    assert code == 1
+    assert 0 < told["left"] < number
+    assert told["letters"] == number - told["left"] == told["pending"]
+    assert f"stopped: {told['left']:,} not looked at" in err.decode()
+    assert len(dlq.deeds(data)) == told["letters"]
+    assert len(dlq.lying(data, "care.discharge.v1")) == told["letters"]
 
 
 def test_what_is_put_away_is_kept_with_the_reason(run: Run, data: Path) -> None:

@@ -180,6 +180,13 @@ A_2027: Final = "version: A, effective_from: 2027-01-01T00:00:00Z"
 FAULTS: Final = [
     ("", "must be a mapping"),
     ("[]: [", r"line \d+: is not YAML"),
+    ("[]", "holds no policy"),
+    (
+        HEAD + "caused_tasks: [{kind: RESCHEDULE, team: scheduling, rule: r,"
+        " due: {clock: elapsed, length: P999999W}}]",
+        r"caused_tasks\.0\.due\.length: must be less",
+    ),
+    (HEAD + "seal_after_days: 36501", "seal_after_days: must be less"),
     ("just words", "must be a mapping"),
     ("effective_from: 2027-01-01T00:00:00Z", "version: is missing"),
     ("version: P1", "effective_from: is missing"),

@@ -163,3 +163,31 @@ def test_what_a_join_ends_says_that_records_were_joined() -> None:
 
 def _ends(change: dict[str, Any], task: str) -> bool:
     return change["change"] == "task.cancelled" and bool(change["task"]["task_id"] == task)
+
+
+def test_an_episode_begins_in_the_ed_whatever_the_admission_says_of_itself() -> None:
+    """
+    A06 with a new number states when the patient became an inpatient; the hours before belong to
+    the same episode.
+    """
+    (patient,) = after(
+        said("A04", "admission.opened", "04T22:00", A, visit_number="E1", **{"class": "EMERGENCY"}),
+        said(
+            "A06",
+            "admission.updated",
+            "05T02:00",
+            A,
+            visit_number="V1",
+            previous_visit_number="E1",
+            admitted_at="2026-10-05T02:00:00Z",
+            **{"class": "INPATIENT"},
+        ),
+        discharged("A03", "06T18:00", A),
+    ).values()
+    assert patient["episodes"] == [
+        {
+            "visits": ["E1", "V1"],
+            "started_at": "2026-10-04T22:00:00Z",
+            "ended_at": "2026-10-06T18:00:00Z",
+        }
+    ]

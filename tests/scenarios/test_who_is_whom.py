@@ -155,6 +155,37 @@ def test_scenario_11_both_with_an_active_transition(told: Told) -> None:
     assert due[0] == due[1]
 
 
+def test_a_red_flag_outlives_the_joining_of_two_records(told: Told) -> None:
+    """
+    Chest pain in A's call, then A turns out to be B, who went home later: a clinician still calls.
+    """
+    told.discharged(A)
+    told(
+        "task.completed",
+        A,
+        "07 19:00",
+        visit_number="V1",
+        kind="CALL_48H",
+        actor="ann",
+        role="rn",
+        reached="patient",
+        outcome="needs_escalation",
+    )
+    told.discharged(B, "07 18:00", "W1")
+    told("patient.merged", B, "07 19:30", retired=A)
+    joined, due = told.answer("07 19:59"), told.answer("07 20:00")
+    assert tasks(joined, A)["CLINICAL_ESCALATION"] == "requested"
+    assert {"CLINICAL_RED_FLAG"} <= gaps(joined)
+    assert {"CLINICAL_RED_FLAG", "TASK_OVERDUE"} <= gaps(due)
+
+    (alert,) = [t for t in things(due, "tasks") if t["kind"] == "CLINICAL_ESCALATION"]
+    said = {"task_id": alert["task_id"], "actor": "dr", "role": "prescriber", "outcome": "ok"}
+    told("task.completed", B, "07 20:30", reached="patient", **said)
+    called = told.answer("07 20:30")
+    assert tasks(called, A)["CLINICAL_ESCALATION"] == "completed"
+    assert not {"CLINICAL_RED_FLAG", "TASK_OVERDUE"} & gaps(called)
+
+
 @pytest.mark.parametrize(
     ("marks", "together"),
     [

@@ -36,7 +36,7 @@ def test_core_equals_model_at_random_instants(seed: int) -> None:
 # set the due time was kept after all, ruling 28 names the correction, the model who had the task
 # before.  So this one leaves `attribution` to the seeds above.
 @settings(
-    max_examples=examples(50),
+    max_examples=examples(25),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

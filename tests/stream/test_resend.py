@@ -6,11 +6,14 @@ import orjson
 import pytest
 
 from events.files import Record
+from orchestrator.core.facts import parked_name
 from orchestrator.core.instants import HOUR, written
+from orchestrator.stream import retries
 from orchestrator.stream.intake import dead_letter
+from orchestrator.stream.keys import patient_key
 from orchestrator.stream.publish import Row, sending_of
 from orchestrator.stream.resend import Again, Lay, Letter, again, names, place_of
-from tests.stream.fakes import FACILITIES, START, admitted
+from tests.stream.fakes import FACILITIES, SITE_KEY, START, admitted
 
 NOW = written(START + HOUR)
 WHOLE = admitted(1)
@@ -26,17 +29,23 @@ def hl7(visit: str) -> bytes:
     return HL7.format(admit_type="E", visit=visit).encode()
 
 
+def key_of(text: str) -> str:
+    return patient_key(SITE_KEY, text)
+
+
 def letter(raw: bytes, **headers: str) -> Letter:
     return Letter(START, headers, raw, len(raw))
 
 
 def sent(one: Letter, lay: Lay | None = None, **more: Any) -> Again:
-    return again(one, lay, FACILITIES, receipt=NOW, **more)
+    return again(one, lay, FACILITIES, key_of, receipt=NOW, **more)
 
 
 def parked_names(row: Row) -> list[str]:
-    found: list[str] = orjson.loads(row.headers["retries"])
-    return found
+    """As intake reads them: nothing where the seal is not ours."""
+    return [
+        name.rpartition("\0")[2] for name in retries.read(row.headers, row.subject or "", key_of)
+    ]
 
 
 def test_an_event_goes_to_the_topic_of_its_type_as_it_was_sent() -> None:
@@ -139,8 +148,9 @@ def test_an_event_without_a_readable_id_is_called_by_its_content() -> None:
     (_, told) = sending_of(Record("f:1", "canonical", raw), FACILITIES, NOW).letters
 
     assert refused.event_id is None
+    entry = orjson.loads(told.value)
     assert names(letter(raw, stage="publish"), None, FACILITIES) == [
-        orjson.loads(told.value)["event_id"]
+        parked_name(entry["source"], entry["event_id"])
     ]
 
 
@@ -168,3 +178,40 @@ def test_a_broker_s_letter_tells_what_lay_beside_it() -> None:
 
     assert (row.topic, row.subject, row.value) == ("care.admission.v1", "GEN|MRN1", raw)
     assert {name for name in row.headers if name != "retries"} == set(beside)
+
+
+def sealed(**said: Any) -> str:
+    return orjson.dumps(said).decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "nonsense",
+        "5",
+        "null",
+        "[[1]]",
+        '["E1"]',
+        sealed(names=["E1"]),
+        sealed(names=["E1"], seal="0" * 32),
+        sealed(names=["E1"], seal="\u00e9"),
+        sealed(names=["E1"], seal=5),
+        sealed(names=[["E1"]], seal="0" * 32),
+        sealed(names="E1", seal="0" * 32),
+        sealed(names=["E1"], seal=key_of("E1")),
+        retries.header(["E1"], "GEN|MRN2", key_of)["retries"],
+        retries.header(["E1"], "GEN|MRN1", lambda text: patient_key(b"another key", text))[
+            "retries"
+        ],
+    ],
+)
+def test_nobody_else_can_say_what_a_message_stands_for(header: str) -> None:
+    """It closes a patient's gap; whoever may write to a topic could say it, too."""
+    assert retries.read({"retries": header}, "GEN|MRN1", key_of) == []
+
+
+def test_what_we_say_is_read() -> None:
+    """For this patient, with this site's key."""
+    told = retries.header(["GEN/ADT\0E1"], "GEN|MRN1", key_of)
+    assert retries.read(told, "GEN|MRN1", key_of) == ["GEN/ADT\0E1"]

@@ -1,5 +1,6 @@
 """The pages of dead letters: found, understood, mended, sent again, dropped; without script."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import pytest_asyncio
 from orchestrator.core.instants import HOUR, written
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.log.feed import LogAway
 from tests.worklist.test_my_work import page, words
 from tests.worklist.test_retrying import OPERATOR, STEWARD, discharge, letter_of, without_visit
 from tests.worklist.world import WAIT_S, Browser, World, world
@@ -44,6 +46,8 @@ async def until_ended(browser: Browser, path: str) -> Any:
     end = time.monotonic() + WAIT_S
     while "Stop" in words(told := await browser.get(path)):
         assert time.monotonic() < end
+        await asyncio.sleep(0.1)
+    assert "It failed" not in words(told)
     return told
 
 
@@ -109,6 +113,9 @@ async def test_a_letter_is_dropped_with_a_reason_and_can_still_be_read(shared: W
     async with shared.browser(STEWARD) as steward:
         asked = await steward.post(f"{path}/discard", reason=" ")
         assert asked.status_code == 422
+        # Its address, asked for again, leads to the letter and drops nothing.
+        led = await steward.get(f"{path}/discard")
+        assert (led.status_code, led.headers["location"]) == (303, path)
         assert "There is a problem Say why it is dropped." in words(asked)
         done = await followed(
             steward, await steward.post(f"{path}/discard", reason="a test of GEN")
@@ -142,6 +149,7 @@ async def test_all_of_one_reason_first_dry_then_sent(shared: World) -> None:
             if "2 would be accepted, 1 not." in words(dry):
                 break
             assert time.monotonic() < end, words(dry)
+            await asyncio.sleep(0.2)
         assert job.endswith("?reason=bad-time")
         assert "1 A time that cannot be read bad-time" in words(dry)
         assert "Nothing was sent." in words(dry)
@@ -176,6 +184,31 @@ async def test_the_filters_narrow_both_the_list_and_what_is_sent(shared: World) 
         for wrong in ("since=9h", "reason=Bad", "status=gone", "feed=GEN"):
             assert (await operator.get(f"/dead-letters?{wrong}")).status_code in (400, 422), wrong
         assert (await operator.post("/dead-letters/retry", since="9h")).status_code == 400
+
+
+async def test_while_the_log_is_away_no_word_is_lost(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody made of a message stands in the form again; tried again, it is taken."""
+    letter = await letter_of(shared, without_visit(47))
+    path = f"/dead-letters/{letter['id']}"
+    sender, real = shared.site.sender, shared.site.sender.send
+
+    async def away(topic: str, key: str | None, value: bytes, headers: Any = None) -> None:
+        if topic != "care.audit.v1":
+            raise LogAway
+        await real(topic, key, value, headers)
+
+    mended = orjson.dumps(discharge(47)).decode()
+    async with shared.browser(STEWARD) as steward:
+        with monkeypatch.context() as patched:
+            patched.setattr(sender, "send", away)
+            lost = await steward.post(f"{path}/mend", text=mended, purpose=PURPOSE)
+        assert lost.status_code == 503
+        assert "Could not save: the log is unavailable. Nothing was lost; try again." in words(lost)
+        assert typed_of(lost) == mended
+        done = await followed(steward, await steward.post(f"{path}/mend", text=typed_of(lost)))
+    assert re.search(r"Accepted: \d+ tasks changed\.", done)
 
 
 async def test_an_hl7_message_survives_the_form(shared: World) -> None:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from orchestrator.core.instants import HOUR, SECOND, written
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.sqlite_log import Log
+from orchestrator.worklist.access.roles import principal
 from tests.worklist.world import WAIT_S, World, discharged, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -290,3 +291,37 @@ async def test_a_letter_of_a_joined_record_closes_the_survivor_s_gap(shared: Wor
     assert gap["status"] == "open"
     assert outcome["result"] == "accepted"
     assert [one["gap_id"] for one in found["items"]] == [gap["gap_id"]]
+
+
+async def test_what_is_mended_stays_what_it_was(shared: World) -> None:
+    """Not of a facility that the steward does not see, and no report in a nurse's name."""
+    letter = await letter_of(shared, without_visit(34))
+    who = principal("steward-gen", frozenset({"data-steward"}), frozenset(), frozenset({"MID"}))
+    shared.people.known["steward-gen"] = who
+    elsewhere = {**discharge(34), "facility": "GEN"}
+    problem = await retried(shared, letter, elsewhere, token="steward-gen", status=403)
+    command = {
+        **discharge(34),
+        "type": "care.task.completed.v1",
+        "data": {"task_id": "t", "actor": "demo-rn", "role": "rn"},
+    }
+    await retried(shared, letter, command, status=422)
+
+    assert problem["reason"] == "facility-not-allowed"
+    assert (await state_of(shared, letter, "open"))["edits"] == []
+
+
+async def test_another_sender_s_event_of_the_same_id_closes_nothing(shared: World) -> None:
+    """Ids are each sender's own; and nobody but us can say what a message stands for."""
+    bad = {**without_visit(36), "id": "42"}
+    await letter_of(shared, bad)
+    gap = await gap_of(shared, 36, "open")
+    other = {**discharged(36)[0], "id": "42", "source": "lab/other"}
+    claims = {"retries": orjson.dumps(["42"]).decode()}
+    with Log.open(shared.folder) as log:
+        log.append("care.admission.v1", None, orjson.dumps(other), claims)
+    key = gap["patient_key"]
+    timeline = f"/patients/{key}/timeline"
+    await shared.until(timeline, lambda found: "42" in orjson.dumps(found["items"]).decode())
+
+    assert (await gap_of(shared, 36, "open"))["version"] == gap["version"]

@@ -260,8 +260,12 @@ async def test_a_search_is_posted_and_keeps_what_was_typed(shared: World) -> Non
 async def test_operations_say_what_is_not_known(shared: World) -> None:
     """This worklist looks at no lag: nothing is called well, nothing is zero."""
     async with shared.browser("demo-operator") as browser:
-        page = text_of((await browser.get("/operations")).text)
+        html = (await browser.get("/operations")).text
+        page = text_of(html)
+        (reason,) = re.findall(r'href="(/dead-letters\?reason=[a-z-]+)"', html)
+        led_to = text_of((await browser.get(reason)).text)
 
+    assert "Retry all 1 with this reason" in led_to
     assert "The lag is not known: the log was not looked at in the last half minute." in page
     assert "1 dead letter waits." in page
     assert "No reader was seen: nothing is known of the lag" in page

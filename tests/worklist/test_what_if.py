@@ -82,6 +82,23 @@ async def test_the_same_earlier_and_gone_are_counted(shared: World) -> None:
     }  # fmt: skip
 
 
+async def test_what_was_is_what_the_tasks_are(shared: World) -> None:
+    """The side of the rules in force is no other than what was published."""
+    call = await shared.call()
+    assert (await shared.act(call, "accept")).status_code == 200
+    response = await asked(shared)
+    job = await ended(shared, response.headers["location"])
+    assert len(job["result"]["items"]) == 12
+    for one in job["result"]["items"]:
+        task = await shared.get(f"/tasks/{one['task_id']}")
+        named = ("due_at", "team", "priority", "status", "status_reason", "rule", "tcm_contact_by")
+        assert {name: one["was"][name] for name in named} == {name: task[name] for name in named}
+        assert one["patient_key"] == task["patient_key"]
+    (accepted,) = [one for one in job["result"]["items"] if one["task_id"] == call["task_id"]]
+    # What somebody did about it counts under both: the id is the same.
+    assert (accepted["was"]["status"], accepted["now"]["status"]) == ("accepted", "accepted")
+
+
 BAD_FILES: Final = [
     (HEAD + "colour: blue\n", "line 3", "colour", "known: version"),
     (
@@ -149,11 +166,78 @@ async def test_ninety_days_are_taken_also_over_the_end_of_summer_time(shared: Wo
     await ended(shared, response.headers["location"])
 
 
-async def test_a_file_that_is_none_by_its_size_is_refused(shared: World) -> None:
+@pytest.mark.parametrize("token", ["demo-operator", "demo-supervisor"])
+async def test_a_file_that_is_none_by_its_size_is_refused(shared: World, token: str) -> None:
     """Before anything reads it: reading YAML is slow."""
-    response = await asked(shared, policy=HEAD + "#" * 200_000)
+    for policy in (HEAD + "#" * 65_536, {"version": "P9" * 40_000}):
+        response = await asked(shared, token, policy=policy)
+        assert response.status_code == 422
+        assert "at most 64 KiB" in response.json()["detail"]
+
+
+DEEP: Final = "[" * 60 + "]" * 60
+STRANGE: Final = [
+    rb'{"version": "\ud800", "effective_from": "2031-01-01T00:00:00Z"}',
+    rb'"version: \ud800"',
+    b'{"version": 340282366920938463463374607431768211456}',
+    b'{"version": "P9", "effective_from": ' + DEEP.encode() + b"}",
+    b'{"version": "P9", "effective_from": ' + b"[" * 300 + b"]" * 300 + b"}",
+    b'"version: P9\\neffective_from: ' + b"[" * 3000 + b'"',
+    b'"version: P9\\neffective_from: 2031-13-45"',
+    b'"version: P9\\neffective_from: 2031-01-01T00:00:00Z\\nseal_after_days: '
+    + b":".join([b"1"] * 5000)
+    + b'"',
+    b'"version: !!python/object:os.system P9"',
+    b'"a: \\u0007"',
+    b"null",
+    b"[]",
+    b"[[]]",
+    b'""',
+    b"7",
+]
+
+
+@pytest.mark.parametrize("policy", STRANGE, ids=range(len(STRANGE)))
+async def test_what_is_no_policy_at_all_is_a_fault_of_the_sender(
+    shared: World, policy: bytes
+) -> None:
+    """Whatever it is: 400 or 422, and nothing of it in the answer or in a traceback."""
+    said = orjson.dumps(days())[:-1] + b',"policy":' + policy + b"}"
+    async with shared.client() as client:
+        response = await client.post(
+            "/policy/what-if", content=said, headers={"Content-Type": "application/json"}
+        )
+    assert response.status_code in (400, 422), response.text
+    assert response.json()["reason"] in ("malformed", "unprocessable")
+
+
+async def test_no_yaml_of_a_caller_is_read_in_the_servers_process(
+    shared: World, monkeypatch: Any
+) -> None:
+    """A page that somebody waits for does not wait for it."""
+    import yaml
+
+    def read(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(yaml, "safe_load", read)
+    monkeypatch.setattr(yaml, "SafeLoader", read)
+    assert (await asked(shared, policy=HEAD + "colour: blue\n")).status_code == 422
+    response = await asked(shared)
+    assert response.status_code == 202
+    assert (await ended(shared, response.headers["location"]))["state"] == "done"
+
+
+async def test_a_file_that_takes_too_long_is_refused(shared: World, monkeypatch: Any) -> None:
+    """Its process is ended with it."""
+    from orchestrator.worklist import reading_policy
+
+    monkeypatch.setattr(reading_policy, "PROGRAM", "import time; time.sleep(600)")
+    monkeypatch.setattr(reading_policy, "READ_S", 0.2)
+    response = await asked(shared)
     assert response.status_code == 422
-    assert "at most 200,000 characters" in response.json()["detail"]
+    assert "too long to read" in response.json()["detail"]
+    assert _children() == []
 
 
 async def test_an_unknown_member_is_refused(shared: World) -> None:

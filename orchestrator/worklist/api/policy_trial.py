@@ -11,6 +11,7 @@ from orchestrator.worklist.api.guard import CallOf, rule
 from orchestrator.worklist.api.jobs import started
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.problems import Problem
+from orchestrator.worklist.reading_policy import read_policy
 from schemas.yaml_node import FieldFault
 
 Day = Annotated[
@@ -34,7 +35,7 @@ class WhatIf(Body):
     until: Day = Field(alias="to")
 
 
-@rule("what-if", "search")
+@rule("what-if", "search", limit="actions")
 async def what_if_under(call: CallOf, body: WhatIf, query: Annotated[NoQuery, Query()]) -> Response:
     """
     Decide past discharges anew under another policy, compare, publish nothing.
@@ -48,7 +49,7 @@ async def what_if_under(call: CallOf, body: WhatIf, query: Annotated[NoQuery, Qu
     zone = call.site.facilities.get("default").zone
     try:
         days = what_if.days_of(body.since, body.until, zone)
-        proposed = await what_if.read_policy(body.policy)
+        proposed = await read_policy(body.policy)
     except what_if.BadDay as fault:
         raise _refused("/" + fault.field, str(fault)) from None
     except FieldFault as fault:

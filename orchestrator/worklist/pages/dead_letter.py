@@ -191,6 +191,13 @@ async def _not_done(call: PageCall, place: str, problem: Problem, **more: Any) -
     return await shown(call, place, problem.status_code, errors=(("", words),), **more)
 
 
+@rule("dead-letters", media=HTML)
+async def its_page(call: PageCallOf, place: Place) -> Response:
+    """What a form is sent to has no page of its own: the letter's is shown."""
+    await _found(call, place)
+    return RedirectResponse(f"/dead-letters/{place}", 303)
+
+
 async def _found(call: PageCall, place: str) -> tuple[Letter, bytes]:
     found = await call.site.reader.ask(lambda db: letters.one(db, call.who, place))
     if found is None:
@@ -198,7 +205,9 @@ async def _found(call: PageCall, place: str) -> tuple[Letter, bytes]:
     return found
 
 
+SENT_TO: Final = ("raw", "retry", "mend", "discard")
 ROUTES: Final = (
+    *((f"/dead-letters/{{place}}/{name}", ["GET"], its_page) for name in SENT_TO),
     ("/dead-letters/{place}", ["GET"], one),
     ("/dead-letters/{place}/raw", ["POST"], raw),
     ("/dead-letters/{place}/retry", ["POST"], retry),

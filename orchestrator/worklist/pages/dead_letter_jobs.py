@@ -81,6 +81,12 @@ async def stop(call: PageCallOf, job: JobName) -> Response:
     return _to_page(found, _filters(call))
 
 
+@rule("dead-letter-retry", media=HTML)
+async def its_page(call: PageCallOf, job: JobName) -> Response:
+    """The address of a form leads to the page that it stands on."""
+    return _to_page(_job(call, job), Filters())
+
+
 def _job(call: PageCall, name: str) -> Job:
     found = call.site.jobs.get(call.who, name)
     if found is None or found.kind != KIND:
@@ -92,5 +98,6 @@ ROUTES: Final = (
     ("/dead-letters/retry", ["POST"], begin),
     ("/dead-letters/jobs/{job}", ["GET"], shown),
     ("/dead-letters/jobs/{job}/progress", ["GET"], progress),
+    ("/dead-letters/jobs/{job}/stop", ["GET"], its_page),
     ("/dead-letters/jobs/{job}/stop", ["POST"], stop),
 )

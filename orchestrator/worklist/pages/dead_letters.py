@@ -127,7 +127,7 @@ async def dead_letters(call: PageCallOf, query: Annotated[LettersQuery, Query()]
         query=query,
         since=dead_letter_words.SINCE,
         statuses=dead_letter_words.STATUSES,
-        feeds=sorted(call.site.facilities.versions),
+        feeds=sorted(filter(call.who.sees_facility, call.site.facilities.versions)),
         may=call.who.may,
         **found,
     )

@@ -17,6 +17,7 @@ from orchestrator.worklist.pages.frame import fragment, html, page, zone_of
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
 from orchestrator.worklist.pages.policy import Typed, policy_page
 from orchestrator.worklist.problems import Problem
+from orchestrator.worklist.reading_policy import read_policy
 from schemas.yaml_node import FieldFault
 
 JobName = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
@@ -29,7 +30,7 @@ async def begin(call: PageCallOf) -> Response:
     days, proposed = None, None
     if not errors:
         try:
-            proposed = await what_if.read_policy(typed.policy)
+            proposed = await read_policy(typed.policy)
         except FieldFault as fault:
             errors.append(("policy", policy_trial_words.fault(fault)))
         try:

@@ -131,13 +131,19 @@ def is_post_acute(stay: Stay) -> bool:
     return stay.at_facility.type in POST_ACUTE or stay.klass == "SNF"
 
 
+def _takes_in(transition: Transition, stay: Stay) -> bool:
+    """A place to be sent on to: of the same facility only its nursing unit."""
+    elsewhere = stay.facility != transition.stay.facility
+    return is_post_acute(stay) and (elsewhere or stay.klass == "SNF")
+
+
 def arrival(transition: Transition, world: World) -> Stay | None:
     """The stay at the facility to which the patient was discharged."""
     stays = [
         s
         for s in world.stays
         if s is not transition.stay
-        and is_post_acute(s)
+        and _takes_in(transition, s)
         and not s.synthetic
         # A bed that was kept through the hospital stay is no arrival.
         and s.admitted >= transition.stay.admitted
@@ -218,7 +224,7 @@ def _ends_by_others(transition: Transition, all_of_them: list[Transition]) -> It
     for other in all_of_them:
         if other is transition or not other.discharge.stands or other.at <= transition.at:
             continue
-        at_the_facility = transition.kind == "facility" and is_post_acute(other.stay)
+        at_the_facility = transition.kind == "facility" and _takes_in(transition, other.stay)
         on_the_way = other.stay in transition.elsewhere or at_the_facility
         if on_the_way and other.waits_for_arrival and transition.kind != "transfer":
             continue  # sent on from there, not home: this one goes on
