@@ -200,7 +200,7 @@ def parse_policies(text: str) -> tuple[Policy, ...]:
     The same of the text of a file.
 
     Raises:
-        FieldFault: It is wrong; no value that stands in it is repeated.
+        FieldFault: It is wrong; what stands in the wrong place is not repeated.
     """
     base, built_in = _built_in()
     root = read_yaml(text)

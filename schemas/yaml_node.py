@@ -28,7 +28,7 @@ class FieldFault(FileFault):
     Attributes:
         line: ``None``: it has none.
         field: Its way from the top, ``calls.attempt_spacing``; empty: the whole file.
-        complaint: What is wrong, and what is allowed; no value of the file.
+        complaint: What is wrong, and what is allowed; not what stands there.
     """
 
     def __init__(self, line: int | None, field: str, complaint: str) -> None:

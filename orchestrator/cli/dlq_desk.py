@@ -142,6 +142,11 @@ class Desk:
     def freshness(self) -> "Freshness":
         return self.rows.freshness
 
+    @property
+    def knows_deeds(self) -> bool:
+        """All that was done is read before anything is."""
+        return True
+
     async def record(self, place: str) -> "Record | None":
         """The letter as it lies on its topic, with its bytes."""
         topic, partition, offset = place.rsplit("-", 2)

@@ -99,6 +99,8 @@ def _interruptions(transition: Transition, view: View) -> list[tuple[int, int]]:
             if discharge.cancelled is not None
             and discharge.at > transition.at
             and stay.cls in transition.policy.transition_classes
+            and disposition_of(discharge.disposition, transition.policy).status
+            not in ("none", "interim")
         ]
         found += _mistaken_death(transition, stay)
         found += _mistaken_class(transition, stay)
@@ -143,7 +145,8 @@ def _mistaken_class(transition: Transition, stay: Stay) -> list[tuple[int, int]]
         return []
     else:
         # Nobody said of which class the visit was: taken for an inpatient's (ruling 11).
-        begun = stay.discharge.anchor.receipt if stay.discharge is not None else 0
+        ends = [*stay.taken_back, *([stay.discharge] if stay.discharge is not None else [])]
+        begun = min((one.anchor.receipt for one in ends), default=0)
         hinders = stay.classes.keys() & ({"INPATIENT"} if stay.cls in opening else opening)
     gone = min((stay.classes[name].heard for name in hinders), default=begun)
     known = [held.heard for name, held in stay.classes.items() if name not in hinders]

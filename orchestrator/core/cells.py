@@ -296,7 +296,10 @@ class PersonCell:
 
     def mended(self, events: Iterable[str], receipt: int) -> list[str]:
         """Which of *events* were parked before *receipt*; what clashed at that instant stays."""
-        return [one for one in events if one in self.parked and self.parked[one][0] < receipt]
+        called = list(events)
+        called += [one.rpartition("\0")[2] for one in called]  # as they were called before
+        known = dict.fromkeys(one for one in called if one in self.parked)
+        return [one for one in known if self.parked[one][0] < receipt]
 
     def _wish(self, wish: str | None, stamp: Stamp) -> bool:
         """Keep one more wish, an older one too: it may be the one that holds for a discharge."""

@@ -8,6 +8,7 @@ that.  What it appends (value, under the key of):
 =============================================================  ==================================
 ``{"kind": "event", "event": …}``                              the event's own subject
 ``{"kind": "parked", "subject", "reason", "receipt", …}``      the subject that a reject still named
+``{"kind": "mended", "subject", "names", "receipt"}``          the subject of what was parked
 ``{"kind": "alive", "facility", "receipt"}``                   the facility: its feed said something
 ``{"kind": "unmapped", "facility", "field", "receipt"}``       the facility: a code nobody mapped
 =============================================================  ==================================
@@ -121,6 +122,8 @@ class Intake:
     def _taken(self, record: Record, receipt: str, headers: Headers) -> Taken:
         if REFUSED in record.headers:
             return Taken("parked", self._told_of_refusal(record, receipt), [])
+        if retries.HEADER in record.headers and (entry := self._mended(record, receipt)):
+            return Taken("journalled", [entry], [])
         try:
             event = decode_message(headers, record.value, self._facilities, receipt=receipt)
         except Reject as reject:
@@ -186,6 +189,15 @@ class Intake:
         if not isinstance(value["subject"], str) or value["reason"] not in REASONS:
             return []
         return [self._parked_entry({**value, "receipt": receipt})]
+
+    def _mended(self, record: Record, receipt: str) -> Entry | None:
+        """What was parked of somebody was sent again under another name; we say so ourselves."""
+        subject = retries.mended_of(record.value)
+        if subject is None:
+            return None
+        names = retries.read(record.headers, subject, self._key_of)
+        value = {"kind": retries.MENDED, "subject": subject, "names": names, "receipt": receipt}
+        return (self._key_of(subject), orjson.dumps(value)) if names else None
 
     def _parked_entry(self, value: dict[str, Any]) -> Entry:
         return patient_key(self._site_key, value["subject"]), orjson.dumps(value)

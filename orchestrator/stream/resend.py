@@ -7,7 +7,7 @@ mode, what an adapter found out).  The records name the parked event that they s
 the patient's gap ``EVENT_PARKED`` closes when they count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,11 +21,14 @@ from orchestrator.core.instants import written
 from orchestrator.stream import retries
 from orchestrator.stream.intake import NOTES, parked_as
 from orchestrator.stream.letters import sent_as
-from orchestrator.stream.publish import Row, as_sent, sending_of
+from orchestrator.stream.publish import PATIENTS, Row, as_sent, sending_of
 from schemas.facilities import Facilities
-from schemas.topics import INPUTS, JOURNAL, topic_of
+from schemas.topics import BACKFILL, INPUTS, JOURNAL, topic_of
 
 READABLE: Final = frozenset({*INPUTS, JOURNAL})
+
+
+Pairs = Sequence[tuple[str, bytes | None]]  # headers as they lie: a name may come twice
 
 
 class Letter(NamedTuple):
@@ -34,6 +37,8 @@ class Letter(NamedTuple):
 
     Attributes:
         at: When it was appended; µs.
+        headers: What we said of it.
+        pairs: All of its headers; a broker's letter has its sender's, too.
         size: Of what was sent; of a too large one only the beginning is kept.
     """
 
@@ -41,13 +46,21 @@ class Letter(NamedTuple):
     headers: Mapping[str, str]
     value: bytes
     size: int
+    pairs: Pairs = ()
 
 
 class Lay(NamedTuple):
     """What lies at the place that a letter names."""
 
     value: bytes
-    headers: Mapping[str, str]
+    pairs: Pairs
+
+
+class Parked(NamedTuple):
+    """An event that was parked: whose, if that could be read, and what it is called."""
+
+    subject: str | None
+    name: str
 
 
 class Again(NamedTuple):
@@ -74,7 +87,8 @@ def place_of(headers: Mapping[str, str]) -> tuple[str, int, int] | None:
         partition, offset = int(headers["partition"]), int(headers["offset"])
     except (KeyError, ValueError):
         return None
-    return (topic, partition, offset) if topic in READABLE else None
+    is_place = topic in READABLE and 0 <= partition < 2**31 and 0 <= offset < 2**63
+    return (topic, partition, offset) if is_place else None
 
 
 def again(
@@ -98,7 +112,7 @@ def again(
     if lay is not None and not _is_the_same(letter, lay):
         lay = None  # another record has that offset by now
     if lay is None and letter.headers.get("topic") in INPUTS and len(letter.value) == letter.size:
-        lay = Lay(letter.value, _of_sender(letter.headers))
+        lay = Lay(letter.value, letter.pairs)
     if replacement is not None:
         found = _of_bytes(replacement, facilities, receipt)
     elif lay is None and len(letter.value) < letter.size:
@@ -109,36 +123,57 @@ def again(
         found = _as_it_lay(letter.headers["topic"], lay, facilities, receipt)
     if found.reject is not None:
         return found
-    called = names(letter, lay, facilities)
-
-    def said(row: Row) -> Row:
-        noted = retries.header(called, row.subject or "", key_of)
-        return row._replace(headers={**row.headers, **noted})
-
-    return found._replace(rows=tuple(map(said, found.rows)))
+    if _is_history(letter, lay):
+        found = found._replace(rows=tuple(row._replace(topic=BACKFILL) for row in found.rows))
+    return _noted(found, names(letter, lay, facilities), key_of)
 
 
-def names(letter: Letter, lay: Lay | None, facilities: Facilities) -> list[str]:
+def _noted(found: Again, called: Sequence[Parked], key_of: retries.KeyOf) -> Again:
+    """Each row says for what of its patient's it stands; of others' a row of its own does."""
+    rows = []
+    for row in found.rows:
+        own = [one.name for one in called if one.subject in (None, row.subject)]
+        noted = retries.header(own, row.subject or "", key_of)
+        rows.append(row._replace(headers={**row.headers, **noted}))
+    for subject in dict.fromkeys(one.subject for one in called):
+        if rows and subject is not None and subject not in found.subjects:
+            theirs = [one.name for one in called if one.subject == subject]
+            noted = retries.header(theirs, subject, key_of)
+            rows.append(Row(PATIENTS, subject, retries.mended(subject), noted))
+    return found._replace(rows=tuple(rows))
+
+
+def _is_history(letter: Letter, lay: Lay | None) -> bool:
+    """Whether it came as history: then it is sent as such, however it is written now."""
+    topic = letter.headers.get("topic", "")
+    event = None if lay is None else _journalled(topic, lay)
+    return topic == BACKFILL or (event is not None and event.get("lane") == "backfill")
+
+
+def names(letter: Letter, lay: Lay | None, facilities: Facilities) -> list[Parked]:
     """What the parked events of *letter* are called in the gaps of their patients."""
     then = written(letter.at)  # a time that was ahead need not be any more
     if lay is not None and (event := _journalled(letter.headers["topic"], lay)) is not None:
-        return [parked_name(event["source"], event["id"])]
+        return [_parked(event)]
     if lay is not None:
         try:
-            decoded = decode_message(lay.headers.items(), lay.value, facilities, receipt=then)
+            return [_parked(decode_message(lay.pairs, lay.value, facilities, receipt=then))]
         except Reject as reject:
             return [_called(reject, lay.value)]
-        return [parked_name(decoded["source"], decoded["id"])]
-    found: list[str] = []
+    found: list[Parked] = []
     for record in records_in(letter.value):
         one = decode_record(record.kind, record.raw, facilities, then)
-        found += [parked_name(event["source"], event["id"]) for event in one.events]
+        found += map(_parked, one.events)
         found += [_called(reject, letter.value) for reject in one.rejects]
     return found
 
 
-def _called(reject: Reject, raw: bytes) -> str:
-    return parked_name(reject.source or "", parked_as(reject, raw))
+def _parked(event: Mapping[str, Any]) -> Parked:
+    return Parked(event["subject"], parked_name(event["source"], event["id"]))
+
+
+def _called(reject: Reject, raw: bytes) -> Parked:
+    return Parked(reject.subject, parked_name(reject.source or "", parked_as(reject, raw)))
 
 
 def _is_the_same(letter: Letter, lay: Lay) -> bool:
@@ -149,26 +184,24 @@ def _is_the_same(letter: Letter, lay: Lay) -> bool:
     return value[: len(letter.value)] == letter.value and len(value) == letter.size
 
 
-def _of_sender(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of a letter's headers lay beside the bytes: a broker's letter keeps it."""
-    return {
-        name: said
-        for name, said in headers.items()
-        if name.lower() == "content-type" or name.lower().startswith("ce_") or name in NOTES
-    }
-
-
 def _as_it_lay(topic: str, lay: Lay, facilities: Facilities, receipt: str) -> Again:
     event = _journalled(topic, lay)
     if event is not None:
         return _of_event(event)
     try:
-        decoded = decode_message(lay.headers.items(), lay.value, facilities, receipt=receipt)
+        decoded = decode_message(lay.pairs, lay.value, facilities, receipt=receipt)
     except Reject as reject:
         return Again(reject=reject)
-    kept = {name: value for name, value in lay.headers.items() if name != retries.HEADER}
-    row = Row(topic, decoded["subject"], lay.value, kept)
-    return _again(row, decoded)
+    return _again(Row(topic, decoded["subject"], lay.value, _beside(lay.pairs)), decoded)
+
+
+def _beside(pairs: Pairs) -> dict[str, str]:
+    """The headers that belong to the message; decoding has found none of them twice."""
+    return {
+        name: (said or b"").decode(errors="replace")
+        for name, said in pairs
+        if name.lower() == "content-type" or name.lower().startswith("ce_") or name in NOTES
+    }
 
 
 def _journalled(topic: str, lay: Lay) -> dict[str, Any] | None:

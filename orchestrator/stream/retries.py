@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 HEADER: Final = "retries"  # and the member of the event in the journal
+MENDED: Final = "mended"  # the kind of a journal record, and the member of what leads to it
 MOST: Final = 1_000  # events of one message
 
 # Gives the key of a patient's identifier; of no identifier, what nobody without the key can make.
@@ -49,3 +50,18 @@ def read(headers: Mapping[str, str], subject: str, key_of: KeyOf) -> list[str]:
 def _seal(names: Sequence[str], subject: str, key_of: KeyOf) -> str:
     # No identifier begins so: control characters are in none.
     return key_of("\0retries\0" + orjson.dumps([subject, *names]).decode())
+
+
+def mended(subject: str) -> bytes:
+    """The value of a record that says nothing else: what was parked of *subject* is settled."""
+    return orjson.dumps({MENDED: subject})
+
+
+def mended_of(value: bytes | None) -> str | None:
+    """Whom such a record is about; ``None``: it is another record."""
+    try:
+        said = orjson.loads(value or b"null")
+    except orjson.JSONDecodeError:
+        return None
+    subject = said.get(MENDED) if isinstance(said, dict) and len(said) == 1 else None
+    return subject if isinstance(subject, str) else None

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import handlers
-from orchestrator.core.facts import Contested, Fact, Parked, Stamp, Told
+from orchestrator.core.facts import Contested, Fact, Mended, Parked, Stamp, Told
 from orchestrator.core.instants import read
+from orchestrator.stream import retries
 from schemas.facilities import Facilities
 
 
@@ -33,6 +34,9 @@ def told(
     if body["kind"] == "contested":
         claimants = frozenset(body["claimants"])
         return _silent(Contested(body["facility"], body["visit"], claimants), "", stamp), ""
+    if body["kind"] == retries.MENDED:
+        fact = Mended(tuple(body["names"]), read(body["receipt"]))
+        return _silent(fact, body["names"][0].rpartition("\0")[2], fact.receipt), ""
     source, name = body["names"]
     return parked(body["reason"], source, name, body["receipt"]), ""
 

@@ -14,7 +14,7 @@ from orchestrator.core.marks import Mark
 from orchestrator.core.patient import CellKey, Patient
 from orchestrator.core.showing import showings
 from orchestrator.log import describe
-from orchestrator.stream import letters, telling
+from orchestrator.stream import letters, retries, telling
 from orchestrator.stream.content import content_hash, event_hash
 from orchestrator.stream.identity import IDENTITY, claims, links
 from orchestrator.stream.identity.directory import Directory
@@ -107,9 +107,8 @@ class Working:
             name = value["event_id"] or f"{record.partition}-{record.offset}"
             names = (value.get("source") or "", name)
             self._parked(record, value["subject"], value["reason"], names, read(value["receipt"]))
-        elif kind == "contested":
-            told, _ = self.told(value)
-            self._take(record.key, value["subject"], value, told)
+        elif kind in ("contested", retries.MENDED):
+            self._take(record.key, value["subject"], value, self.told(value)[0])
         elif kind == "alive":
             # One sign a minute stands for all of that minute: silence is told late, never early.
             minute = (read(value["receipt"]) // MINUTE + 1) * MINUTE
@@ -131,6 +130,10 @@ class Working:
             if receipt - first <= REMEMBERED:
                 clash = held != content and self._clash(record, event, receipt, content)
                 self._count(event, "parked" if clash else "duplicate")
+                if held == content and (names := event.get(retries.HEADER)):
+                    settled = {"kind": retries.MENDED, "names": names}
+                    settled |= {"receipt": event["receivedtime"]}
+                    self._take(record.key, event["subject"], settled, self.told(settled)[0])
                 return
         self.round.seen[record.key, name] = (
             orjson.dumps([content, receipt]),

@@ -7,7 +7,7 @@ steps it is made of.  Only who started it is told of it.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import structlog
@@ -18,10 +18,12 @@ from orchestrator.worklist.problems import Problem
 
 State = Literal["running", "done", "stopped", "failed"]
 
-KEPT: Final = 100  # of those that have ended
+KEPT: Final = 20  # of those that have ended
+KEPT_S: Final = 3600.0  # and for how long
 AT_ONCE: Final = 2  # of one person
 ALL_AT_ONCE: Final = 4
 RETRY_AFTER_S: Final = 30
+END_S: Final = 5.0  # for the step at hand, when the process goes down
 
 logger = structlog.get_logger()
 
@@ -59,7 +61,7 @@ class Job:
     """
 
     id: str
-    actor: str
+    who: Principal
     kind: str
     started_at: int
     progress: Progress = field(default_factory=Progress)
@@ -68,6 +70,7 @@ class Job:
     result: dict[str, Any] | None = None
     reason: str | None = None
     task: "asyncio.Task[None] | None" = None
+    ended: float | None = None  # in seconds that cannot be set back
 
 
 Work = Callable[[Progress], Awaitable[dict[str, Any]]]
@@ -87,7 +90,7 @@ class Jobs:
             Problem: ``rate-limited``: too many are running.
         """
         running = [job for job in self._jobs.values() if job.state == "running"]
-        own = sum(job.actor == who.actor for job in running)
+        own = sum(job.who.actor == who.actor for job in running)
         if own >= AT_ONCE or len(running) >= ALL_AT_ONCE:
             raise Problem(
                 "rate-limited",
@@ -95,15 +98,16 @@ class Jobs:
                 headers={"Retry-After": str(RETRY_AFTER_S)},
             )
         self._forget()
-        job = Job(edge.new_id(), who.actor, kind, edge.now())
+        job = Job(edge.new_id(), replace(who, until=None), kind, edge.now())
         self._jobs[job.id] = job
         job.task = asyncio.create_task(_run(job, work), name=f"job-{kind}")
         return job
 
     def get(self, who: Principal, name: str) -> Job | None:
-        """The job of that name, if *who* started it."""
+        """The job of that name, if *who* started it and has the same rights still."""
+        self._forget()
         job = self._jobs.get(name)
-        return job if job is not None and job.actor == who.actor else None
+        return job if job is not None and job.who == replace(who, until=None) else None
 
     def stop(self, who: Principal, name: str) -> Job | None:
         """Ask it to end after the step at hand; one that has ended stays as it is."""
@@ -113,8 +117,12 @@ class Jobs:
         return job
 
     async def close(self) -> None:
-        """End all of them: the process goes down."""
+        """End all of them, each after the step at hand: the process goes down."""
         tasks = [job.task for job in self._jobs.values() if job.task is not None]
+        for job in self._jobs.values():
+            job.progress.stopped = True
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_S)
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -122,9 +130,11 @@ class Jobs:
                 await task
 
     def _forget(self) -> None:
-        ended = [name for name, job in self._jobs.items() if job.state != "running"]
-        for name in ended[: max(0, len(ended) - KEPT + 1)]:
-            del self._jobs[name]
+        ended = [name for name, job in self._jobs.items() if job.ended is not None]
+        oldest = edge.elapsed() - KEPT_S
+        for number, name in enumerate(reversed(ended), 1):
+            if number > KEPT or (self._jobs[name].ended or 0.0) < oldest:
+                del self._jobs[name]
 
 
 async def _run(job: Job, work: Work) -> None:
@@ -140,4 +150,4 @@ async def _run(job: Job, work: Work) -> None:
         logger.exception("job.failed", kind=job.kind)
         job.state, job.reason = "failed", type(bug).__name__
     finally:
-        job.ended_at = edge.now()
+        job.ended_at, job.ended = edge.now(), edge.elapsed()

@@ -13,8 +13,9 @@ from typing import Final, Literal, NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from events.reject import Reject
 from orchestrator.stream import resend
-from orchestrator.worklist import measures
+from orchestrator.worklist import edge, measures
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.audit import Account
 from orchestrator.worklist.instants import text_of
@@ -28,6 +29,7 @@ Result = Literal["accepted", "ignored", "refused", "pending"]
 Deed = Literal["retry", "discard"]
 
 TICK_S: Final = 0.5
+TOLD_S: Final = 60.0  # within which the rows tell what was done
 DONE: Final[dict[str, str]] = {"retried": "sent again", "discarded": "dropped"}
 
 T = TypeVar("T")
@@ -64,6 +66,8 @@ class Around(Protocol):
     @property
     def freshness(self) -> Reached: ...
     @property
+    def knows_deeds(self) -> bool: ...
+    @property
     def places(self) -> Places: ...
     @property
     def sender(self) -> Sender: ...
@@ -83,6 +87,7 @@ class Sent(NamedTuple):
         again: What was appended; nothing where it would be refused, or means nothing here.
         behind: The last row of the change log before it.
         letters_behind: The last letter before it.
+        values: Of what was appended the sizes and digests.
         until: The log's time after it.
     """
 
@@ -90,6 +95,7 @@ class Sent(NamedTuple):
     again: resend.Again
     behind: int = 0
     letters_behind: int = 0
+    values: tuple[tuple[int, bytes], ...] = ()
     until: int = 0
 
 
@@ -119,6 +125,8 @@ class Retrying:
     def __init__(self, site: Around) -> None:
         self._site = site
         self._underway: set[str] = set()
+        # By place, what was done and the rows do not tell yet, and when that was.
+        self._done: dict[str, tuple[str, float]] = {}
 
     async def retry(
         self,
@@ -156,6 +164,7 @@ class Retrying:
             letter = await self._open(who, place)
             account.purpose = reason
             account.rows = 1
+            self._did(place, "discarded")
         logger.info("dead_letter.discarded", reason=letter.reason, stage=letter.stage)
         return letter
 
@@ -171,11 +180,24 @@ class Retrying:
         finally:
             self._underway.discard(place)
 
+    def _did(self, place: str, deed: str) -> None:
+        """Of what could not be recorded the rows will never tell: then it may be done again."""
+        now = edge.elapsed()
+        self._done = {name: one for name, one in self._done.items() if now < one[1] + TOLD_S}
+        self._done[place] = (deed, now)
+
     async def _open(self, who: Principal, place: str) -> Letter:
-        found = await self._site.reader.ask(lambda db: letters.one(db, who, place))
+        site = self._site
+        found = await site.reader.ask(lambda db: letters.one(db, who, place))
         if found is None:
             raise Problem("not-found")
         letter = found[0]
+        if letter.status != "open":
+            self._done.pop(place, None)
+        elif (done := self._done.get(place)) is not None and edge.elapsed() < done[1] + TOLD_S:
+            raise Problem("not-possible-now", f"It was {DONE[done[0]]} a moment ago.")
+        elif not site.knows_deeds:
+            raise Problem("unavailable", "What became of it before is not known yet.")
         if letter.status == "edit":
             raise Problem("not-possible-now", "It is what somebody made of another one.")
         if letter.status != "open":
@@ -201,15 +223,23 @@ class Retrying:
             raise Problem("unavailable") from None
         if whole is None:
             raise Problem("not-found", "The log does not keep it any more.")
-        original = resend.Letter(letter.at, letter.headers, whole.value or b"", letter.size)
-        return letter, resend.again(
-            original,
-            None if lay is None else resend.Lay(lay.value or b"", lay.headers),
-            site.facilities,
-            site.key_of,
-            receipt=text_of(site.log_now()),
-            replacement=replacement,
-        )
+        value = whole.value or b""
+        original = resend.Letter(letter.at, letter.headers, value, letter.size, whole.pairs)
+        try:
+            again = resend.again(
+                original,
+                None if lay is None else resend.Lay(lay.value or b"", lay.pairs),
+                site.facilities,
+                site.key_of,
+                receipt=text_of(site.log_now()),
+                replacement=replacement,
+            )
+        except Exception as bug:
+            # It may be the very one that made the letter.
+            logger.exception("record.failed", stage="retry")
+            again = resend.Again(reject=Reject("handler-failed", type(bug).__name__))
+        _refuse_foreign(who, again, mended=replacement is not None)
+        return letter, again
 
     async def _record(self, place: str) -> Record | None:
         topic, partition, offset = place.rsplit("-", 2)
@@ -231,7 +261,6 @@ class Retrying:
         if again.reject is not None:
             account.outcome = "refused"
             return Sent(letter, again)
-        _refuse_foreign(who, letter, again)
         behind, before = await site.reader.ask(lambda db: (stories.end(db), letters.end(db)))
         try:
             if replacement is not None:
@@ -241,7 +270,10 @@ class Retrying:
                 await site.sender.send(row.topic, key, row.value, row.headers)
         except LogAway:
             raise Problem("unavailable") from None
-        return Sent(letter, again, behind, before, site.log_now())
+        self._did(place, "retried")
+        values = tuple((len(row.value), letters.digest(row.value)) for row in again.rows)
+        # What was appended may be long, and many letters may be sent at once.
+        return Sent(letter, again._replace(rows=()), behind, before, values, site.log_now())
 
     async def _keep(self, who: Principal, letter: Letter, replacement: bytes) -> None:
         """What somebody made of a letter lies beside it, for as long."""
@@ -272,22 +304,22 @@ class Retrying:
             left -= TICK_S
 
 
-def _refuse_foreign(who: Principal, letter: Letter, again: resend.Again) -> None:
+def _refuse_foreign(who: Principal, again: resend.Again, *, mended: bool) -> None:
     """
-    What somebody mends stays what it was: of their facilities, and of a hospital or a care team.
+    What somebody sends is of their facilities; what they mend is a hospital's.
 
     Raises:
         Problem: ``facility-not-allowed``, ``unprocessable``.
     """
     if not all(map(who.sees_facility, again.facilities)):
         raise Problem("facility-not-allowed")
-    if letter.topic != OUTCOMES and any(row.topic == OUTCOMES for row in again.rows):
-        raise Problem("unprocessable", "A hospital's message is not mended into a care team's.")
+    if mended and any(row.topic == OUTCOMES for row in again.rows):
+        raise Problem("unprocessable", "What a care team did is said by who did it, not mended.")
 
 
 def _outcome(db: sqlite3.Connection, *, sent: Sent, known: bool) -> Outcome:
     again = sent.again
-    back = letters.parked_again(db, [row.value for row in again.rows], sent.letters_behind)
+    back = letters.parked_again(db, sent.values, sent.letters_behind)
     if back is not None:
         return Outcome("refused", back.reason, back.headers.get("error"), letter=back.place)
     changes, tasks = stories.brought(db, again.events, sent.behind)

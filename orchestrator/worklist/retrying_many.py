@@ -18,6 +18,8 @@ from orchestrator.worklist.retrying import Outcome, Retrying, Rows, Sent, told
 MOST: Final = 10_000  # letters of one job
 SHOWN: Final = 500  # of which the result tells each
 WAIT_S: Final = 30.0
+FASTER: Final = ("not-found", "not-possible-now")  # somebody was
+FOREIGN: Final = ("facility-not-allowed", "unprocessable")  # not for this person to send
 
 
 class Desk(Protocol):
@@ -51,7 +53,7 @@ class Many(NamedTuple):
         found = await site.reader.ask(lambda db: letters.listed(db, who, self.chosen, 0, MOST))
         places = [letter.place for _, letter in found]
         progress.at(0, len(places))
-        sent: list[tuple[str, Sent]] = []
+        sent: list[tuple[str, Sent | Outcome]] = []
         ended: str | None = None
         for number, place in enumerate(places, 1):
             if progress.stopped:
@@ -59,10 +61,11 @@ class Many(NamedTuple):
             try:
                 sent.append((place, await self._one(place)))
             except Problem as problem:
-                if problem.reason not in ("not-found", "not-possible-now"):
+                if problem.reason in FOREIGN:
+                    sent.append((place, Outcome("refused", problem.reason)))
+                elif problem.reason not in FASTER:
                     ended = problem.reason
                     break
-                # Somebody was faster.
             progress.at(number, len(places))
         outcomes = await self._outcomes(sent, progress)
         return _result(outcomes, dry_run=self.dry_run, left=len(places) - len(sent), ended=ended)
@@ -70,7 +73,8 @@ class Many(NamedTuple):
     async def _one(self, place: str) -> Sent:
         retrying = self.site.retrying
         if self.dry_run:
-            return Sent(*await retrying.look(self.who, place))
+            letter, again = await retrying.look(self.who, place)
+            return Sent(letter, again._replace(rows=()))
         account = Account()
         async with retrying.of(place, account):
             sent = await retrying.send(self.who, place, account)
@@ -79,11 +83,14 @@ class Many(NamedTuple):
         return sent
 
     async def _outcomes(
-        self, sent: list[tuple[str, Sent]], progress: Progress
+        self, sent: list[tuple[str, Sent | Outcome]], progress: Progress
     ) -> list[tuple[str, Outcome]]:
         found: list[tuple[str, Outcome]] = []
         end = edge.elapsed() + WAIT_S  # of all of them together
         for place, one in sent:
+            if isinstance(one, Outcome):
+                found.append((place, one))
+                continue
             if self.dry_run and one.again.reject is None:
                 found.append((place, Outcome("accepted" if one.again.events else "ignored")))
                 continue

@@ -14,10 +14,10 @@ from orchestrator.worklist.demo import Demo
 from orchestrator.worklist.hub import Hub
 from orchestrator.worklist.jobs import Jobs
 from orchestrator.worklist.limits import Limits
-from orchestrator.worklist.log.feed import Places, Sender
+from orchestrator.worklist.log.feed import AUDIT, Places, Sender
 from orchestrator.worklist.log.trial import Trial
 from orchestrator.worklist.model.freshness import Freshness, Now
-from orchestrator.worklist.model.projector import Projector
+from orchestrator.worklist.model.projector import CAUGHT_UP, Projector
 from orchestrator.worklist.model.reader import Reader
 from orchestrator.worklist.pages.store import PagesStore
 from orchestrator.worklist.watch import Watch
@@ -77,6 +77,12 @@ class Site:
 
     def now(self) -> Now:
         return Now(self.log_now(), edge.elapsed())
+
+    @property
+    def knows_deeds(self) -> bool:
+        """Whether the rows tell what was done, but for the last moments."""
+        left = self.projector.ahead
+        return left is not None and left.get(AUDIT, 0) <= CAUGHT_UP
 
     @property
     def smart(self) -> Mapping[str, Any] | None:

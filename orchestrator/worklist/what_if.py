@@ -21,6 +21,8 @@ from schemas.policy import Policy
 
 KIND: Final = "what-if"
 MOST_DAYS: Final = 90
+# Before and after them no patient was discharged, and zones and calendars come to an end.
+YEARS: Final = range(1970, 2101)
 # Ninety days over the end of summer time are an hour longer.
 _MOST: Final = (MOST_DAYS * 24 + 1) * 3600 * SECOND
 
@@ -39,7 +41,7 @@ _SIDE: Final = (
 
 Trouble = Literal["form", "order", "length"]
 _COMPLAINTS: Final[dict[Trouble, str]] = {
-    "form": "must be a day, 2026-10-06, or an instant with an offset",
+    "form": "must be a day, 2026-10-06, or an instant with an offset, of 1970 to 2100",
     "order": "must not be before from",
     "length": f"must be at most {MOST_DAYS} days after from",
 }
@@ -80,24 +82,25 @@ def days_of(first: str, last: str, zone: str) -> Days:
 
 
 def _begin(field: str, text: str, zone: str) -> int:
-    day = _day(text)
+    day = _day(field, text)
     return _instant(field, text) if day is None else _midnight(day, zone)
 
 
 def _end(field: str, text: str, zone: str) -> int:
-    day = _day(text)
+    day = _day(field, text)
     if day is None:
         return _instant(field, text)
-    if day == date.max:
-        raise BadDay(field, "form")
     return _midnight(day + timedelta(days=1), zone) - 1
 
 
-def _day(text: str) -> date | None:
+def _day(field: str, text: str) -> date | None:
     try:
-        return date.fromisoformat(text) if len(text) == 10 else None
+        day = date.fromisoformat(text) if len(text) == 10 else None
     except ValueError:
         return None
+    if day is not None and day.year not in YEARS:
+        raise BadDay(field, "form")
+    return day
 
 
 def _midnight(day: date, zone: str) -> int:
@@ -106,9 +109,16 @@ def _midnight(day: date, zone: str) -> int:
 
 def _instant(field: str, text: str) -> int:
     try:
-        return micros(text)
+        at = micros(text)
     except (ValueError, OverflowError):
         raise BadDay(field, "form") from None
+    if (
+        not _midnight(date(YEARS.start, 1, 1), "UTC")
+        <= at
+        < _midnight(date(YEARS.stop, 1, 1), "UTC")
+    ):
+        raise BadDay(field, "form")
+    return at
 
 
 def begin(

@@ -22,7 +22,7 @@ from tests.stream.fakes import PARTITIONS, product
 
 # All others are appended by Rounds.
 FROM_OUTSIDE: Final = frozenset(
-    {"event", "parked", "alive", "unmapped", "clock", "clock-mark", "clock-confirm"}
+    {"event", "parked", "mended", "alive", "unmapped", "clock", "clock-mark", "clock-confirm"}
 )
 KILLS: Final = (
     "decide.some=kill@3",

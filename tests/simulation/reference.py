@@ -49,7 +49,9 @@ def _pulled_afterwards(task: Task, world: World) -> bool:
     transition = task.transition
     slot = next((s for s in slots(world, transition) if s.qualifies and s.may_count), None)
     pulled = slot is not None and task.due_at < transition.end_of_day(VISIT_DAYS)
-    return pulled and slot is not None and slot.timed_by.received >= task.due_at
+    if slot is None or not pulled:
+        return False
+    return max(slot.timed_by.received, slot.counts_since) >= task.due_at
 
 
 def _blamed(task: Task, world: World) -> Task:

@@ -56,6 +56,7 @@ def test_a_bad_record_is_parked_with_its_bytes_and_never_blocks(tmp_path: Path) 
         "reason": "missing-visit",
         "receipt": written(START),
         "event_id": "GEN-000002",
+        "source": "hospital/GEN/adt",
         "facility": "GEN",
     }
     assert len(published(log)) == 1

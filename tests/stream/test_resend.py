@@ -12,7 +12,7 @@ from orchestrator.stream import retries
 from orchestrator.stream.intake import dead_letter
 from orchestrator.stream.keys import patient_key
 from orchestrator.stream.publish import Row, sending_of
-from orchestrator.stream.resend import Again, Lay, Letter, again, names, place_of
+from orchestrator.stream.resend import Again, Lay, Letter, Parked, again, names, place_of
 from tests.stream.fakes import FACILITIES, SITE_KEY, START, admitted
 
 NOW = written(START + HOUR)
@@ -33,8 +33,12 @@ def key_of(text: str) -> str:
     return patient_key(SITE_KEY, text)
 
 
+def pairs(**headers: str) -> list[tuple[str, bytes | None]]:
+    return [(name, said.encode()) for name, said in headers.items()]
+
+
 def letter(raw: bytes, **headers: str) -> Letter:
-    return Letter(START, headers, raw, len(raw))
+    return Letter(START, headers, raw, len(raw), pairs(**headers))
 
 
 def sent(one: Letter, lay: Lay | None = None, **more: Any) -> Again:
@@ -116,12 +120,12 @@ def test_what_another_record_says_is_never_sent_for_it() -> None:
     """A log that was restored from a copy gives the same offsets to other patients' records."""
     place = {"stage": "intake", "topic": "care.admission.v1", "partition": "0", "offset": "7"}
     raw, other = orjson.dumps(WHOLE), orjson.dumps(admitted(2))
-    found = sent(letter(raw, **place), Lay(other, {}))
+    found = sent(letter(raw, **place), Lay(other, []))
     assert [row.value for row in found.rows] == [raw]
 
     place |= {"stage": "decide", "topic": "care.journal.v1"}
     entry = orjson.dumps({"kind": "event", "event": admitted(2), "raw": other.decode()})
-    found = sent(letter(raw, **place), Lay(entry, {}))
+    found = sent(letter(raw, **place), Lay(entry, []))
     assert [row.subject for row in found.rows] == ["GEN|MRN1"]
 
 
@@ -130,13 +134,13 @@ def test_what_an_adapter_found_out_goes_with_it() -> None:
     notes = {"unmapped": '["disposition"]'}
     raw = orjson.dumps(WHOLE)
     place = {"stage": "intake", "topic": "care.admission.v1", "partition": "0", "offset": "7"}
-    (row,) = sent(letter(raw, **place), Lay(raw, notes)).rows
+    (row,) = sent(letter(raw, **place), Lay(raw, pairs(**notes))).rows
     assert row.headers["unmapped"] == notes["unmapped"]
 
     place |= {"stage": "decide", "topic": "care.journal.v1"}
     event = {**WHOLE, "receivedtime": NOW, "lane": "live", "unmapped": ["disposition"]}
     entry = orjson.dumps({"kind": "event", "event": event, "raw": raw.decode()})
-    (row,) = sent(letter(raw, **place), Lay(entry, {})).rows
+    (row,) = sent(letter(raw, **place), Lay(entry, [])).rows
     assert row.headers["unmapped"] == notes["unmapped"]
     assert parked_names(row) == [WHOLE["id"]]
 
@@ -150,7 +154,7 @@ def test_an_event_without_a_readable_id_is_called_by_its_content() -> None:
     assert refused.event_id is None
     entry = orjson.loads(told.value)
     assert names(letter(raw, stage="publish"), None, FACILITIES) == [
-        parked_name(entry["source"], entry["event_id"])
+        Parked("GEN|MRN1", parked_name(entry["source"], entry["event_id"]))
     ]
 
 
@@ -162,6 +166,9 @@ def test_an_event_without_a_readable_id_is_called_by_its_content() -> None:
         {"topic": "care.admission.v1", "partition": "x", "offset": "1"},
         {"topic": "care.audit.v1", "partition": "0", "offset": "1"},
         {"topic": "__consumer_offsets", "partition": "0", "offset": "1"},
+        {"topic": "care.admission.v1", "partition": "-1", "offset": "1"},
+        {"topic": "care.admission.v1", "partition": "0", "offset": "9" * 20},
+        {"topic": "care.admission.v1", "partition": "9" * 10, "offset": "1"},
     ],
 )
 def test_only_where_messages_come_in_is_looked(headers: dict[str, str]) -> None:
@@ -215,3 +222,53 @@ def test_what_we_say_is_read() -> None:
     """For this patient, with this site's key."""
     told = retries.header(["GEN/ADT\0E1"], "GEN|MRN1", key_of)
     assert retries.read(told, "GEN|MRN1", key_of) == ["GEN/ADT\0E1"]
+
+
+PLACE = {"stage": "intake", "topic": "care.admission.v1", "partition": "0", "offset": "7"}
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["from its place", "from the letter"])
+@pytest.mark.parametrize(
+    "more",
+    [[("ce_subject", b"GEN|MRN2")], [("CE_Subject", b"GEN|MRN2")], [("ce_name", b"\xff")]],
+    ids=["twice", "twice, otherwise written", "no text"],
+)
+def test_headers_that_name_nobody_for_sure_are_refused_again(
+    more: list[tuple[str, bytes | None]], gone: bool
+) -> None:
+    """Intake refused it because a doubled header could name another patient: so does this."""
+    beside = pairs(**{f"ce_{name}": str(said) for name, said in WHOLE.items() if name != "data"})
+    beside += more
+    raw = orjson.dumps(WHOLE["data"])
+    one = Letter(START, PLACE, raw, len(raw), [*beside, *pairs(**PLACE)])
+    found = sent(one, None if gone else Lay(raw, beside))
+
+    assert found.reject is not None
+    assert (found.reject.reason, found.rows) == ("malformed", ())
+
+
+def test_history_is_sent_as_history() -> None:
+    """A mended event of the backfill says nothing of its lane: its topic did."""
+    place = {**PLACE, "topic": "care.backfill.v1"}
+    one = letter(orjson.dumps({**WHOLE, "time": None}), **place)
+    found = sent(one, replacement=orjson.dumps(WHOLE))
+    assert [row.topic for row in found.rows] == ["care.backfill.v1"]
+
+    entry = {"kind": "event", "event": {**WHOLE, "lane": "backfill", "receivedtime": NOW}}
+    raw = orjson.dumps(WHOLE)
+    lay = Lay(orjson.dumps({**entry, "raw": raw.decode()}), [])
+    one = letter(raw, **{**PLACE, "topic": "care.journal.v1", "stage": "decide"})
+    found = sent(one, lay, replacement=raw)
+    assert [row.topic for row in found.rows] == ["care.backfill.v1"]
+
+
+def test_whose_message_it_was_is_told_when_it_was_another_s() -> None:
+    """The gap stands with whom the bad message named; what is mended goes to whom it is about."""
+    one = letter(orjson.dumps({**WHOLE, "data": []}), **PLACE)
+    row, told = sent(one, replacement=orjson.dumps(admitted(2))).rows
+
+    assert (row.subject, parked_names(row)) == ("GEN|MRN2", [])
+    assert (told.topic, told.subject, parked_names(told)) == (
+        "care.patient.v1", "GEN|MRN1", [WHOLE["id"]],
+    )  # fmt: skip
+    assert retries.mended_of(told.value) == "GEN|MRN1"

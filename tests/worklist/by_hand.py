@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -183,7 +184,8 @@ class _Model:
             for deed in self._deeds().get(row["place"], [])
             if deed["outcome"] == "success"
         ]
-        edits = record.headers.get("edits")
+        is_edit = record.headers.get("stage") == "edit"
+        edits = record.headers.get("edits") if is_edit else None
         status = {"retry": "retried", "discard": "discarded"}[ends[0]] if ends else "open"
         return {**row, "edits": edits, "status": "edit" if edits is not None else status}
 
@@ -346,6 +348,7 @@ def _letter(record: Record) -> dict[str, Any]:
         "headers": orjson.dumps(headers),
         "size": int(headers.get("size", len(raw))),
         "value": raw[: 64 * 1024],
+        "digest": sha256(raw[: 64 * 1024]).digest()[:16],
     }
 
 

@@ -45,6 +45,7 @@ async def test_the_timeline_says_who_called_and_what_was_answered(
     assert "48-hour call: in progress, by demo-rn: voicemail" in told
     assert "48-hour call done, by demo-rn: patient" in told
     assert "Note, by demo-rn" in told
+    assert "Task reported done" not in told  # the same once more
     assert "Rings at work until five" in told
     assert re.search(r"Has the medicines Yes Symptoms None .* Note Sounds well", told)
 

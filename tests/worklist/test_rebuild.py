@@ -58,7 +58,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
             gone = number % 7 == 0
             value = None if gone else orjson.dumps({**view, "version": number})
             transaction.append("care.patient-view.v1", key, value)
-            edits = {"edits": "care.dead-letter.v1-0-0"} if number == 29 else {}
+            edits = {"edits": "care.dead-letter.v1-0-0", "stage": "edit"} if number == 29 else {}
             transaction.append("care.dead-letter.v1", None, b"{}", {"reason": "malformed", **edits})
     return folder
 

@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 from orchestrator.core.instants import HOUR, SECOND, written
+from orchestrator.stream import resend
 from orchestrator.stream.clock import RealClock
 from orchestrator.stream.sqlite_log import Log
-from orchestrator.worklist.access.roles import principal
+from orchestrator.worklist.access.roles import Principal, principal
 from tests.worklist.world import WAIT_S, World, discharged, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -325,3 +326,80 @@ async def test_another_sender_s_event_of_the_same_id_closes_nothing(shared: Worl
     await shared.until(timeline, lambda found: "42" in orjson.dumps(found["items"]).decode())
 
     assert (await gap_of(shared, 36, "open"))["version"] == gap["version"]
+
+
+async def test_a_repeat_that_is_sent_again_closes_the_gap(shared: World) -> None:
+    """The steward finds that what came first was right, and sends that: it has had its effect."""
+    (*_, first) = events = discharged(38)
+    shared.send(*events)
+    key = shared.site.key_of(first["subject"])
+    await shared.until(f"/tasks?patient_key={key}", lambda found: found["items"])
+    shared.send({**first, "data": {**first["data"], "disposition": {"code": "06"}}})
+    await gap_of(shared, 38, "open")
+    found = await shared.get("/ops/dead-letters?limit=500", OPERATOR)
+    (letter,) = [one for one in found["items"] if one["stage"] == "decide"]
+    outcome = await retried(shared, letter, first)
+
+    assert outcome["result"] == "accepted"
+    await gap_of(shared, 38, "closed")
+
+
+async def test_mended_to_another_number_the_gap_of_the_first_closes(shared: World) -> None:
+    """It named the wrong patient: there is nothing to look at there any more."""
+    letter = await letter_of(shared, without_visit(40))
+    await gap_of(shared, 40, "open")
+    outcome = await retried(shared, letter, {**discharge(42), "id": "for-42"})
+
+    assert outcome["result"] == "accepted"
+    await gap_of(shared, 40, "closed")
+
+
+async def test_what_was_dropped_a_moment_ago_is_not_sent(shared: World) -> None:
+    """The rows follow the audit; until they tell of it, whoever did it knows."""
+    letter = await letter_of(shared, without_visit(44))
+    await asked(shared, f"/ops/dead-letters/{letter['id']}/discard", {"reason": "a test message"})
+    problem = await retried(shared, letter, discharge(44), status=409)
+
+    assert problem["reason"] == "not-possible-now"
+    assert (await state_of(shared, letter, "discarded"))["edits"] == []
+
+
+async def test_a_job_is_told_to_nobody_with_other_rights(shared: World) -> None:
+    """The same name, another role since: what the job found was for the first."""
+
+    def eve(role: str) -> Principal:
+        return principal("eve", frozenset({role}), frozenset(), frozenset({"*"}))
+
+    shared.people.known["eve"] = eve("data-steward")
+    body = {"filter": {}, "dry_run": True}
+    job = await asked(shared, "/ops/dead-letters/retry", body, "eve", 202)
+    await ended(shared, job, "eve")
+    shared.people.known["eve"] = eve("operator")
+    async with shared.client("eve") as client:
+        response = await client.get(f"/jobs/{job['id']}")
+
+    assert response.status_code == 404
+
+
+async def test_a_letter_that_cannot_be_looked_at_holds_up_no_other(
+    shared: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, as the bug that it is; the job goes on, and one alone is no 500."""
+    bad = await letter_of(shared, without_visit(46))
+    good = await letter_of(shared, without_visit(48))
+    again = resend.again
+
+    def fails(letter: Any, *more: Any, **said: Any) -> Any:
+        if letter.headers["offset"] == bad["offset"]:
+            raise RecursionError
+        return again(letter, *more, **said)
+
+    monkeypatch.setattr(resend, "again", fails)
+    alone = await retried(shared, bad)
+    body = {"filter": {"reason": "missing-visit"}, "dry_run": True}
+    job = await asked(shared, "/ops/dead-letters/retry", body, OPERATOR, 202)
+    found = {item["id"]: item for item in (await ended(shared, job))["result"]["items"]}
+
+    assert (alone["result"], alone["reason"]) == ("refused", "handler-failed")
+    assert found[bad["id"]]["reason"] == "handler-failed"
+    assert found[good["id"]]["reason"] == "missing-visit"

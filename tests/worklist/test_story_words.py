@@ -212,6 +212,10 @@ def test_segments_are_named_without_their_values() -> None:
 
     assert dead_letter_words.segments(raw) == ["MSH", "PID", "PV1"]
     assert dead_letter_words.segments(b'{"name": "PID|ROE"}') == []
+    # Three capitals before a bar may be anybody's name.
+    assert dead_letter_words.segments(b"LEE|ANN|1950\nROE|JIM|1960") == []
+    named = raw + b"\rNTE|1||call\rLEE|ANN\rZOE|1"
+    assert dead_letter_words.segments(named) == ["MSH", "PID", "PV1", "NTE", "Z.."]
 
 
 def test_what_is_no_plain_text_is_not_offered_for_editing() -> None:
@@ -221,6 +225,17 @@ def test_what_is_no_plain_text_is_not_offered_for_editing() -> None:
     assert dead_letter_parse.text_of(text.encode()) == text
     assert dead_letter_parse.text_of(b"\x0bMSH|") is None
     assert dead_letter_parse.text_of(b"\xff") is None
+
+
+def test_what_is_nested_deep_is_shown_as_far_as_it_goes() -> None:
+    """As a parser lets it in: the page of the bytes must not fail for it."""
+    deep = b"[" * 1000 + b"1" + b"]" * 1000
+
+    (part,) = dead_letter_parse.parts(b'{"data":' + deep + b"}", "")
+    assert part.value == "nested deeper than is shown here"
+    assert dead_letter_parse.parts(b"[" * 9000 + b"]" * 9000, "") == []
+    wide = b"[" + b",".join([b'{"a":1}'] * 9000) + b"]"
+    assert len(dead_letter_parse.parts(wide, "")) == dead_letter_parse.PARTS_MAX
 
 
 def test_the_fault_is_marked_where_it_is() -> None:

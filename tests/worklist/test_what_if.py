@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from orchestrator.worklist.access.roles import principal
+from orchestrator.worklist.what_if import BadDay, days_of
 from tests.worklist.world import World, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -145,6 +146,11 @@ BAD_DAYS: Final = [
     ({"from": "2026-03-02", "to": "2026-03-01"}, "#/to"),
     ({"from": "2026-01-01", "to": "2026-04-01"}, "#/to"),
     ({"from": ""}, "#/from"),
+    ({"from": "0001-01-01", "to": "0001-01-02"}, "#/from"),
+    ({"from": "0001-01-01T00:00:00Z", "to": "0001-01-02T00:00:00Z"}, "#/from"),
+    ({"from": "0001-01-01T00:00:00+12:00"}, "#/from"),
+    ({"to": "9999-12-31T00:00:00-12:00"}, "#/to"),
+    ({"from": "2101-01-01", "to": "2101-01-02"}, "#/from"),
     ({"from": 3}, "#/from"),
 ]
 
@@ -157,6 +163,17 @@ async def test_a_window_that_is_none_is_refused(
     response = await asked(shared, **said)
     assert response.status_code == 422, response.text
     assert [one["pointer"] for one in response.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "America/Santiago"])
+async def test_no_day_is_too_much_for_a_zone(zone: str) -> None:
+    """The first and the last that are taken, wherever the site is; outside of them a fault."""
+    for day in ("1970-01-01", "2100-12-31", "2026-09-06"):
+        found = days_of(day, day, zone)
+        assert 22 <= (found.until - found.since) / (3600 * 1_000_000) <= 25
+    for day in ("0001-01-01", "9999-12-31", "1969-12-31", "2101-01-01"):
+        with pytest.raises(BadDay):
+            days_of(day, day, zone)
 
 
 async def test_ninety_days_are_taken_also_over_the_end_of_summer_time(shared: World) -> None:

@@ -258,4 +258,5 @@ class EmbeddedPlaces:
         if not found or found[0].offset != offset:
             return None
         (one,) = found
-        return Record(topic, partition, offset, one.key, one.value, one.stamp, one.headers)
+        pairs = tuple((name, said.encode()) for name, said in one.headers.items())
+        return Record(topic, partition, offset, one.key, one.value, one.stamp, one.headers, pairs)

@@ -38,6 +38,8 @@ class Record(NamedTuple):
     Attributes:
         at: When it was appended, by the log's clock; looked at where the value says no time.
         headers: What a dead letter's say of it.
+        pairs: The same as they lie, of a record that was asked for by its place: a name may come
+            twice there, and a value be no text.
     """
 
     topic: str
@@ -47,6 +49,7 @@ class Record(NamedTuple):
     value: bytes | None
     at: int = 0
     headers: Mapping[str, str] = NO_HEADERS
+    pairs: tuple[tuple[str, bytes | None], ...] = ()
 
 
 class Sample(NamedTuple):

@@ -325,9 +325,8 @@ class KafkaPlaces:
             return None  # compacted away
         key = None if row.key is None else row.key.decode(errors="replace")
         headers = {name: (said or b"").decode(errors="replace") for name, said in row.headers}
-        return Record(
-            tp.topic, tp.partition, offset, key, row.value, row.timestamp * MILLISECOND, headers
-        )
+        at, pairs = row.timestamp * MILLISECOND, tuple(row.headers)
+        return Record(tp.topic, tp.partition, offset, key, row.value, at, headers, pairs)
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -4,6 +4,7 @@ What became of each stands in the audit records alone (``contract.md`` 1): the r
 both topics, whichever is read first.
 """
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,8 @@ def fold(db: sqlite3.Connection, record: Record) -> None:
     is_edit = headers.get("stage") == EDIT and EDITS in headers
     db.execute(
         "INSERT INTO letters (place, at, reason, stage, topic, facility, headers, size, value,"
-        " edits, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        " digest, edits, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
         (
             place,
             record.at,
@@ -93,10 +95,16 @@ def fold(db: sqlite3.Connection, record: Record) -> None:
             orjson.dumps(headers),
             _size(raw, headers),
             raw[:KEPT],
+            digest(raw),
             headers.get(EDITS) if is_edit else None,
             EDIT if is_edit else _status(db, place),
         ),
     )
+
+
+def digest(raw: bytes) -> bytes:
+    """What tells a letter's bytes from others', as far as they are kept."""
+    return hashlib.sha256(raw[:KEPT]).digest()[:16]
 
 
 def _size(raw: bytes, headers: Mapping[str, str]) -> int:
@@ -267,13 +275,20 @@ def end(db: sqlite3.Connection) -> int:
     return int(number)
 
 
-def parked_again(db: sqlite3.Connection, values: Sequence[bytes], behind: int) -> Letter | None:
-    """A letter with one of these bytes behind row *behind*: what was sent again came back."""
+def parked_again(
+    db: sqlite3.Connection, values: Sequence[tuple[int, bytes]], behind: int
+) -> Letter | None:
+    """
+    A letter with the same bytes behind row *behind*: what was sent again came back.
+
+    Args:
+        values: Of each that was sent its size and its `digest`.
+    """
     for value in values:
         row = db.execute(
             f"SELECT {_COLUMNS} FROM letters WHERE status = 'open' AND id > ? AND size = ?"
-            " AND value = ? ORDER BY id LIMIT 1",
-            (behind, len(value), value[:KEPT]),
+            " AND digest = ? ORDER BY id LIMIT 1",
+            (behind, *value),
         ).fetchone()
         if row is not None:
             return _letter(row)

@@ -10,7 +10,7 @@ from orchestrator.worklist import edge
 from orchestrator.worklist.api.guard import rule
 from orchestrator.worklist.api.queries import Query as NoQuery
 from orchestrator.worklist.model import letters
-from orchestrator.worklist.model.letters import EDITS, KEPT, OBJECT, Letter
+from orchestrator.worklist.model.letters import EDIT, EDITS, KEPT, OBJECT, Letter
 from orchestrator.worklist.pages import dead_letter_parse, dead_letter_words, wording
 from orchestrator.worklist.pages.acts import said
 from orchestrator.worklist.pages.dead_letters import Place, line_of
@@ -90,7 +90,7 @@ async def shown(
         cure=dead_letter_words.cure(letter.reason),
         segments=dead_letter_words.segments(value),
         edits=[(edit, wording.moment(edit.at, zone, now)) for edit in edits],
-        original=letter.headers.get(EDITS),
+        original=letter.headers[EDITS] if letter.status == EDIT else None,
         errors=errors,
         told=None if told is None else dead_letter_words.outcome(told),
         purpose=purpose,

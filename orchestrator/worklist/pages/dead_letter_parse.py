@@ -5,11 +5,13 @@ Read for eyes alone, and leniently: what is here could not be taken.  Nothing is
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 PARTS_MAX: Final = 400
+DEPTH_MAX: Final = 16
 _HL7: Final = re.compile(r"(?:MSH|FHS|BHS)")
 # How the reasons name places: `PV1-19`, `/data/visit_number`.
 _FIELD: Final = re.compile(r"\b([A-Z][A-Z0-9]{2})-(\d{1,3})")
@@ -42,14 +44,19 @@ def bytes_of(typed: str) -> bytes:
     A browser sends each line's end as CR LF; HL7's segments end with CR.
     """
     lines = typed.replace("\r\n", "\n").replace("\r", "\n")
-    return lines.replace("\n", "\r" if _HL7.match(lines) else "\n").encode()
+    return lines.replace("\n", "\r" if is_hl7(lines) else "\n").encode()
 
 
 def parts(raw: bytes, error: str) -> list[Part]:
     """The parts of a message; what *error* names is marked, also where nothing is."""
     text = raw.decode("utf-8", "backslashreplace")
-    found = list(_segments(text, error) if _HL7.match(text) else _members(raw, error))
-    return found[:PARTS_MAX]
+    found = _segments(text, error) if is_hl7(text) else _members(raw, error)
+    return list(islice(found, PARTS_MAX))
+
+
+def is_hl7(text: str) -> bool:
+    """Whether it begins as a message or a batch does."""
+    return _HL7.match(text) is not None
 
 
 def _segments(text: str, error: str) -> Iterator[Part]:
@@ -84,12 +91,13 @@ def _members(raw: bytes, error: str) -> Iterator[Part]:
         yield Part(name, MISSING, wrong=True)
 
 
-def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}/{key}")
-    elif isinstance(value, list) and value:
-        for number, inner in enumerate(value):
-            yield from _flat(inner, f"{name}/{number}")
+def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict | list) and value:
+        if depth == DEPTH_MAX:
+            yield name, "nested deeper than is shown here"
+            return
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in inside:
+            yield from _flat(inner, f"{name}/{key}", depth + 1)
     else:
         yield name or "/", value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -42,8 +42,17 @@ STAGES: Final = {
 SINCE: Final = {"1h": "the last hour", "24h": "the last 24 h", "7d": "the last 7 d"}
 STATUSES: Final = {"open": "waiting", "retried": "sent again", "discarded": "dropped"}
 ENDED: Final = {"retried": "Sent again", "discarded": "Dropped", "edit": "Sent"}
-# Names of segments and fields, which no message of ours takes for a value.
 _SEGMENT: Final = re.compile(rb"(?:^|[\r\n])([A-Z][A-Z0-9]{2})\|")
+_HEADS: Final = (b"MSH", b"FHS", b"BHS")
+# Segments of HL7 v2 that feeds send; three capitals that are none of them may be a name.
+_NAMES: Final = """
+    ABS ACC ADD AIG AIL AIP AIS AL1 ARQ ARV BHS BLG BTS CTI DB1 DG1 DRG DSC DSP ERR EVN FHS FT1 FTS
+    GOL GP1 GP2 GT1 IAM IAR IN1 IN2 IN3 MFA MFE MFI MRG MSA MSH NK1 NPU NST NTE OBR OBX ORC OVR PD1
+    PDA PID PR1 PRA PRB PRD PRT PSH PTH PV1 PV2 QAK QPD QRD QRF RCP RF1 RGS RMI ROL RXA RXC RXD RXE
+    RXG RXO RXR SAC SCH SFT SPM STF TQ1 TQ2 TXA UAC UB1 UB2
+"""
+_KNOWN: Final = frozenset(_NAMES.split())
+OWN_SEGMENT: Final = "Z.."  # a site's own; what stands for the dots may be anything
 SEGMENTS_MAX: Final = 50
 
 
@@ -62,7 +71,11 @@ def stage(code: str) -> str:
 
 def segments(raw: bytes) -> list[str]:
     """The names of an HL7 message's segments, without anything that stands in them."""
-    return [name.decode() for name in _SEGMENT.findall(raw)[:SEGMENTS_MAX]]
+    if not raw.startswith(_HEADS):
+        return []
+    names = [name.decode() for name in _SEGMENT.findall(raw)[:SEGMENTS_MAX]]
+    plain = [OWN_SEGMENT if name.startswith("Z") else name for name in names]
+    return [name for name in plain if name in _KNOWN or name == OWN_SEGMENT]
 
 
 def outcome(told: Outcome) -> str:

@@ -4,7 +4,7 @@ Pure: from the published changes as the reader may see them.  Order is that of t
 where we heard of one later than it was, the entry says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -97,12 +97,23 @@ def entries(
     told: Sequence[tuple[int, Change]], zone: str, now: int, policies: Policies
 ) -> list[Entry]:
     """The entries of *told*, newest first."""
-    found = [one for number, change in told if (one := _entry(number, change, zone, now, policies))]
+    # That a report of ours came says no more than what it changed, which names it.
+    named = {cause for _, change in told if change.get("task") for cause in change["caused_by"]}
+    found = [
+        one
+        for number, change in told
+        if not _is_report(change, named) and (one := _entry(number, change, zone, now, policies))
+    ]
     found.sort(key=lambda one: (-one.at, -one.number))
     undone = _undone(told)
     for one in found:
         one.undone = undone.get(one.number)
     return found
+
+
+def _is_report(change: Change, named: Collection[str]) -> bool:
+    event = change.get("event")
+    return event is not None and event["id"] in named and event["type"].startswith("care.task.")
 
 
 def _entry(number: int, change: Change, zone: str, now: int, policies: Policies) -> Entry | None:

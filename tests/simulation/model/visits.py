@@ -39,6 +39,7 @@ class Slot:
     day: int
     said_by: Event  # who stated the status
     timed_by: Event  # who stated when it starts
+    counts_since: datetime  # when we heard that it stands, or does not any more
 
     @property
     def qualifies(self) -> bool:
@@ -89,7 +90,22 @@ def slot(name: str, events: list[Event], world: World, transition: Transition) -
         day=transition.day_of(starts_at),
         said_by=latest,
         timed_by=timed_by,
+        counts_since=_counts_since(events),
     )
+
+
+def _counts_since(events: list[Event]) -> datetime:
+    """When we heard of what holds now: whether it counts; what came late to no effect is none."""
+    held: tuple[Event, bool] | None = None
+    since = events[0].received
+    for event in sorted(events, key=lambda e: e.arrival):
+        counts = STATUS[event.type.split(".")[1]] in (*PENDING, "kept")
+        if held is not None and event.order < held[0].order:
+            continue
+        if held is None or counts != held[1]:
+            since = event.received
+        held = (event, counts)
+    return since
 
 
 def slots(world: World, transition: Transition) -> list[Slot]:

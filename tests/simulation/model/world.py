@@ -84,7 +84,7 @@ class World:
         if by is None:
             deaths = self.of_type("patient.died")
             return min((e.time for e in deaths), default=None)
-        return None if said is None else instant(str(said))
+        return None if said is None else min(instant(str(said)), by.received)
 
     def preference_since(
         self, discharged_at: datetime, until: datetime
