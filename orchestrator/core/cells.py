@@ -219,8 +219,10 @@ class VisitCell:
             number,
             reg.load(said),
             {
-                name: Classed(since, Stamp(*stamp), heard, tuple(openings))
-                for name, (since, stamp, openings, heard) in classes.items()
+                name: Classed(
+                    since, Stamp(*stamp), heard[0] if heard else stamp[5], tuple(openings)
+                )
+                for name, (since, stamp, openings, *heard) in classes.items()
             },
             {
                 (at, opened, tuple(flags)): [Stamp(*s) for s in stamps]
@@ -298,8 +300,8 @@ class PersonCell:
         """Which of *events* were parked before *receipt*; what clashed at that instant stays."""
         called = list(events)
         called += [one.rpartition("\0")[2] for one in called]  # as they were called before
-        known = dict.fromkeys(one for one in called if one in self.parked)
-        return [one for one in known if self.parked[one][0] < receipt]
+        held = ((one, self.parked.get(one)) for one in dict.fromkeys(called))
+        return [one for one, parked in held if parked is not None and parked[0] < receipt]
 
     def _wish(self, wish: str | None, stamp: Stamp) -> bool:
         """Keep one more wish, an older one too: it may be the one that holds for a discharge."""
@@ -346,24 +348,12 @@ class WorkCell:
 
     def dump(self) -> list[Any]:
         """Plain data for storage."""
-        return [FORMAT, self.task, [command_dump(command) for command in self.done]]
+        return [FORMAT, self.task, [command.dump() for command in self.done]]
 
     @classmethod
     def load(cls, plain: list[Any]) -> "WorkCell":
         """The inverse of `dump`."""
-        return cls(plain[1], [command_load(command) for command in plain[2]])
-
-
-def command_dump(command: Command) -> list[Any]:
-    """Plain data for storage, field by field in the order of the class."""
-    plain = [getattr(command, name) for name in Command.__slots__]
-    plain[1] = list(command.stamp)
-    return plain
-
-
-def command_load(plain: list[Any]) -> Command:
-    """The inverse of `command_dump`."""
-    return Command(plain[0], Stamp(*plain[1]), *plain[2:])
+        return cls(plain[1], [Command.load(command) for command in plain[2]])
 
 
 @dataclass(slots=True)

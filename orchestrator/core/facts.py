@@ -171,6 +171,17 @@ class Command:
     appointment: str | None
     answers: Mapping[str, Any]
 
+    def dump(self) -> list[Any]:
+        """Plain data for storage, field by field in the order of the class."""
+        plain = [getattr(self, name) for name in Command.__slots__]
+        plain[1] = list(self.stamp)
+        return plain
+
+    @classmethod
+    def load(cls, plain: list[Any]) -> "Command":
+        """The inverse of `dump`."""
+        return cls(plain[0], Stamp(*plain[1]), *plain[2:])
+
 
 Fact = (
     VisitSaid

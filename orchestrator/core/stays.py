@@ -179,7 +179,7 @@ def _share_classes(stays: list[Stay]) -> None:
             for name, held in stay.classes.items()
             if (since := [at for at in (held.since, *held.openings) if at >= following.start])
         }
-        if not later and following.opened:
+        if not later and following.opened and following.cls in following.classes:
             later = {following.cls: following.classes[following.cls]}
         stay.take(own or stay.classes)
         following.take(later)

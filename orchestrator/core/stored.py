@@ -11,12 +11,11 @@ from orchestrator.core.cells import (
     PersonCell,
     VisitCell,
     WorkCell,
-    command_dump,
-    command_load,
 )
 from orchestrator.core.facts import (
     Admitted,
     AppointmentSaid,
+    Command,
     DischargeSaid,
     PersonSaid,
     Stamp,
@@ -53,7 +52,7 @@ def dump_head(patient: Patient) -> list[Any]:
         patient.seq,
         patient.at,
         [_dump_told(one) for one in patient.held],
-        [[one.until, command_dump(one.command)] for one in patient.waiting],
+        [[one.until, one.command.dump()] for one in patient.waiting],
         *([patient.floor, patient.counts_as] if patient.floor or patient.counts_as else ()),
     ]
 
@@ -74,7 +73,7 @@ def load_head(patient: Patient, plain: list[Any]) -> None:
     ) = plain
     patient.floor, patient.counts_as = joined or (0, "")
     patient.held = [_load_told(one) for one in held]
-    patient.waiting = [Waiting(until, command_load(one)) for until, one in waiting]
+    patient.waiting = [Waiting(until, Command.load(one)) for until, one in waiting]
 
 
 def dump_ledger(ledger: Ledger) -> list[Any]:
@@ -118,7 +117,7 @@ def _dump_told(told: Told) -> list[Any]:
         fields = {name: getattr(one, name) for name in type(one).__slots__}
         fields["stamp"] = list(fields["stamp"])
         facts.append([type(one).__name__, fields])
-    command = None if told.command is None else command_dump(told.command)
+    command = None if told.command is None else told.command.dump()
     return [
         told.event,
         told.source,
@@ -149,7 +148,7 @@ def _load_told(plain: list[Any]) -> Told:
         time,
         receipt,
         tuple(loaded),
-        None if command is None else command_load(command),
+        None if command is None else Command.load(command),
         effective=effective,
         marks=tuple(Mark(*mark) for mark in marks[0]) if marks else (),
     )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+import handlers
 from events import decode_record
 from events.cloudevents import decode_message
 from events.files import records_in
@@ -71,13 +72,22 @@ class Again(NamedTuple):
         events: Ids of the events among *rows*; none: the message is legal, and not used here.
         subjects: Whose they are.
         facilities: What they say of where it happened; ``None``: nothing.
+        types: What they are.
+        named: Whom the letter itself named, as far as that can be read.
     """
 
     rows: tuple[Row, ...] = ()
     events: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     facilities: frozenset[str | None] = frozenset()
+    types: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
     reject: Reject | None = None
+
+
+# What says who is whom, of whomever it names.
+IDENTITY_TYPES: Final = frozenset(handlers.identity.TITLES)
+COMMANDS: Final = "care.task."
 
 
 def place_of(headers: Mapping[str, str]) -> tuple[str, int, int] | None:
@@ -140,7 +150,8 @@ def _noted(found: Again, called: Sequence[Parked], key_of: retries.KeyOf) -> Aga
             theirs = [one.name for one in called if one.subject == subject]
             noted = retries.header(theirs, subject, key_of)
             rows.append(Row(PATIENTS, subject, retries.mended(subject), noted))
-    return found._replace(rows=tuple(rows))
+    named = frozenset(one.subject for one in called if one.subject is not None)
+    return found._replace(rows=tuple(rows), named=named)
 
 
 def _is_history(letter: Letter, lay: Lay | None) -> bool:
@@ -236,9 +247,10 @@ def _of_bytes(raw: bytes, facilities: Facilities, receipt: str) -> Again:
         tuple(event["id"] for event in said),
         tuple(row.subject or "" for row in sending.events),
         frozenset(event.get("facility") for event in said),
+        frozenset(event["type"] for event in said),
     )
 
 
 def _again(row: Row, event: Mapping[str, Any]) -> Again:
-    facility = frozenset({event.get("facility")})
-    return Again((row,), (event["id"],), (event["subject"],), facility)
+    facility, kind = frozenset({event.get("facility")}), frozenset({event["type"]})
+    return Again((row,), (event["id"],), (event["subject"],), facility, kind)

@@ -19,7 +19,7 @@ from orchestrator.worklist import edge, measures
 from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.audit import Account
 from orchestrator.worklist.instants import text_of
-from orchestrator.worklist.log.feed import LETTERS, OUTCOMES, LogAway, Places, Record, Sender
+from orchestrator.worklist.log.feed import LETTERS, LogAway, Places, Record, Sender
 from orchestrator.worklist.model import letters, stories
 from orchestrator.worklist.model.letters import Letter
 from orchestrator.worklist.problems import Problem
@@ -29,6 +29,7 @@ Result = Literal["accepted", "ignored", "refused", "pending"]
 Deed = Literal["retry", "discard"]
 
 TICK_S: Final = 0.5
+MOST_DONE: Final = 20_000
 TOLD_S: Final = 60.0  # within which the rows tell what was done
 DONE: Final[dict[str, str]] = {"retried": "sent again", "discarded": "dropped"}
 
@@ -183,7 +184,8 @@ class Retrying:
     def _did(self, place: str, deed: str) -> None:
         """Of what could not be recorded the rows will never tell: then it may be done again."""
         now = edge.elapsed()
-        self._done = {name: one for name, one in self._done.items() if now < one[1] + TOLD_S}
+        if len(self._done) >= MOST_DONE:
+            self._done = {name: one for name, one in self._done.items() if now < one[1] + TOLD_S}
         self._done[place] = (deed, now)
 
     async def _open(self, who: Principal, place: str) -> Letter:
@@ -238,7 +240,7 @@ class Retrying:
             # It may be the very one that made the letter.
             logger.exception("record.failed", stage="retry")
             again = resend.Again(reject=Reject("handler-failed", type(bug).__name__))
-        _refuse_foreign(who, again, mended=replacement is not None)
+        _refuse_foreign(who, again, site.facilities, mended=replacement is not None)
         return letter, again
 
     async def _record(self, place: str) -> Record | None:
@@ -304,17 +306,38 @@ class Retrying:
             left -= TICK_S
 
 
-def _refuse_foreign(who: Principal, again: resend.Again, *, mended: bool) -> None:
+def _refuse_foreign(
+    who: Principal, again: resend.Again, facilities: Facilities, *, mended: bool
+) -> None:
     """
-    What somebody sends is of their facilities; what they mend is a hospital's.
+    What somebody sends is of their facilities; what they mend is a hospital's, and of whom it was.
 
     Raises:
-        Problem: ``facility-not-allowed``, ``unprocessable``.
+        Problem: ``facility-not-allowed``, ``forbidden``, ``unprocessable``.
     """
     if not all(map(who.sees_facility, again.facilities)):
         raise Problem("facility-not-allowed")
-    if mended and any(row.topic == OUTCOMES for row in again.rows):
+    if not mended:
+        return
+    if any(kind.startswith(resend.COMMANDS) for kind in again.types):
         raise Problem("unprocessable", "What a care team did is said by who did it, not mended.")
+    if who.facilities is None:
+        return
+    # The facility is what the bytes say, and the bytes are now of whoever mends.
+    if again.types & resend.IDENTITY_TYPES:
+        raise Problem("forbidden", "Who is whom is mended by who sees all facilities.")
+    if again.named:
+        if not again.named.issuperset(again.subjects):
+            raise Problem("forbidden", "Another patient's is mended by who sees all facilities.")
+    elif not all(s.partition("|")[0] in _authorities(who, facilities) for s in again.subjects):
+        raise Problem("facility-not-allowed")
+
+
+def _authorities(who: Principal, facilities: Facilities) -> set[str]:
+    """Who gives the identifiers at the facilities of somebody."""
+    names = who.facilities or frozenset()
+    feeds = (feed for name in names for feed in facilities.get(name).feeds)
+    return {*names, *(feed.authority for feed in feeds if feed.authority)}
 
 
 def _outcome(db: sqlite3.Connection, *, sent: Sent, known: bool) -> Outcome:

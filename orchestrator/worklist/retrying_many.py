@@ -19,7 +19,11 @@ MOST: Final = 10_000  # letters of one job
 SHOWN: Final = 500  # of which the result tells each
 WAIT_S: Final = 30.0
 FASTER: Final = ("not-found", "not-possible-now")  # somebody was
-FOREIGN: Final = ("facility-not-allowed", "unprocessable")  # not for this person to send
+FOREIGN: Final = (
+    "facility-not-allowed",
+    "forbidden",
+    "unprocessable",
+)  # not for this person to send
 
 
 class Desk(Protocol):

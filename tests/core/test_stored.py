@@ -9,6 +9,7 @@ import pytest
 import handlers
 from events.canonical import accept
 from orchestrator.core import step, stored
+from orchestrator.core.cells import VisitCell
 from orchestrator.core.facts import Told
 from orchestrator.core.instants import DAY, HOUR, written
 from orchestrator.core.patient import Patient
@@ -130,3 +131,13 @@ def test_the_stored_form_says_its_version() -> None:
     patient = Patient(SUBJECT, "k")
     assert stored.dump_head(patient)[0] == 1
     assert stored.dump_ledger(patient.ledger)[0] == 1
+
+
+def test_what_an_older_version_stored_is_read() -> None:
+    """Workers are upgraded over their state: a class without when it was heard has its receipt."""
+    stamp = [D, -1, "ADT", "E1", D, D + 5, False]
+    plain = [1, "GEN", "V1", {}, {"INPATIENT": [D, stamp, [D]]}, [], [], [], D]
+    cell = stored.load_cell("visit", plain)
+
+    assert isinstance(cell, VisitCell)
+    assert cell.classes["INPATIENT"].heard == D + 5

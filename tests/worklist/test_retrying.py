@@ -295,7 +295,7 @@ async def test_a_letter_of_a_joined_record_closes_the_survivor_s_gap(shared: Wor
 
 
 async def test_what_is_mended_stays_what_it_was(shared: World) -> None:
-    """Not of a facility that the steward does not see, and no report in a nurse's name."""
+    """Of the steward's facility and the same patient; who is whom, and no nurse's report."""
     letter = await letter_of(shared, without_visit(34))
     who = principal("steward-gen", frozenset({"data-steward"}), frozenset(), frozenset({"MID"}))
     shared.people.known["steward-gen"] = who
@@ -307,6 +307,14 @@ async def test_what_is_mended_stays_what_it_was(shared: World) -> None:
         "data": {"task_id": "t", "actor": "demo-rn", "role": "rn"},
     }
     await retried(shared, letter, command, status=422)
+    await retried(shared, letter, {**command, "lane": "backfill"}, status=422)
+    merge = {
+        **discharge(34),
+        "type": "care.patient.merged.v1",
+        "data": {"retired": discharge(4)["subject"]},
+    }
+    await retried(shared, letter, merge, token="steward-gen", status=403)
+    await retried(shared, letter, discharge(4), token="steward-gen", status=403)
 
     assert problem["reason"] == "facility-not-allowed"
     assert (await state_of(shared, letter, "open"))["edits"] == []
