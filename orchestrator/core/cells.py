@@ -272,18 +272,16 @@ class PersonCell:
     # Every word about outreach, wish or consent, with its stamp: the last of them is not all.
     wishes: dict[str, tuple[str | None, Stamp]] = field(default_factory=dict)
     linked: set[str] = field(default_factory=set)  # identifiers that were told to be theirs, too
+    settled: dict[str, int] = field(default_factory=dict)  # what was sent again: name -> receipt
 
     def join(self, fact: PersonSaid | Parked | Mended) -> int:
         """Take in one fact; how much it changed."""
         if isinstance(fact, Mended):
-            mended = self.mended(fact.events, fact.receipt)
-            for event in mended:
-                del self.parked[event]
-            return MATERIAL if mended else NOTHING
+            return self._settle(fact)
         if isinstance(fact, Parked):
             name = parked_name(fact.stamp.source, fact.stamp.event)
             held, said = self.parked.get(name), (fact.stamp.receipt, fact.reason)
-            if held is not None and held <= said:
+            if (held is not None and held <= said) or self.settled.get(name, 0) > said[0]:
                 return NOTHING
             self.parked[name] = said
             if len(self.parked) > MOST_PARKED:
@@ -295,6 +293,16 @@ class PersonCell:
             if name in fact.fields:
                 changed |= self._wish(fact.fields[name], fact.stamp)
         return MATERIAL if changed else NOTHING
+
+    def _settle(self, fact: Mended) -> int:
+        mended = self.mended(fact.events, fact.receipt)
+        for event in mended:
+            del self.parked[event]
+        known, held = dict(self.settled), self.settled
+        held |= {event: max(fact.receipt, held.get(event, 0)) for event in fact.events}
+        while len(held) > MOST_PARKED:
+            del held[min(held, key=lambda event: (held[event], event))]
+        return MATERIAL if mended else NOTHING if held == known else STAMPED
 
     def mended(self, events: Iterable[str], receipt: int) -> list[str]:
         """Which of *events* were parked before *receipt*; what clashed at that instant stays."""
@@ -317,19 +325,21 @@ class PersonCell:
     def dump(self) -> list[Any]:
         """Plain data for storage."""
         wishes = {name: [wish, list(stamp)] for name, (wish, stamp) in self.wishes.items()}
-        linked = [sorted(self.linked)] if self.linked else []
-        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged, wishes, *linked]
+        more: list[Any] = [sorted(self.linked)] if self.linked or self.settled else []
+        more += [self.settled] if self.settled else []
+        return [FORMAT, reg.dump(self.said), self.parked, self.acknowledged, wishes, *more]
 
     @classmethod
     def load(cls, plain: list[Any]) -> "PersonCell":
         """The inverse of `dump`."""
-        _, said, parked, acknowledged, wishes, *linked = plain
+        _, said, parked, acknowledged, wishes, *more = plain
         return cls(
             reg.load(said),
             {event: (at, why) for event, (at, why) in parked.items()},
             acknowledged,
             {name: (wish, Stamp(*stamp)) for name, (wish, stamp) in wishes.items()},
-            set(linked[0]) if linked else set(),
+            set(more[0]) if more else set(),
+            more[1] if len(more) > 1 else {},
         )
 
 

@@ -343,10 +343,10 @@ class Step(Announcer):
 def _mended(patient: Patient, told: Told) -> Told | None:
     """That an event counts which was parked before, or for which one it was sent again."""
     cell = patient.cells.get(("person", ""))
-    if not isinstance(cell, PersonCell) or not cell.parked or not told.source:
-        return None
-    own = parked_name(told.source, told.event)
-    events = tuple(cell.mended(dict.fromkeys((own, *told.retries)), told.receipt))
+    events = told.retries
+    if isinstance(cell, PersonCell) and cell.parked and told.source:
+        own = (parked_name(told.source, told.event),)
+        events += tuple(cell.mended(own, told.receipt))
     if not events:
         return None
     return replace(told, facts=(Mended(events, told.receipt),), command=None, effective=0)

@@ -1,6 +1,7 @@
 """Cells are joins: the same facts give the same cell in any order, however often they came."""
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -27,11 +28,13 @@ from orchestrator.core.facts import (
     FacilityHeard,
     Fact,
     FieldUnmapped,
+    Mended,
     Parked,
     PersonSaid,
     Stamp,
     VisitMark,
     VisitSaid,
+    parked_name,
 )
 from orchestrator.core.instants import HOUR
 from orchestrator.core.registers import MATERIAL, NOTHING
@@ -309,3 +312,21 @@ def test_one_event_refused_twice_at_one_instant_has_one_reason() -> None:
     """Which file was read first decides nothing."""
     facts = [Parked(why, Stamp(D, -1, "", "E1", D, D)) for why in ("bad-time", "malformed")]
     assert filled(PersonCell, facts) == filled(PersonCell, facts[::-1])
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_was_sent_again_is_settled_in_whatever_order(order: tuple[int, ...]) -> None:
+    """Word of the refusal may come after what was sent for it; a later refusal opens it anew."""
+    facts: list[Parked | Mended] = [
+        Parked("bad-time", Stamp(D, -1, "ADT", "E1", D, D)),
+        Mended((parked_name("ADT", "E1"),), D + 5),
+        Mended((parked_name("ADT", "E2"),), D + 6),
+    ]
+    cell = PersonCell()
+    for number in order:
+        cell.join(facts[number])
+    again = through_bytes("person", cell)
+
+    assert cell.parked == {}
+    assert again == cell
+    assert cell.join(Parked("bad-time", Stamp(D, -1, "ADT", "E1", D, D + 7))) != NOTHING
