@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from orchestrator.cli import site, words
-from orchestrator.cli.console import counted, say, say_json
+from orchestrator.cli.console import counted, hint, say, say_json
 from orchestrator.cli.faults import No, as_mistakes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.policy import DuePart, Policy
 
 
@@ -48,6 +50,18 @@ def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
         say_json({"usable": True, "versions": versions})
     else:
         say(f"{path}: usable; {counted(len(policies), 'version')}: {', '.join(versions)}")
+    warn_of_past(policies)
+
+
+def warn_of_past(policies: "Sequence[Policy]") -> None:
+    """Say what a version does to discharges that are over: nobody may notice it otherwise."""
+    newest = policies[-1]
+    if EVER < newest.effective_from < datetime.now(UTC):
+        hint(
+            f"{newest.version} holds for {whose(newest)}, also for those that are over. Unless"
+            " it was in force already, what is open of them is decided anew by it, each as soon"
+            " as anything is heard of it. For discharges to come, let effective_from lie ahead."
+        )
 
 
 def whose(policy: "Policy") -> str:

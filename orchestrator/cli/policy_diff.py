@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli import site
 from orchestrator.cli.console import counted, say, say_json
 from orchestrator.cli.faults import Mistake, as_mistakes
-from orchestrator.cli.policy import whose
+from orchestrator.cli.policy import warn_of_past, whose
 
 if TYPE_CHECKING:
     from schemas.policy import Policy
@@ -23,6 +23,7 @@ def run(paths: list[Path], policy: Path | None, *, as_json: bool) -> None:
     found = compared(was.model_dump(mode="json"), now.model_dump(mode="json"))
     changed = [one for one in found if one.changed]
     same = len(found) - len(changed)
+    warn_of_past([now])
     if as_json:
         rows = [
             {"field": one.path, "name": one.name, "was": one.was, "now": one.now} for one in changed

@@ -434,6 +434,16 @@ def test_policy_is_shown_and_checked(run: Run, tmp_path: Path) -> None:
     assert run("policy", "check", "bad.yaml", "--json").json["usable"] is False
 
 
+def test_a_policy_for_days_that_are_over_says_what_it_does(run: Run, tmp_path: Path) -> None:
+    """Open work would be decided anew, piece by piece; one for days to come is used in silence."""
+    for year, told in (("2020", True), ("2100", False)):
+        text = f"version: X\neffective_from: {year}-01-01T00:00:00Z\n"
+        (tmp_path / "new.yaml").write_text(text)
+        checked = run("policy", "check", "new.yaml")
+        assert checked.code == 0
+        assert ("decided anew" in checked.err) is told
+
+
 def test_no_colour_without_a_terminal_or_when_declined(run: Run, feed: Path) -> None:
     """Piped output holds no escape codes, whatever the terminal's type claims."""
     for environment in ({"TERM": "xterm-256color"}, {"NO_COLOR": "1"}, {"TERM": "dumb"}):
