@@ -94,6 +94,7 @@ def in_full(shown: Shown, facilities: "Facilities", now: int) -> list[str]:
     words = [f"{letter.place}  {letter.status}, {_tries(letter.tries)}"]
     words += _line("reason", f"{plain(letter.reason)}: {dead_letter_words.reason(letter.reason)}")
     words += _line("error", letter.headers.get("error"))
+    words += _line("message", letter.kind)
     words += _line("cure", dead_letter_words.cure(letter.reason))
     words += _line("where", f"{_where(letter)}: {dead_letter_words.stage(letter.stage)}")
     words += _line("came", f"{text_of(letter.at)}, {_age(letter.at, now)} ago")

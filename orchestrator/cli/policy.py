@@ -55,8 +55,11 @@ def check(path: Path, facilities: Path | None, *, as_json: bool) -> None:
 
 def warn_of_past(policies: "Sequence[Policy]") -> None:
     """Say what a version does to discharges that are over: nobody may notice it otherwise."""
+    from orchestrator.stream.clock import RealClock
+
     newest = policies[-1]
-    if EVER < newest.effective_from < datetime.now(UTC):
+    now = EVER + timedelta(microseconds=RealClock().now())
+    if EVER < newest.effective_from < now:
         hint(
             f"{newest.version} holds for {whose(newest)}, also for those that are over. Unless"
             " it was in force already, what is open of them is decided anew by it, each as soon"

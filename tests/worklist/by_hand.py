@@ -348,6 +348,7 @@ def _letter(record: Record) -> dict[str, Any]:
         "headers": orjson.dumps(headers),
         "size": int(headers.get("size", len(raw))),
         "value": raw[: 64 * 1024],
+        "kind": None,  # a made history's letters are empty objects
         "digest": sha256(raw[: 64 * 1024]).digest()[:16],
     }
 

@@ -301,3 +301,28 @@ def test_what_a_sender_says_beside_a_message_moves_no_letter(tmp_path: Path) -> 
         found = db.execute("SELECT status, size, edits FROM letters").fetchall()
 
     assert found == [("open", 1, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "headers", "kind"),
+    [
+        (b'{"type": "care.discharge.recorded.v1"}', {}, "care.discharge.recorded.v1"),
+        (b'{"type": "care.sedge.ash.v1"}', {}, None),
+        (b'{"disposition": "01"}', {"ce_type": "care.discharge.recorded.v1"},
+         "care.discharge.recorded.v1"),
+        (b"MSH|^~\\&|ADT|GEN|CARE|CARE|20261006||ADT^A03^ADT_A03|M1\rPID|", {}, "ADT^A03^ADT_A03"),
+        (b"MSH|^~\\&|ADT|GEN|CARE|CARE|20261006||ZZZ^Z99|M1", {}, "ZZZ^Z99"),
+        (b"MSH|^~\\&|ADT|GEN|CARE|CARE|20261006||Sedge^Ash|M1", {}, None),
+        (b"MSH|^~\\&|ADT", {}, None),
+        (b"\xff{", {}, None),
+    ],
+)  # fmt: skip
+def test_of_what_kind_a_letter_is_is_told_in_known_words_alone(
+    tmp_path: Path, raw: bytes, headers: dict[str, str], kind: str | None
+) -> None:
+    """A discharge that nobody calls after is told from an address; a name is no kind."""
+    ours = {"reason": "missing-visit", "stage": "publish"}
+    feed = ListFeed([Record("care.dead-letter.v1", 0, 0, None, raw, 5, {**headers, **ours})])
+    project(tmp_path / tables.FILE, feed).close()
+    with closing(tables.connect(tmp_path / tables.FILE, write=False)) as db:
+        assert db.execute("SELECT kind FROM letters").fetchall() == [(kind,)]

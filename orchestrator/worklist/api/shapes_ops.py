@@ -53,6 +53,7 @@ class DeadLetter(Shape):
     at: UtcInstant
     reason: str
     stage: str
+    type: str | None = Field(description="An event's type, or MSH-9, where it is one.")
     topic: str
     offset: str | None
     error: str | None

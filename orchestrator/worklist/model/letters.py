@@ -16,6 +16,7 @@ from orchestrator.worklist.access.roles import Principal
 from orchestrator.worklist.instants import micros, text_of
 from orchestrator.worklist.log.feed import Record
 from orchestrator.worklist.model.filters import Where
+from schemas.events import EVENT_TYPES
 from schemas.facilities import Facilities
 
 Status = Literal["open", "retried", "discarded"]
@@ -29,6 +30,7 @@ EDITOR: Final = "editor"  # its header: who that was
 KEPT: Final = 64 * 1024
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HL7: Final = b"MSH|"
+_MESSAGE: Final = re.compile(r"[A-Z]{3}(\^[A-Z][A-Z0-9]{2}(\^[A-Z]{3}_[A-Z][A-Z0-9]{2})?)?")
 
 
 class Letter(NamedTuple):
@@ -40,6 +42,7 @@ class Letter(NamedTuple):
         tries: How often somebody sent it again.
         decided_at, decided_by: When and by whom it ceased to be open.
         purpose: Why it was dropped.
+        kind: What sort of message it seems to be: an event's type, or MSH-9.
     """
 
     place: str
@@ -55,6 +58,7 @@ class Letter(NamedTuple):
     decided_at: int | None
     decided_by: str | None
     purpose: str | None
+    kind: str | None
 
 
 class Try(NamedTuple):
@@ -83,7 +87,7 @@ def fold(db: sqlite3.Connection, record: Record) -> None:
     is_edit = headers.get("stage") == EDIT and EDITS in headers
     db.execute(
         "INSERT INTO letters (place, at, reason, stage, topic, facility, headers, size, value,"
-        " digest, edits, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " digest, kind, edits, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
         (
             place,
@@ -96,6 +100,7 @@ def fold(db: sqlite3.Connection, record: Record) -> None:
             _size(raw, headers),
             raw[:KEPT],
             digest(raw),
+            _kind(raw, headers),
             headers.get(EDITS) if is_edit else None,
             EDIT if is_edit else _status(db, place),
         ),
@@ -150,17 +155,31 @@ def _status(db: sqlite3.Connection, place: str) -> str:
 
 def _facility(raw: bytes) -> str | None:
     """Who seems to have sent it, as far as that can still be read."""
-    said: Any = None
+    said = _header(raw, 4, "facility")
+    said = said.split("^")[0] if said is not None and raw.startswith(_HL7) else said
+    return said if said is not None and _NAME.fullmatch(said) else None
+
+
+def _kind(raw: bytes, headers: Mapping[str, str]) -> str | None:
+    """What it seems to be, where that is a word of the contract, or of HL7."""
+    said = _header(raw, 9, "type") or headers.get("ce_type")
+    if said is None:
+        return None
+    known = _MESSAGE.fullmatch(said) if raw.startswith(_HL7) else said in EVENT_TYPES
+    return said if known else None
+
+
+def _header(raw: bytes, field: int, member: str) -> str | None:
+    """A field of MSH, or a member of an event."""
     if raw.startswith(_HL7):
         fields = raw.split(b"\r", 1)[0].split(raw[3:4])
-        said = fields[3].split(b"^")[0].decode("latin-1") if len(fields) > 3 else None
-    else:
-        try:
-            event = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            return None
-        said = event.get("facility") if isinstance(event, dict) else None
-    return said if isinstance(said, str) and _NAME.fullmatch(said) else None
+        return fields[field - 1].decode("latin-1") if len(fields) >= field else None
+    try:
+        event = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    said = event.get(member) if isinstance(event, dict) else None
+    return said if isinstance(said, str) else None
 
 
 def _scope(who: Principal) -> Where:
@@ -308,6 +327,7 @@ def as_plain(letter: Letter, facilities: Facilities) -> dict[str, Any]:
         "at": text_of(letter.at),
         "reason": letter.reason,
         "stage": letter.stage,
+        "type": letter.kind,
         "topic": letter.topic,
         "offset": letter.headers.get("offset"),
         "error": letter.headers.get("error"),
@@ -326,14 +346,27 @@ _COLUMNS: Final = (
     " (SELECT count(*) FROM letter_deeds d WHERE d.place = letters.place"
     " AND action = 'retry' AND outcome IN ('success', 'refused')),"
     " (SELECT json_array(at, actor, purpose) FROM letter_deeds d WHERE d.place = letters.place"
-    " AND outcome = 'success' ORDER BY at, audit_id LIMIT 1)"
+    " AND outcome = 'success' ORDER BY at, audit_id LIMIT 1), kind"
 )
 
 
 def _letter(row: Sequence[Any]) -> Letter:
-    place, at, reason, stage, topic, facility, headers, size, status, tries, decided = row
+    place, at, reason, stage, topic, facility, headers, size, status, tries, decided, kind = row
     when, by, purpose = (None, None, None) if decided is None else orjson.loads(decided)
     said = orjson.loads(headers)
     return Letter(
-        place, at, reason, stage, topic, facility, said, size, status, tries, when, by, purpose
+        place,
+        at,
+        reason,
+        stage,
+        topic,
+        facility,
+        said,
+        size,
+        status,
+        tries,
+        when,
+        by,
+        purpose,
+        kind,
     )

@@ -20,7 +20,7 @@ from orchestrator.worklist.model import tally
 
 FILE: Final = "worklist.sqlite"
 # Grows with every change below: a file of another layout is made anew.
-LAYOUT: Final = 15
+LAYOUT: Final = 16
 
 # A name in ``meta`` while `rebuild` is at work: what it left behind is gone on with.
 REBUILDING: Final = "rebuilding"
@@ -108,7 +108,7 @@ CREATE TABLE said (
 CREATE TABLE letters (
     id INTEGER PRIMARY KEY, place TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, reason TEXT NOT NULL,
     stage TEXT NOT NULL, topic TEXT NOT NULL, facility TEXT, headers BLOB NOT NULL,
-    size INTEGER NOT NULL, value BLOB NOT NULL, digest BLOB NOT NULL, edits TEXT,
+    size INTEGER NOT NULL, value BLOB NOT NULL, digest BLOB NOT NULL, kind TEXT, edits TEXT,
     status TEXT NOT NULL);
 CREATE INDEX letters_status ON letters (status, id);
 CREATE INDEX letters_reason ON letters (status, reason, at, facility);

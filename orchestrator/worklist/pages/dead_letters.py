@@ -81,6 +81,7 @@ class LetterLine:
     status: str
     tries: int
     ended: str | None  # what became of it, when, by whom
+    kind: str | None
 
 
 def line_of(call: PageCall, letter: Letter) -> LetterLine:
@@ -90,6 +91,7 @@ def line_of(call: PageCall, letter: Letter) -> LetterLine:
     headers = letter.headers
     return LetterLine(
         place=letter.place,
+        kind=letter.kind,
         age=wording.length(max(0, now - letter.at)),
         came=wording.moment(letter.at, zone_of(site, None), now),
         reason=letter.reason,
