@@ -66,7 +66,7 @@ def _print(answer: "Answer") -> None:
         told = "" if len(group.lines) == group.total else f", the first {len(group.lines)}"
         say(f"\n{group.title}{told}")
         for line in group.lines:
-            say(f"  {line.kind:<20}{line.facility:<10}patient {line.patient_key}")
+            say(f"  {line.kind:<28}{line.facility:<10}patient {line.patient_key}")
             say(f"    was  {_side(line.was)}")
             say(f"    now  {_side(line.now)}")
     say("\nNothing was published.")

@@ -151,9 +151,9 @@ async def test_all_of_one_reason_first_dry_then_sent(shared: World) -> None:
             assert time.monotonic() < end, words(dry)
             await asyncio.sleep(0.2)
         assert job.endswith("?reason=bad-time")
-        assert "1 A time that cannot be read bad-time" in words(dry)
+        assert "1 A time that cannot be used bad-time" in words(dry)
         assert "Nothing was sent." in words(dry)
-        assert f"{never['id']} would be refused: A time that cannot be read." in words(dry)
+        assert f"{never['id']} would be refused: A time that cannot be used." in words(dry)
         for letter in (*good, never):
             found = await shared.get(f"/ops/dead-letters/{letter['id']}", OPERATOR)
             assert (found["status"], found["tries"]) == ("open", 0)

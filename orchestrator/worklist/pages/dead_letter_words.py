@@ -13,7 +13,7 @@ REASONS: Final = {
     "missing-patient": "It does not say whose it is",
     "missing-visit": "It does not say of which visit",
     "missing-field": "A field that is needed is missing",
-    "bad-time": "A time that cannot be read",
+    "bad-time": "A time that cannot be used",
     "too-large": "It is too large",
     "identity-conflict": "It contradicts who is whom",
     "self-merge": "It merges a record with itself",
@@ -27,7 +27,8 @@ CURES: Final = {
     "missing-patient": "An identifier is needed: PID-3, or the event's subject.",
     "missing-visit": "A visit number is needed: PV1-19, PV1-50 or PID-18, or visit_number.",
     "missing-field": "The field that is named is needed. Mend it at the sender and send again.",
-    "bad-time": "Times need a date and, but for known facilities, an offset.",
+    "bad-time": "Times need a date and, but for known facilities, an offset. One that is more"
+    " than 24 h ahead can be sent again when it has come; the sender's clock may be wrong.",
     "too-large": "At most 1 MiB an event. Have the sender leave documents out.",
     "identity-conflict": "Somebody who knows the patients must say which of the two is right.",
     "self-merge": "The surviving and the retired identifier are the same; ask the sender.",
