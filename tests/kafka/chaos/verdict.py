@@ -65,10 +65,12 @@ def judge(
     believed = _believed(list(told.values()), processes)
     undisturbed = replay(recorded.lines(), site_key)
     timed = timing(recorded, told.values(), excuses, bounds)
+    altered = [*different(recorded, undisturbed), *not_the_fold(recorded, undisturbed)]
+    if not altered:
+        _part_where_commands_decide(believed, told.values())
     findings = [
         *accounted.findings,
-        *different(recorded, undisturbed),
-        *not_the_fold(recorded, undisturbed),
+        *altered,
         *untrue_clocks(recorded.journal, accounted.entries),
         *misconduct(told.values(), site_key, len(recorded.journal)),
         *taken_back(recorded),
@@ -78,6 +80,25 @@ def judge(
     figures = _figures(recorded, accounted, told.values(), believed, timed)
     figures["checked_s"] = round(time.monotonic() - began, 1)
     return Verdict(findings, figures)
+
+
+def _part_where_commands_decide(believed: Belief, told: Iterable[Story]) -> None:
+    """
+    What the same journal leads to without a fault as well, byte for byte, no fault has made.
+
+    Asked only of patients for whom somebody reported something: the order in which commands come
+    decides about them, a canonical replay has another order, and so cannot tell where core and
+    model part by themselves.  They are counted with the others that part.
+    """
+    commanded = {s.subject for s in told if any(".task." in step.event["type"] for step in s.steps)}
+    rest = []
+    for finding in believed.findings:
+        subject = finding.where.partition(" ")[0]
+        if subject in commanded:
+            believed.parted.setdefault(subject, finding.text.partition(":")[0])
+        else:
+            rest.append(finding)
+    believed.findings[:] = rest
 
 
 def _believed(told: list[Story], processes: int) -> Belief:
