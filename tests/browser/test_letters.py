@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -119,22 +119,23 @@ def test_all_are_looked_at_then_sent_by_an_operator(
     page = one.page
     hand: Mouse = Keyboard(page) if how == "keyboard" else Mouse(page)
     one.go("/dead-letters?reason=missing-visit&facility=GEN&since=1h")
-    hand.press("form[action='/dead-letters/retry'] button")
-    _until_ended(page)
+    _until_ended(page, lambda: hand.press("form[action='/dead-letters/retry'] button"))
     expect(page.locator("h1")).to_have_text("What would become of them")
     expect(page.locator("main")).to_contain_text(re.compile(r"0 would be accepted, \d+ not\."))
     expect(page.locator("tr", has_text=place)).to_contain_text("would be refused")
     expect(page.locator("button[value='send']")).to_have_count(0)  # none would be accepted
-    hand.press("button[value='look']")
-    _until_ended(page)
+    _until_ended(page, lambda: hand.press("button[value='look']"))
     hand.follow(place)
     hand.press("#retry")
     expect(page.locator("#notice")).to_contain_text("Refused again")
     expect(page.locator("main")).to_contain_text("Tries1")
 
 
-def _until_ended(page: Page) -> None:
+def _until_ended(page: Page, begin: Callable[[], None]) -> None:
     """Without script by hand: the page says how far it is, and is loaded again."""
+    before = page.url
+    begin()
+    page.wait_for_url(lambda url: "/jobs/" in url and url != before)
     for _ in range(120):
         if not page.get_by_role("button", name="Stop", exact=True).count():
             return
@@ -204,8 +205,8 @@ def test_no_violation_in_any_state(window: Open, hospital: Served) -> None:
     _no_violation(page)
     parked(hospital, 83)
     one.go("/dead-letters")
-    page.get_by_role("button", name=re.compile(r"^Retry all \d+$")).click()
-    _until_ended(page)
+    retry_all = page.get_by_role("button", name=re.compile(r"^Retry all \d+$"))
+    _until_ended(page, retry_all.click)
     expect(page.locator("h1")).to_have_text("What would become of them")
     _no_violation(page)
 
