@@ -94,3 +94,16 @@ def violations(page: Page) -> list[str]:
         for one in told["violations"]
         for node in one["nodes"][:3]
     ]
+
+
+def no_violation(page: Page) -> None:
+    """On a phone and a screen, light and dark; nor does the page scroll sideways."""
+    found = []
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found += [f"{page.url} {width} {scheme} {told}" for told in violations(page)]
+        wide = page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
+        found += [f"{page.url} {width}: scrolls sideways"] if wide else []
+    assert found == []

@@ -14,7 +14,7 @@ from orchestrator.worklist.jobs import Job, Progress
 from orchestrator.worklist.pages.dead_letter_jobs import KIND
 from tests.browser.conftest import Open, windows
 from tests.browser.served import Served, served
-from tests.browser.test_accessible import violations
+from tests.browser.test_accessible import no_violation
 from tests.worklist.test_retrying import discharge, letter_of, without_visit
 
 STEWARD: Final = "demo-data-steward"
@@ -168,7 +168,7 @@ def test_a_long_job_shows_its_bar_and_can_be_stopped(window: Open, hospital: Ser
     expect(one.page.locator("#job")).to_contain_text("3 of 38 letters")
     job.progress.at(17, 38)
     expect(one.page.locator("#job")).to_contain_text("17 of 38 letters")
-    _no_violation(one.page)
+    no_violation(one.page)
     one.page.get_by_role("button", name="Stop", exact=True).click()
     expect(one.page.locator("h1")).to_have_text("What became of them")
     expect(one.page.locator("main")).to_contain_text("Stopped. What was sent by then stays sent")
@@ -183,41 +183,29 @@ def test_no_violation_in_any_state(window: Open, hospital: Served) -> None:
     page = one.page
     for path in ("/dead-letters", "/dead-letters?facility=MID", f"/dead-letters/{place}"):
         one.go(path)
-        _no_violation(page)
+        no_violation(page)
     page.locator("#reason").fill("x")
     page.get_by_role("button", name="Drop it").click()
     expect(page.locator("#problem")).to_contain_text("Say why it is dropped.")
     assert page.evaluate("() => document.activeElement.id") == "problem"
-    _no_violation(page)
+    no_violation(page)
     page.locator("#purpose").fill(PURPOSE)
     page.get_by_role("button", name="Open raw").click()
     expect(page.locator("#text")).to_be_visible()
-    _no_violation(page)
+    no_violation(page)
     page.get_by_role("button", name="Send this instead").click()
     expect(page.locator("#told")).to_contain_text("Refused again")
-    _no_violation(page)
+    no_violation(page)
     page.locator("#reason").fill("a test of ours")
     page.get_by_role("button", name="Drop it").click()
     expect(page.locator("#state")).to_contain_text("a test of ours")
-    _no_violation(page)
+    no_violation(page)
     one.go("/dead-letters?status=discarded")
     expect(page.locator("tbody tr", has_text=place)).to_contain_text("a test of ours")
-    _no_violation(page)
+    no_violation(page)
     parked(hospital, 83)
     one.go("/dead-letters")
     retry_all = page.get_by_role("button", name=re.compile(r"^Retry all \d+$"))
     _until_ended(page, retry_all.click)
     expect(page.locator("h1")).to_have_text("What would become of them")
-    _no_violation(page)
-
-
-def _no_violation(page: Page) -> None:
-    found = []
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            found += [f"{page.url} {width} {scheme} {told}" for told in violations(page)]
-        wide = page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
-        found += [f"{page.url} {width}: scrolls sideways"] if wide else []
-    assert found == []
+    no_violation(page)
