@@ -7,7 +7,7 @@ On a terminal with colour and bars; plain lines when piped, with ``NO_COLOR`` or
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
 
@@ -52,6 +52,39 @@ def width() -> int:
     if not sys.stdout.isatty():
         return WIDTH_PIPED
     return max(os.get_terminal_size(sys.stdout.fileno()).columns, WIDTH_MIN)
+
+
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Collection[str] = (),
+    spared: Sequence[str] = (),
+) -> list[str]:
+    """
+    A line for the names of *columns* and each of *rows*, as wide as the terminal is.
+
+    Args:
+        right: Columns of numbers.
+        spared: What is left out where the line would be too long, the first of them first.
+    """
+    whole = [columns, *rows]
+    wide = {
+        name: max(map(len, column))
+        for name, column in zip(columns, zip(*whole, strict=True), strict=True)
+    }
+    for name in spared:
+        if sum(length + 2 for length in wide.values()) > width():
+            del wide[name]
+    lines = []
+    for row in whole:
+        cells = dict(zip(columns, row, strict=True))
+        texts = [
+            cells[name].rjust(length) if name in right else cells[name].ljust(length)
+            for name, length in wide.items()
+        ]
+        lines.append(("  " + "  ".join(texts)).rstrip())
+    return lines
 
 
 def say(text: str) -> None:

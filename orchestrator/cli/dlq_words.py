@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from orchestrator.cli.console import counted, width
+from orchestrator.cli import console
+from orchestrator.cli.console import counted
 from orchestrator.ops import spans
 from orchestrator.worklist.instants import SECOND, text_of
 from orchestrator.worklist.model import letters
@@ -39,23 +40,8 @@ class Shown(NamedTuple):
 
 def table(found: "Sequence[Letter]", facilities: "Facilities", now: int) -> list[str]:
     """A line each, as wide as the terminal is."""
-    rows = [_COLUMNS, *(_row(letter, facilities, now) for letter in found)]
-    wide = {
-        name: max(map(len, column))
-        for name, column in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
-    }
-    for name in _SPARED:
-        if sum(length + 2 for length in wide.values()) > width():
-            del wide[name]
-    lines = []
-    for row in rows:
-        cells = dict(zip(_COLUMNS, row, strict=True))
-        texts = [
-            cells[name].rjust(length) if name == "tries" else cells[name].ljust(length)
-            for name, length in wide.items()
-        ]
-        lines.append(("  " + "  ".join(texts)).rstrip())
-    return lines
+    rows = [_row(letter, facilities, now) for letter in found]
+    return console.table(_COLUMNS, rows, right=("tries",), spared=_SPARED)
 
 
 def _row(letter: "Letter", facilities: "Facilities", now: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orchestrator import log
 from orchestrator.cli import door, on_kafka, site
-from orchestrator.cli.console import counted, decorated, hint, say, say_json, width
+from orchestrator.cli.console import counted, decorated, hint, say, say_json, table
 from orchestrator.cli.faults import NO, Mistake
 
 if TYPE_CHECKING:
@@ -157,7 +157,8 @@ def as_text(sample: "Sample") -> list[str]:
     lines = [_sentence(sample, bad)]
     held_by = _holder(sample)
     if bad:
-        lines += _table([_COLUMNS, *(_row(one, held_by) for one in bad[:_ROWS])])
+        rows = [_row(one, held_by) for one in bad[:_ROWS]]
+        lines += table(_COLUMNS, rows, right=_RIGHT, spared=_SPARED)
     if len(bad) > _ROWS:
         lines.append(f"  and {len(bad) - _ROWS:,} more that are not current: --json lists them")
     fine = [one for one in sample.positions if one.state == "OK"]
@@ -223,25 +224,6 @@ def _row(one: "Position", held_by: str | None) -> tuple[str, ...]:
         _short(held_by or "-") if reading.topic == JOURNAL else "-",
         one.state,
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    wide = {
-        name: max(len(text) for text in column)
-        for name, column in zip(_COLUMNS, zip(*rows, strict=True), strict=True)
-    }
-    for name in _SPARED:
-        if sum(length + 2 for length in wide.values()) > width():
-            del wide[name]
-    lines = []
-    for row in rows:
-        cells = dict(zip(_COLUMNS, row, strict=True))
-        texts = [
-            cells[name].rjust(length) if name in _RIGHT else cells[name].ljust(length)
-            for name, length in wide.items()
-        ]
-        lines.append(("  " + "  ".join(texts)).rstrip())
-    return lines
 
 
 def _short(topic: str) -> str:

@@ -80,10 +80,15 @@ def fact(
 
 def clock(patient: Patient, until: int, rules: Rules) -> list[dict[str, Any]]:
     """Fire what falls due up to *until*, inclusive, each thing exactly at its instant."""
+    return fire(Step, patient, until, rules)
+
+
+def fire(of: "type[Step]", patient: Patient, until: int, rules: Rules) -> list[dict[str, Any]]:
+    """The same by steps *of* one identifier, or of several (`together`)."""
     changes: list[dict[str, Any]] = []
     while patient.wake is not None and patient.wake <= until:
         now = patient.wake
-        step = Step(patient, rules, now, max(now, patient.at))
+        step = of(patient, rules, now, max(now, patient.at))
         step.due()
         step.close()
         changes += step.changes

@@ -15,7 +15,7 @@ from orchestrator.core.facts import Command, Told
 from orchestrator.core.patient import Patient
 from orchestrator.core.policy import Rules
 from orchestrator.core.registers import MATERIAL, NOTHING
-from orchestrator.core.step import Step, Verdict, is_stale
+from orchestrator.core.step import Step, Verdict, fire, is_stale
 from orchestrator.core.wanted import Plan
 
 
@@ -49,14 +49,7 @@ def fact(
 
 def clock(patient: Patient, until: int, rules: Rules) -> list[dict[str, Any]]:
     """Fire what falls due up to *until*, inclusive, each thing exactly at its instant."""
-    changes: list[dict[str, Any]] = []
-    while patient.wake is not None and patient.wake <= until:
-        now = patient.wake
-        step = _Together(patient, rules, now, max(now, patient.at))
-        step.due()
-        step.close()
-        changes += step.changes
-    return changes
+    return fire(_Together, patient, until, rules)
 
 
 class _Together(Step):

@@ -26,7 +26,6 @@ from orchestrator.worklist.problems import Problem
 from schemas.facilities import Facilities
 
 Result = Literal["accepted", "ignored", "refused", "pending"]
-Deed = Literal["retry", "discard"]
 
 TICK_S: Final = 0.5
 MOST_DONE: Final = 20_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.cli import lag
+from orchestrator.cli import console, lag
 from orchestrator.core.instants import SECOND, read
 from orchestrator.ops.lag import Judge, Reading, Sample
 
@@ -37,7 +37,7 @@ def test_worst_first_with_the_input_that_holds_the_clocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Unknown before late; digits aligned; the journal's rows name what they wait for."""
-    monkeypatch.setattr(lag, "width", lambda: 100)
+    monkeypatch.setattr(console, "width", lambda: 100)
     assert lag.as_text(sample(FINE, SLOW, HELD, NEVER, deadlines=14)) == [
         (
             "All current to 18:02:11 UTC (3 s) except"
@@ -54,7 +54,7 @@ def test_worst_first_with_the_input_that_holds_the_clocks(
 
 def test_sixty_columns_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """What can be spared goes; where, how much and the state stay."""
-    monkeypatch.setattr(lag, "width", lambda: 60)
+    monkeypatch.setattr(console, "width", lambda: 60)
     rows = lag.as_text(sample(FINE, SLOW, HELD, NEVER))[1:5]
     assert max(map(len, rows)) <= 60
     assert rows[2] == "  care.medication     3      28  7,372  6 min   LAGGING"

@@ -200,14 +200,6 @@ def counts(db: sqlite3.Connection, who: Principal) -> list[tuple[str, int, int]]
     ).fetchall()
 
 
-def waiting(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
-    """The same of all facilities, for those who watch over all of it."""
-    rows = db.execute(
-        "SELECT reason, count(*), min(at) FROM letters WHERE status = 'open' GROUP BY reason"
-    )
-    return {reason: (count, oldest) for reason, count, oldest in rows}
-
-
 class Chosen(NamedTuple):
     """Which letters: of that reason, from that facility, written since then; of that status."""
 

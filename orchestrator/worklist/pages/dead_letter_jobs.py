@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final
 
-from fastapi import Path, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
@@ -11,13 +11,13 @@ from orchestrator.worklist.jobs import Job
 from orchestrator.worklist.pages import dead_letter_words
 from orchestrator.worklist.pages.acts import said
 from orchestrator.worklist.pages.dead_letters import Filters
-from orchestrator.worklist.pages.frame import fragment, html, page
+from orchestrator.worklist.pages.frame import page
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
+from orchestrator.worklist.pages.jobs import JobName, job_of, moving
 from orchestrator.worklist.problems import Problem
 from orchestrator.worklist.retrying_many import Many
 
 KIND: Final = "dead-letters"
-JobName = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 
 
 @rule("dead-letter-retry", limit="actions", media=HTML)
@@ -47,7 +47,7 @@ def _to_page(job: Job, filters: Filters) -> Response:
 @rule("dead-letter-retry", media=HTML)
 async def shown(call: PageCallOf, job: JobName, query: Annotated[Filters, Query()]) -> Response:
     """How far it is, or what became of each."""
-    found = _job(call, job)
+    found = job_of(call, job, KIND)
     running = found.state == "running"  # looked at once: it may end while the page is made
     result: dict[str, Any] = (None if running else found.result) or {}
     return await page(
@@ -66,17 +66,14 @@ async def shown(call: PageCallOf, job: JobName, query: Annotated[Filters, Query(
 
 @rule("dead-letter-retry", media=HTML, touches=False)
 async def progress(call: PageCallOf, job: JobName) -> Response:
-    """The bar alone, for a page that asks by itself; at the end the page is loaded anew."""
-    found = _job(call, job)
-    if found.state != "running":
-        return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return html(call.request, fragment("dead_letters_bar.html", "bar", found))
+    """The bar alone."""
+    return moving(call, job_of(call, job, KIND), "dead_letters_bar.html")
 
 
 @rule("dead-letter-retry", limit="actions", media=HTML)
 async def stop(call: PageCallOf, job: JobName) -> Response:
     """End it after the letter at hand; what was sent stays sent."""
-    found = _job(call, job)
+    found = job_of(call, job, KIND)
     call.site.jobs.stop(call.who, found.id)
     return _to_page(found, _filters(call))
 
@@ -84,14 +81,7 @@ async def stop(call: PageCallOf, job: JobName) -> Response:
 @rule("dead-letter-retry", media=HTML)
 async def its_page(call: PageCallOf, job: JobName) -> Response:
     """The address of a form leads to the page that it stands on."""
-    return _to_page(_job(call, job), Filters())
-
-
-def _job(call: PageCall, name: str) -> Job:
-    found = call.site.jobs.get(call.who, name)
-    if found is None or found.kind != KIND:
-        raise Problem("not-found", "It ended with the server, or somebody else started it.")
-    return found
+    return _to_page(job_of(call, job, KIND), Filters())
 
 
 ROUTES: Final = (

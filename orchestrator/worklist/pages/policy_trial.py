@@ -3,24 +3,21 @@
 Without script a page that is loaded again says the same.
 """
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import Path, Response
+from fastapi import Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import UploadFile
 
 from orchestrator.worklist import what_if
 from orchestrator.worklist.api.guard import rule
-from orchestrator.worklist.jobs import Job
 from orchestrator.worklist.pages import policy_trial_words
-from orchestrator.worklist.pages.frame import fragment, html, page, zone_of
+from orchestrator.worklist.pages.frame import page, zone_of
 from orchestrator.worklist.pages.guard import HTML, PageCall, PageCallOf
+from orchestrator.worklist.pages.jobs import JobName, job_of, moving
 from orchestrator.worklist.pages.policy import Typed, policy_page
-from orchestrator.worklist.problems import Problem
 from orchestrator.worklist.reading_policy import read_policy
 from schemas.yaml_node import FieldFault
-
-JobName = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$")]
 
 
 @rule("what-if", "search", limit="actions", media=HTML, files=1)
@@ -62,7 +59,7 @@ async def _typed(call: PageCall) -> tuple[Typed, list[tuple[str, str]]]:
 @rule("what-if", "read", media=HTML)
 async def shown(call: PageCallOf, job: JobName) -> Response:
     """How far it is, or what would change."""
-    found = _job(call, job)
+    found = job_of(call, job, what_if.KIND)
     # Looked at once: it may end while the page is made.
     running, answer = found.state == "running", None
     if not running and found.result:
@@ -84,26 +81,16 @@ async def shown(call: PageCallOf, job: JobName) -> Response:
 
 @rule("what-if", media=HTML, touches=False)
 async def progress(call: PageCallOf, job: JobName) -> Response:
-    """The bar alone, for a page that asks by itself; once it has ended, the page is loaded anew."""
-    found = _job(call, job)
-    if found.state != "running":
-        return Response(status_code=204, headers={"HX-Refresh": "true"})
-    return html(call.request, fragment("policy_trial_parts.html", "bar", found))
+    """The bar alone."""
+    return moving(call, job_of(call, job, what_if.KIND), "policy_trial_parts.html")
 
 
 @rule("what-if", limit="actions", media=HTML)
 async def stop(call: PageCallOf, job: JobName) -> Response:
     """End it; nothing was published, so nothing is left."""
-    found = _job(call, job)
+    found = job_of(call, job, what_if.KIND)
     call.site.jobs.stop(call.who, found.id)
     return RedirectResponse(f"/policy/what-if/{found.id}", 303)
-
-
-def _job(call: PageCall, name: str) -> Job:
-    found = call.site.jobs.get(call.who, name)
-    if found is None or found.kind != what_if.KIND:
-        raise Problem("not-found", "It ended with the server, or somebody else started it.")
-    return found
 
 
 ROUTES: Final = (

@@ -13,14 +13,14 @@ from structlog.testing import capture_logs
 from orchestrator.core.instants import SECOND, read, written
 from orchestrator.stream.timekeeper import CLOCK_KEY
 from tests.kafka.chaos.accounting import account
-from tests.kafka.chaos.belief import against_model
-from tests.kafka.chaos.findings import CLASSES, Class
+from tests.kafka.chaos.belief import Belief, against_model
+from tests.kafka.chaos.findings import CLASSES, Class, Finding
 from tests.kafka.chaos.forging import copied, first, forged, live, somebody
 from tests.kafka.chaos.lateness import Bounds, Excuse
 from tests.kafka.chaos.recorded import CHANGES, Letter, Plain, Recorded, Sight, StateRow
 from tests.kafka.chaos.rehearsal import rehearsed
 from tests.kafka.chaos.stories import stories
-from tests.kafka.chaos.verdict import Verdict, judge
+from tests.kafka.chaos.verdict import Verdict, judge, part_where_commands_decide
 from tests.simulation.journal import SITE_KEY
 
 CLOCKED: Final = "2026-11-20T15:00:30Z"
@@ -64,6 +64,22 @@ def test_a_run_without_faults_is_clean_and_rich() -> None:
     assert changes["command.refused"] > 3
     assert found.figures["standings_compared_with_model"] > 1000
     assert len(found.figures["core_and_model_part_without_a_fault"]) < 5
+
+
+def test_where_commands_decide_core_and_model_part_by_themselves(run: Recorded) -> None:
+    """With every published byte as without a fault; where nobody reported anything they may not."""
+    told = stories(run, account(run).entries).values()
+    by_commands = [any(".task." in one.event["type"] for one in story.steps) for story in told]
+    one, other = (
+        next(s.subject for s, has in zip(told, by_commands, strict=True) if has is w)
+        for w in (True, False)
+    )
+    found = [Finding("DIVERGED", f"{who} after E1", "task CALL_48H: a; b") for who in (one, other)]
+    belief = Belief(findings=found)
+    part_where_commands_decide(belief, told)
+
+    assert [finding.where for finding in belief.findings] == [f"{other} after E1"]
+    assert belief.parted == {one: "task CALL_48H"}
 
 
 def test_lost_a_task_nobody_was_told_of(run: Recorded) -> None:

@@ -67,7 +67,7 @@ def judge(
     timed = timing(recorded, told.values(), excuses, bounds)
     altered = [*different(recorded, undisturbed), *not_the_fold(recorded, undisturbed)]
     if not altered:
-        _part_where_commands_decide(believed, told.values())
+        part_where_commands_decide(believed, told.values())
     findings = [
         *accounted.findings,
         *altered,
@@ -82,7 +82,7 @@ def judge(
     return Verdict(findings, figures)
 
 
-def _part_where_commands_decide(believed: Belief, told: Iterable[Story]) -> None:
+def part_where_commands_decide(believed: Belief, told: Iterable[Story]) -> None:
     """
     What the same journal leads to without a fault as well, byte for byte, no fault has made.
 
